@@ -1,0 +1,99 @@
+/** From tensors and scalars to sizes: checks every shape against the contract and resolves the dimension letters. */
+import type { Axis, EntryPoint, TensorSpec } from "./contract";
+import type { DispatchArgs, TensorRef } from "./device";
+import { ShapeError } from "./errors";
+
+/** A checked call: everything a device needs to run an entry point. */
+export interface BoundCall {
+  readonly entry: EntryPoint;
+  /** In contract order; undefined where an optional tensor is absent. */
+  readonly tensors: readonly (TensorRef | undefined)[];
+  /** Sizes of the dimension letters and values of the scalars, by name. */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** Checks `args` against `entry`; throws ShapeError naming the op, the tensor, and where two shapes disagree. */
+export function bind(entry: EntryPoint, args: DispatchArgs): BoundCall {
+  const values: Record<string, number> = {};
+  const fixedBy: Record<string, string> = {};
+  for (const { name, type } of entry.scalars) {
+    const value = args.scalars?.[name];
+    if (value === undefined) throw new ShapeError(`${entry.name}: scalar \`${name}\` must be given, got nothing.`);
+    if (type === "u32" && !(Number.isInteger(value) && value >= 0 && value <= 0xffffffff)) {
+      throw new ShapeError(`${entry.name}: scalar \`${name}\` must be an unsigned 32-bit integer, got ${value}.`);
+    }
+    values[name] = value;
+    fixedBy[name] = "the scalar";
+  }
+  const tensors = entry.tensors.map((spec) => {
+    const tensor = args.tensors[spec.name];
+    if (tensor === undefined) {
+      if (spec.optional) return undefined;
+      throw new ShapeError(`${entry.name}: tensor \`${spec.name}\` ${spec.shapeText} must be given, got nothing.`);
+    }
+    if (tensor.dtype !== spec.dtype) throw new ShapeError(`${entry.name}: \`${spec.name}\` must be ${spec.dtype}, got ${tensor.dtype}.`);
+    if (tensor.shape.length !== spec.axes.length) throw disagreement(entry, spec, tensor, `it has ${tensor.shape.length} axes`);
+    spec.axes.forEach((axis, i) => {
+      const letter = axis.letter;
+      if (letter !== undefined && !(letter in values)) {
+        values[letter] = tensor.shape[i] as number;
+        fixedBy[letter] = `\`${spec.name}\``;
+      }
+    });
+    return tensor;
+  });
+  entry.tensors.forEach((spec, t) => {
+    const tensor = tensors[t];
+    if (tensor === undefined) return;
+    spec.axes.forEach((axis, i) => {
+      const expected = evaluate(axis, values);
+      if (tensor.shape[i] === expected) return;
+      const where = axis.letter !== undefined ? `${axis.letter} is ${expected} in ${fixedBy[axis.letter]}` : `${axis.text} is ${expected}`;
+      throw disagreement(entry, spec, tensor, where);
+    });
+    const end = tensor.byteOffset + elementCount(tensor.shape) * 4;
+    if (end > tensor.buffer.byteLength) {
+      throw new ShapeError(
+        `${entry.name}: \`${spec.name}\` must lie inside its buffer of ${tensor.buffer.byteLength} bytes, got an end at ${end}.`,
+      );
+    }
+  });
+  for (const spec of entry.tensors) if (spec.optional) values[`has_${spec.name}`] = args.tensors[spec.name] === undefined ? 0 : 1;
+  return { entry, tensors, values };
+}
+
+/** The parameter block of a call: dims, scalars, flags, four bytes each, padded to 16. */
+export function packParams(call: BoundCall): ArrayBuffer {
+  const { params } = call.entry;
+  const bytes = new ArrayBuffer(Math.max(16, Math.ceil(params.length / 4) * 16));
+  const u32 = new Uint32Array(bytes);
+  const f32 = new Float32Array(bytes);
+  params.forEach((param, i) => {
+    const value = call.values[param.name] as number;
+    if (param.type === "u32") u32[i] = value;
+    else f32[i] = value;
+  });
+  return bytes;
+}
+
+/** Product of a shape's axes; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1;
+  for (const size of shape) count *= size;
+  return count;
+}
+
+/** The size of an axis expression for given letters. */
+export function evaluate(axis: Axis, values: Readonly<Record<string, number>>): number {
+  let sum = 0;
+  for (const { coefficient, letters } of axis.terms) {
+    let product = coefficient;
+    for (const letter of letters) product *= values[letter] as number;
+    sum += product;
+  }
+  return sum;
+}
+
+function disagreement(entry: EntryPoint, spec: TensorSpec, tensor: TensorRef, where: string): ShapeError {
+  return new ShapeError(`${entry.name}: \`${spec.name}\` must be ${spec.shapeText}, got (${tensor.shape.join(", ")}): ${where}.`);
+}

@@ -1,0 +1,80 @@
+/** What the engine asks of a device: memory, transfers, dispatch. Three devices implement it: reference, wasm, webgpu. */
+import type { Dtype, EntryPoint } from "./contract";
+
+export type DeviceKind = "reference" | "wasm" | "webgpu";
+
+/** An allocation. Untyped and owned by one device; never shared between devices. */
+export interface DeviceBuffer {
+  readonly id: number;
+  readonly byteLength: number;
+}
+
+/** A contiguous typed window on a buffer. `byteOffset` is a multiple of {@link VIEW_ALIGNMENT}. */
+export interface TensorRef {
+  readonly buffer: DeviceBuffer;
+  readonly byteOffset: number;
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+}
+
+/** Bytes to which views into a shared buffer are aligned, on every device (WebGPU's default storage offset alignment). */
+export const VIEW_ALIGNMENT = 256;
+
+export type TensorData = Float32Array | Uint32Array;
+
+export interface DeviceInfo {
+  readonly kind: DeviceKind;
+  /** Human-readable: what is really running, e.g. "wasm (relaxed SIMD, 2 threads)" or "webgpu (llvmpipe, software)". */
+  readonly name: string;
+  /** Worker threads taking part, the calling one included; 1 on webgpu and reference. */
+  readonly threads: number;
+  /** True where fused multiply-add may change the last bit (the relaxed wasm build). */
+  readonly relaxed: boolean;
+  /** True for a GPU emulated on the CPU; `createDevice("auto")` never picks one. */
+  readonly software: boolean;
+  /** Largest single allocation or binding in bytes. */
+  readonly maxBufferBytes: number;
+  /** All memory this device may hand out, in bytes, if known. */
+  readonly memoryBytes: number | undefined;
+}
+
+/** Running totals since the device was made; differences between two readings describe a step. */
+export interface DeviceCounters {
+  dispatches: number;
+  /** Command buffers submitted (webgpu) or parallel phases run (wasm). */
+  submits: number;
+  /** Distinct compiled pipelines. */
+  pipelines: number;
+  readbacks: number;
+  readbackBytes: number;
+  uploadBytes: number;
+  /** Bytes now handed out, pooled memory not counted. */
+  liveBytes: number;
+  peakBytes: number;
+}
+
+export interface DispatchArgs {
+  readonly tensors: Readonly<Record<string, TensorRef | undefined>>;
+  readonly scalars?: Readonly<Record<string, number>>;
+}
+
+export interface Device {
+  readonly info: DeviceInfo;
+  readonly counters: Readonly<DeviceCounters>;
+  /** Allocates at least `byteLength` bytes; contents are undefined. Throws OutOfMemoryError. */
+  alloc(byteLength: number): DeviceBuffer;
+  /** Returns a buffer to the device's pool. Work already dispatched on it still completes. */
+  free(buffer: DeviceBuffer): void;
+  /** Copies host data into a tensor, in order with the dispatches around it. */
+  write(tensor: TensorRef, data: TensorData): void;
+  /** Copies `from` into `to` on the device; shapes must hold equally many elements. */
+  copy(from: TensorRef, to: TensorRef): void;
+  /** Runs one entry point; shapes are checked first (ShapeError). Returns before the work is done. */
+  dispatch(entry: EntryPoint, args: DispatchArgs): void;
+  /** Waits for the work so far and returns the tensor's values. Throws DeviceError when any of that work failed. */
+  read(tensor: TensorRef): Promise<TensorData>;
+  /** Waits for the work so far. */
+  sync(): Promise<void>;
+  /** Frees everything; the device is unusable afterwards. */
+  destroy(): Promise<void>;
+}

@@ -1,0 +1,24 @@
+/**
+ * Causal attention over ragged rows with grouped-query heads, flash-style (Dao 2023): no (T, T) matrix is stored.
+ *
+ * `qkv` rows are [H query heads | K key heads | K value heads] of D channels; query head h uses key head ⌊h K / H⌋.
+ * Row n of sequence s = [offsets[s], offsets[s + 1]) attends to rows offsets[s] .. n.
+ *   lse[n, h] = log Σ_j exp(scale q·k_j);  o = Σ_j exp(scale q·k_j - lse) v_j
+ */
+import { defineOp } from "../contract";
+
+export const attention = defineOp({
+  forward: {
+    name: "attention_forward",
+    in: { qkv: "(N, H * D + 2 * K * D)", offsets: "u32 (S + 1)" },
+    out: { o: "(N, H * D)", lse: "(N, H)" },
+    scalars: { S: "u32", H: "u32", K: "u32", D: "u32", scale: "f32" },
+  },
+  /** With P = exp(scale q·k - lse) and δ = Σ_d do·o: dv = Pᵀ do, dS = P (do·v - δ), dq = scale dS k, dk = scale dSᵀ q. */
+  backward: {
+    name: "attention_backward",
+    in: { do: "(N, H * D)", qkv: "(N, H * D + 2 * K * D)", o: "(N, H * D)", lse: "(N, H)", offsets: "u32 (S + 1)" },
+    out: { dqkv: "(N, H * D + 2 * K * D)" },
+    scalars: { S: "u32", H: "u32", K: "u32", D: "u32", scale: "f32" },
+  },
+});

@@ -1,0 +1,55 @@
+/** Elementwise functions of one and two vectors: activations of plain MLPs, and the pieces losses are composed of. */
+import { defineOp } from "../contract";
+
+/**
+ * Values of `kind` for one operand; a and b are the scalars. Derivatives are the ordinary ones; clamp passes the gradient
+ * where a <= x <= b, as PyTorch does. gelu_tanh: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))).
+ */
+export const UNARY_KINDS = {
+  affine: 0, // a x + b
+  exp: 1,
+  log: 2,
+  square: 3,
+  sqrt: 4,
+  reciprocal: 5,
+  abs: 6,
+  clamp: 7, // min(max(x, a), b)
+  sigmoid: 8,
+  log_sigmoid: 9, // -softplus(-x), stable for large |x|
+  silu: 10,
+  gelu_tanh: 11,
+  tanh: 12,
+} as const;
+export type UnaryKind = keyof typeof UNARY_KINDS;
+
+/**
+ * Values of `kind` for two operands. For min and max a tie gives each operand half of the gradient, as PyTorch does.
+ * `keep` is x where y != 0, else 0 (never a product: a masked NaN must not matter), gradient to x only.
+ */
+export const BINARY_KINDS = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5, keep: 6 } as const;
+export type BinaryKind = keyof typeof BINARY_KINDS;
+
+export const unary = defineOp({
+  forward: { name: "unary_forward", in: { x: "(N)" }, out: { y: "(N)" }, scalars: { kind: "u32", a: "f32", b: "f32" } },
+  backward: { name: "unary_backward", in: { dy: "(N)", x: "(N)" }, out: { dx: "(N)" }, scalars: { kind: "u32", a: "f32", b: "f32" } },
+});
+
+export const binary = defineOp({
+  forward: { name: "binary_forward", in: { x: "(N)", y: "(N)" }, out: { z: "(N)" }, scalars: { kind: "u32" } },
+  backward: {
+    name: "binary_backward",
+    in: { dz: "(N)", x: "(N)", y: "(N)" },
+    out: { dx: "(N)", dy: "(N)" },
+    scalars: { kind: "u32" },
+  },
+});
+
+export const accumulate = defineOp({
+  /** y += x: gradients that meet at a fan-out. */
+  add: { name: "accumulate_add", in: { x: "(N)" }, out: { y: "+= (N)" } },
+});
+
+export const fill = defineOp({
+  /** y = value */
+  set: { name: "fill_set", out: { y: "(N)" }, scalars: { value: "f32" } },
+});

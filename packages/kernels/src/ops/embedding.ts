@@ -1,0 +1,16 @@
+/** Row lookup: token and position embeddings, and gathering hidden rows. */
+import { defineOp } from "../contract";
+
+export const embedding = defineOp({
+  /** y[n] = table[ids[n]] */
+  forward: { name: "embedding_forward", in: { table: "(V, C)", ids: "u32 (N)" }, out: { y: "(N, C)" } },
+  /**
+   * dtable[rows[u]] += Σ_{i in starts[u] .. starts[u + 1]} dy[order[i]]: one writer per table row, in a fixed order, so no
+   * atomics. The host sorts: `rows` are the distinct ids, `order` the positions that use them.
+   */
+  backward: {
+    name: "embedding_backward",
+    in: { dy: "(N, C)", order: "u32 (N)", rows: "u32 (U)", starts: "u32 (U + 1)" },
+    out: { dtable: "+= (V, C)" },
+  },
+});

@@ -1,0 +1,17 @@
+/** Linear layers: y = x · wᵀ (+ bias) (+ addend), with weights stored (out, in) as in Hugging Face checkpoints. */
+import { defineOp } from "../contract";
+
+export const matmul = defineOp({
+  /** y = x · wᵀ + bias + addend. `addend` is a residual stream added in the epilogue. */
+  forward: {
+    name: "matmul_forward",
+    in: { x: "(M, K)", w: "(N, K)", "bias?": "(N)", "addend?": "(M, N)" },
+    out: { y: "(M, N)" },
+  },
+  /** dx = dy · w */
+  backwardInput: { name: "matmul_backward_input", in: { dy: "(M, N)", w: "(N, K)" }, out: { dx: "(M, K)" } },
+  /** dw += dyᵀ · x */
+  backwardWeight: { name: "matmul_backward_weight", in: { dy: "(M, N)", x: "(M, K)" }, out: { dw: "+= (N, K)" } },
+  /** db += Σ_m dy */
+  backwardBias: { name: "matmul_backward_bias", in: { dy: "(M, N)" }, out: { db: "+= (N)" } },
+});

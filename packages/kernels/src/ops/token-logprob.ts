@@ -1,0 +1,33 @@
+/**
+ * From hidden states to what nearly every objective needs of the vocabulary, without ever holding an (N, V) array.
+ *
+ * z = inverse_temperature · hidden · headᵀ, p = softmax(z), t = target:
+ *   lse = log Σ exp z,  logp = z_t - lse,  entropy = lse - Σ p z,  hit = 1 if z_t = max z else 0
+ */
+import { defineOp } from "../contract";
+
+export const tokenLogprob = defineOp({
+  forward: {
+    name: "token_logprob_forward",
+    in: { hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
+    out: { logp: "(N)", entropy: "(N)", lse: "(N)", hit: "(N)" },
+    scalars: { inverse_temperature: "f32" },
+  },
+  /**
+   * Folds the upstream gradients g_logp, g_entropy, g_lse into one row of coefficients (a, c0, c1, lse):
+   *   dz_j = a 1[j = t] + p_j (c0 + c1 z_j),  a = g_logp,  c1 = -g_entropy,  c0 = g_lse - g_logp - c1 lse_minus_entropy
+   * where lse_minus_entropy = lse - entropy, because dH/dz_j = -p_j (z_j - lse + H).
+   */
+  coefficients: {
+    name: "token_logprob_coefficients",
+    in: { dlogp: "(N)", "dentropy?": "(N)", "dlse?": "(N)", entropy: "(N)", lse: "(N)" },
+    out: { coefficients: "(N, 4)" },
+  },
+  /** dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden; z is recomputed in chunks. */
+  backward: {
+    name: "token_logprob_backward",
+    in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
+    out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
+    scalars: { inverse_temperature: "f32" },
+  },
+});

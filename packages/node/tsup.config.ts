@@ -1,0 +1,11 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: { index: "src/index.ts", cli: "src/cli.ts", "pool-worker": "src/pool-worker.ts" },
+  format: ["esm"],
+  platform: "node",
+  target: "node20",
+  dts: { entry: { index: "src/index.ts" } },
+  clean: true,
+  treeshake: true,
+});

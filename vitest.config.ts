@@ -1,0 +1,45 @@
+/** Runs every workspace's tests from sources; only wasm artefacts and the thread pool's worker entry come from the build. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** What tsup's loaders do for the packages, for vitest: `.wgsl` as text, `.wasm` as bytes. */
+const assets = {
+  name: "trimtab-assets",
+  enforce: "pre" as const,
+  load(id: string) {
+    if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(readFileSync(id, "utf8"))}`;
+    if (id.endsWith(".wasm")) return `export default Uint8Array.from(Buffer.from("${readFileSync(id).toString("base64")}", "base64"))`;
+    return null;
+  },
+};
+
+const source = (folder: string) => at(`./packages/${folder}`);
+const alias = [
+  { find: /^@trimtab\/kernels$/, replacement: source("kernels/src/index.ts") },
+  { find: /^@trimtab\/kernels\/conformance$/, replacement: source("kernels/conformance/index.ts") },
+  { find: /^@trimtab\/kernels\/wasm\/pool$/, replacement: source("kernels/src/wasm/pool.ts") },
+  { find: /^@trimtab\/kernels\/(reference|wasm|webgpu)$/, replacement: source("kernels/src/$1/index.ts") },
+  { find: /^@trimtab\/core$/, replacement: source("core/src/index.ts") },
+  { find: /^@trimtab\/node$/, replacement: source("node/src/index.ts") },
+];
+
+const project = (name: string, root: string): TestProjectConfiguration => ({
+  plugins: [assets],
+  resolve: { alias },
+  test: { name, root: at(root), include: ["test/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, pool: "forks" },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project("kernels", "./packages/kernels"),
+      project("core", "./packages/core"),
+      project("node", "./packages/node"),
+      project("examples", "./examples"),
+    ],
+  },
+});
