@@ -1,0 +1,37 @@
+// The multiply-add rate of one thread with every operand in registers: the ceiling no matrix kernel can beat.
+
+// @ts-ignore: decorator
+@inline
+function madd(a: v128, b: v128, c: v128): v128 {
+  // @ts-ignore: compile-time constant
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/**
+ * a = a x + y on 12 independent accumulators (the product depends on a, so that no compiler can hoist it), as many as
+ * the 6 x 8 micro-kernel has: 12 * 4 * 2 operations a turn.
+ */
+export function multiplyAdd(turns: i32, factor: f32): f32 {
+  const x = f32x4.splat(factor);
+  const y = f32x4.splat(factor * <f32>0.5);
+  let a0 = x, a1 = y, a2 = x, a3 = y, a4 = x, a5 = y;
+  let b0 = x, b1 = y, b2 = x, b3 = y, b4 = x, b5 = y;
+  for (let i = 0; i < turns; i++) {
+    a0 = madd(a0, x, y);
+    a1 = madd(a1, x, y);
+    a2 = madd(a2, x, y);
+    a3 = madd(a3, x, y);
+    a4 = madd(a4, x, y);
+    a5 = madd(a5, x, y);
+    b0 = madd(b0, x, y);
+    b1 = madd(b1, x, y);
+    b2 = madd(b2, x, y);
+    b3 = madd(b3, x, y);
+    b4 = madd(b4, x, y);
+    b5 = madd(b5, x, y);
+  }
+  let s = f32x4.add(f32x4.add(f32x4.add(a0, a1), f32x4.add(a2, a3)), f32x4.add(a4, a5));
+  s = f32x4.add(s, f32x4.add(f32x4.add(f32x4.add(b0, b1), f32x4.add(b2, b3)), f32x4.add(b4, b5)));
+  return f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3);
+}

@@ -1,0 +1,45 @@
+/** The typed errors of the learning layer; all extend TrimtabError of @trimtab/kernels and carry a stable `code`. */
+import { TrimtabError } from "@trimtab/kernels";
+
+/** An option is out of range or contradicts another; the message lists every bad field at once. */
+export class ConfigError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("CONFIG", message, options);
+  }
+}
+
+/** A dataset row is malformed: `line` (1-based) and `field` say where, when known. */
+export class DataError extends TrimtabError {
+  readonly line: number | undefined;
+  readonly field: string | undefined;
+  constructor(message: string, where: { line?: number; field?: string } = {}, options?: ErrorOptions) {
+    super("DATA", message, options);
+    this.line = where.line;
+    this.field = where.field;
+  }
+}
+
+/** A file of a model directory is missing, truncated, or contradicts another; `file` and `tensor` say where. */
+export class CheckpointError extends TrimtabError {
+  readonly file: string | undefined;
+  readonly tensor: string | undefined;
+  constructor(message: string, where: { file?: string; tensor?: string } = {}, options?: ErrorOptions) {
+    super("CHECKPOINT", message, options);
+    this.file = where.file;
+    this.tensor = where.tensor;
+  }
+}
+
+/** A model's architecture is not one that Trimtab knows; the message lists the known ones. */
+export class UnsupportedModelError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("UNSUPPORTED_MODEL", message, options);
+  }
+}
+
+/** A reward function threw, timed out, or returned something that is not one finite number or null per completion. */
+export class RewardError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("REWARD", message, options);
+  }
+}

@@ -1,0 +1,110 @@
+/** What a model family must say: how its config.json reads and writes, and what its tensors are called. */
+import { CheckpointError } from "../errors";
+import type { DecoderConfig } from "./config";
+
+/** Where one tensor of a checkpoint lies in our parameters. */
+export interface TensorPart {
+  /** The name in safetensors, e.g. `model.layers.0.self_attn.q_proj.weight`. */
+  readonly name: string;
+  /** Shape in the file. */
+  readonly shape: readonly number[];
+  /** Our parameter, and the first of its rows that this tensor fills. */
+  readonly parameter: string;
+  readonly firstRow: number;
+  /** The file stores (in, out), we store (out, in): GPT-2's Conv1D. */
+  readonly transposed: boolean;
+}
+
+export interface Family {
+  readonly modelType: string;
+  readonly architecture: string;
+  /** Reads config.json; throws CheckpointError naming the field. */
+  parse(json: ConfigReader): DecoderConfig;
+  /** Writes config.json in the layout that transformers 4 and 5 both read. */
+  toJSON(config: DecoderConfig): Record<string, unknown>;
+  tensors(config: DecoderConfig): TensorPart[];
+  /** The name a tensor goes by in older checkpoints mapped to the current one; undefined for buffers to ignore. */
+  canonicalName(name: string): string | undefined;
+}
+
+/** Typed access to the fields of a config.json. */
+export class ConfigReader {
+  readonly #json: Readonly<Record<string, unknown>>;
+
+  constructor(json: Readonly<Record<string, unknown>>) {
+    this.#json = json;
+  }
+
+  /** A positive integer; `fallback` when the field is absent or null. */
+  size(field: string, fallback?: number): number {
+    const value = this.number(field, fallback);
+    if (!Number.isInteger(value) || value <= 0) throw bad(field, "a positive integer", value);
+    return value;
+  }
+
+  number(field: string, fallback?: number): number {
+    const value = this.#json[field] ?? fallback;
+    if (typeof value !== "number" || !Number.isFinite(value)) throw bad(field, "a number", value);
+    return value;
+  }
+
+  boolean(field: string, fallback: boolean): boolean {
+    const value = this.#json[field] ?? fallback;
+    if (typeof value !== "boolean") throw bad(field, "true or false", value);
+    return value;
+  }
+
+  /** One of a table's keys, mapped to its value. */
+  choice<T>(field: string, table: Readonly<Record<string, T>>, fallback?: string): T {
+    const value = this.#json[field] ?? fallback;
+    if (typeof value !== "string" || !Object.hasOwn(table, value)) throw bad(field, `one of ${Object.keys(table).join(", ")}`, value);
+    return table[value] as T;
+  }
+
+  /** A token id, or undefined when absent or null. */
+  tokenId(field: string): number | undefined {
+    return this.tokenIds(field)[0];
+  }
+
+  /** Token ids: a number, a list, or nothing. */
+  tokenIds(field: string): number[] {
+    const value = this.#json[field] ?? [];
+    const ids = Array.isArray(value) ? value : [value];
+    for (const id of ids) if (!Number.isInteger(id) || id < 0) throw bad(field, "token ids", value);
+    return ids as number[];
+  }
+
+  /** A nested object, or undefined when absent or null. */
+  object(field: string): ConfigReader | undefined {
+    const value = this.#json[field] ?? undefined;
+    if (value === undefined) return undefined;
+    if (typeof value !== "object" || Array.isArray(value)) throw bad(field, "an object", value);
+    return new ConfigReader(value as Record<string, unknown>);
+  }
+
+  has(field: string): boolean {
+    return (this.#json[field] ?? undefined) !== undefined;
+  }
+
+  /** Refuses a feature that we do not compute: the field must be absent or one of `allowed`. */
+  only(field: string, allowed: readonly unknown[], why: string): void {
+    const value = this.#json[field] ?? undefined;
+    if (value !== undefined && !allowed.includes(value)) {
+      throw new CheckpointError(
+        `config.json: \`${field}\` must be ${allowed.map((v) => JSON.stringify(v)).join(" or ")}, got ${JSON.stringify(value)}. ${why}`,
+        {
+          file: "config.json",
+        },
+      );
+    }
+  }
+}
+
+function bad(field: string, expected: string, got: unknown): CheckpointError {
+  return new CheckpointError(
+    `config.json: \`${field}\` must be ${expected}, got ${got === undefined ? "nothing" : JSON.stringify(got)}. Check the file.`,
+    {
+      file: "config.json",
+    },
+  );
+}

@@ -1,0 +1,40 @@
+/** The model families Trimtab knows, found by `model_type` or `architectures` of a config.json. */
+import { CheckpointError, UnsupportedModelError } from "../errors";
+import type { DecoderConfig } from "./config";
+import { ConfigReader, type Family } from "./family";
+import { gpt2 } from "./gpt2";
+import { llama, qwen2, qwen3 } from "./llama";
+
+export const families: readonly Family[] = [gpt2, llama, qwen2, qwen3];
+
+/** The family of a model type; throws UnsupportedModelError with the list of known ones. */
+export function familyOf(modelType: string): Family {
+  const family = families.find((f) => f.modelType === modelType);
+  if (family) return family;
+  const known = families.map((f) => `${f.modelType} (${f.architecture})`).join(", ");
+  throw new UnsupportedModelError(`config.json: \`model_type\` must be one of ${known}, got ${JSON.stringify(modelType)}.`);
+}
+
+/** Reads a parsed config.json. Throws UnsupportedModelError or CheckpointError naming the field. */
+export function parseConfig(json: unknown): DecoderConfig {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new CheckpointError(`config.json: it must be an object, got ${JSON.stringify(json)}.`, { file: "config.json" });
+  }
+  const fields = json as Record<string, unknown>;
+  const architecture = Array.isArray(fields["architectures"]) ? fields["architectures"][0] : undefined;
+  const family = architecture === undefined ? undefined : families.find((f) => f.architecture === architecture);
+  if (architecture !== undefined && !family) {
+    const known = families.map((f) => f.architecture).join(", ");
+    throw new UnsupportedModelError(`config.json: \`architectures\` must be one of ${known}, got ${JSON.stringify(architecture)}.`);
+  }
+  const config = (family ?? familyOf(String(fields["model_type"]))).parse(new ConfigReader(fields));
+  const { hiddenSize, heads, kvHeads, headDim, vocabSize } = config;
+  const problems = [
+    !Number.isInteger(headDim) && `hidden size ${hiddenSize} must be a multiple of the ${heads} heads`,
+    heads % kvHeads !== 0 && `the ${heads} heads must be a multiple of the ${kvHeads} key/value heads`,
+    config.positions.kind === "rope" && headDim % 2 !== 0 && `rotary positions need an even head size, got ${headDim}`,
+    config.eosTokenIds.some((id) => id >= vocabSize) && `every eos_token_id must be below the vocabulary size ${vocabSize}`,
+  ].filter((problem) => problem !== false);
+  if (problems.length > 0) throw new CheckpointError(`config.json: ${problems.join("; ")}.`, { file: "config.json" });
+  return config;
+}

@@ -1,0 +1,36 @@
+/** Rotary positions and causal attention on fused rows [query heads | key heads | value heads]. */
+import { ops } from "@trimtab/kernels";
+import type { Tape } from "../autograd/tape";
+import type { Tensor } from "../tensor/tensor";
+
+export interface HeadLayout {
+  /** Query heads, key/value heads, channels per head. */
+  readonly H: number;
+  readonly K: number;
+  readonly D: number;
+}
+
+/** Rotates the query and key heads of qkv (N, (H + 2 K) D) in place by the angles of `positions` (N). */
+export function rope(tape: Tape, qkv: Tensor, table: { cos: Tensor; sin: Tensor }, positions: Tensor, layout: HeadLayout): void {
+  const heads = layout.H + layout.K;
+  const { cos, sin } = table;
+  tape.run(ops.rope.rotate, { cos, sin, positions, x: qkv }, { heads, direction: 1 });
+  tape.record([qkv], () => {
+    tape.run(ops.rope.rotate, { cos, sin, positions, x: tape.grad(qkv) }, { heads, direction: -1 });
+  });
+}
+
+/** Causal attention within each ragged row; qkv (N, (H + 2 K) D), offsets u32 (S + 1) -> (N, H D). */
+export function attention(tape: Tape, qkv: Tensor, offsets: Tensor, layout: HeadLayout): Tensor {
+  const rows = qkv.shape[0] as number;
+  const { H, K, D } = layout;
+  const scalars = { S: (offsets.shape[0] as number) - 1, H, K, D, scale: 1 / Math.sqrt(D) };
+  const o = tape.alloc([rows, H * D]);
+  const lse = tape.alloc([rows, H]);
+  tape.run(ops.attention.forward, { qkv, offsets, o, lse }, scalars);
+  tape.record([o], () => {
+    const dO = tape.grad(o) as Tensor;
+    tape.addGrad(qkv, (dqkv) => tape.run(ops.attention.backward, { do: dO, qkv, o, lse, offsets, dqkv }, scalars));
+  });
+  return o;
+}

@@ -1,0 +1,66 @@
+/** The few WebAssembly and text-encoding globals the host modules use, typed here because kernels compiles without the DOM library. */
+import { TrimtabError } from "../errors";
+
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  Instance: new (module: object, imports: object) => { readonly exports: unknown };
+};
+
+declare const TextEncoder: new () => {
+  encodeInto(text: string, into: Uint8Array): { read: number; written: number };
+};
+
+declare const TextDecoder: new (
+  label: string,
+  options: { ignoreBOM: boolean },
+) => { decode(bytes?: Uint8Array, options?: { stream: boolean }): string };
+
+/** Incremental UTF-8 decoding: bytes in, whole characters out. */
+export type Utf8Decoder = InstanceType<typeof TextDecoder>;
+
+let encoder: InstanceType<typeof TextEncoder> | undefined;
+
+/** Writes `text` as UTF-8 into `into` and returns the bytes written; lone surrogates become U+FFFD. */
+export function encodeUtf8(text: string, into: Uint8Array): number {
+  encoder ??= new TextEncoder();
+  return encoder.encodeInto(text, into).written;
+}
+
+/** A decoder that keeps a leading U+FEFF (so that text survives a round trip) and replaces malformed bytes with U+FFFD. */
+export function utf8Decoder(): Utf8Decoder {
+  return new TextDecoder("utf-8", { ignoreBOM: true });
+}
+
+const compiled = new WeakMap<Uint8Array, object>();
+
+/** Instantiates import-free module bytes synchronously; the compiled module is kept, so a second instance is cheap. */
+export function instantiate<E>(bytes: Uint8Array<ArrayBuffer>): E {
+  let module = compiled.get(bytes);
+  if (module === undefined) {
+    module = new WebAssembly.Module(bytes);
+    compiled.set(bytes, module);
+  }
+  return new WebAssembly.Instance(module, {}).exports as E;
+}
+
+/** Grows `memory` until `sizeBytes` are addressable. Views made before are detached by a grow. */
+export function ensureBytes(memory: WasmMemory, sizeBytes: number): void {
+  const missing = sizeBytes - memory.buffer.byteLength;
+  if (missing <= 0) return;
+  try {
+    memory.grow(Math.ceil(missing / 65536));
+  } catch (cause) {
+    throw new TrimtabError(
+      "OUT_OF_MEMORY",
+      `host memory: ${sizeBytes} bytes must fit a 32-bit WebAssembly memory, got ${memory.buffer.byteLength} at most. Pass the data in smaller pieces.`,
+      { cause },
+    );
+  }
+}
+
+export type { WasmMemory };
