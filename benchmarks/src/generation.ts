@@ -1,0 +1,44 @@
+/** Generation at batch 32: tokens per second, and its share of what the measured matrix-product rate allows. */
+import { Decoder, type Device, generate } from "@trimtab/core";
+import { cases, measure } from "@trimtab/kernels/conformance";
+import type { Section } from "./report";
+import { type LlamaShape, llamaConfig, llamaShapes } from "./shapes";
+import { race } from "./timing";
+
+const BATCH = 32;
+const PROMPT = 16;
+const NEW_TOKENS = 112;
+
+export async function benchmarkGeneration(device: Device, options: { quick: boolean }): Promise<Section> {
+  const rows: (string | number)[][] = [];
+  for (const shape of options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
+    const decoder = new Decoder(device, llamaConfig(shape));
+    decoder.parameters.initialise(1);
+    const prompts = Array.from({ length: BATCH }, (_, row) =>
+      Uint32Array.from({ length: PROMPT }, (_, t) => (row * 31 + t * 17) % shape.V),
+    );
+    const run = () => generate({ model: { decoder }, prompts, maxNewTokens: NEW_TOKENS, temperature: 1, eosTokenIds: [], seed: 1 });
+    const [timing] = await race([{ name: shape.name, run }], { minRounds: 3, maxRounds: 10, budgetMs: 4000 });
+    decoder.dispose();
+    const tokensPerSecond = (BATCH * NEW_TOKENS * 1000) / (timing?.bestMs as number);
+    const allowed = await matmulBound(device, shape);
+    rows.push([shape.name, tokensPerSecond, allowed, (100 * tokensPerSecond) / allowed]);
+  }
+  return {
+    title: `Generation, batch ${BATCH}, ${PROMPT} + ${NEW_TOKENS} tokens, on ${device.info.name}`,
+    columns: ["shape", "tokens/s", "matrix products alone", "%"],
+    rows,
+    notes: ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 5,066 and small 1,328 tokens/s"],
+  };
+}
+
+/** Tokens per second if a decoding step did nothing but its matrix products, at the rate each is measured at with 32 rows. */
+async function matmulBound(device: Device, { layers, C, heads, kvHeads, F, V }: LlamaShape): Promise<number> {
+  const forward = cases.find((c) => c.entry.name === "matmul_forward");
+  if (!forward) throw new Error("the conformance suite has no case for matmul_forward");
+  const D = C / heads;
+  const ms = async (N: number, K: number) =>
+    (await measure(device, forward, { M: BATCH, N, K }, { now: () => performance.now(), absent: ["bias", "addend"] })).bestMs;
+  const layer = (await ms((heads + 2 * kvHeads) * D, C)) + (await ms(C, heads * D)) + (await ms(2 * F, C)) + (await ms(C, F));
+  return (BATCH * 1000) / (layers * layer + (await ms(V, C)));
+}

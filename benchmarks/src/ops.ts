@@ -1,0 +1,53 @@
+/** Throughput of every entry point at the sizes of a training step of the `small` Llama shape. */
+import type { Device } from "@trimtab/core";
+import { cases, measure } from "@trimtab/kernels/conformance";
+import type { Section } from "./report";
+
+/** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary. */
+const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  matmul_forward: { M: 2048, N: 1376, K: 256 },
+  matmul_backward_input: { M: 2048, N: 1376, K: 256 },
+  matmul_backward_weight: { M: 2048, N: 1376, K: 256 },
+  matmul_backward_bias: { M: 2048, N: 256 },
+  rms_norm_forward: { N: 2048, C: 256, eps: 1e-5 },
+  rms_norm_backward: { N: 2048, C: 256 },
+  layer_norm_forward: { N: 2048, C: 256, eps: 1e-5 },
+  layer_norm_backward: { N: 2048, C: 256 },
+  gated_activation_forward: { N: 2048, F: 688, kind: 0 },
+  gated_activation_backward: { N: 2048, F: 688, kind: 0 },
+  token_logprob_forward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1 },
+  token_logprob_backward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1 },
+  adamw_step: { N: 5_400_000, Q: 2, lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, correction1: 0.1, correction2: 0.05 },
+  accumulate_add: { N: 524_288 },
+  policy_loss_fused: { N: 2048, Q: 8, epsilon_low: 0.2, epsilon_high: 0.2, delta: 0, beta: 0.04 },
+};
+
+/** Which scalars and letters attention's case wants is the case's own affair: its largest size is measured. */
+const AT_LARGEST = [
+  "attention_forward",
+  "attention_backward",
+  "embedding_forward",
+  "embedding_backward",
+  "rope_rotate",
+  "sample_forward",
+  "kv_cache_attend",
+];
+
+export async function benchmarkOps(device: Device): Promise<Section> {
+  const rows: (string | number)[][] = [];
+  const seen = new Set<string>();
+  for (const item of cases) {
+    const { name } = item.entry;
+    if (seen.has(name)) continue;
+    const values = SIZES[name] ?? (AT_LARGEST.includes(name) ? item.sizes.at(-1) : undefined);
+    if (!values) continue;
+    seen.add(name);
+    const m = await measure(device, item, values, { now: () => performance.now() });
+    const size = Object.entries(values)
+      .filter(([letter]) => /^[A-Z]$/.test(letter))
+      .map(([letter, value]) => `${letter}${value}`)
+      .join(" ");
+    rows.push([name, size, m.medianMs, m.gflops, m.gigabytesPerSecond]);
+  }
+  return { title: `Ops on ${device.info.name}, median`, columns: ["op", "size", "ms", "GFLOP/s", "GB/s"], rows, notes: [] };
+}

@@ -1,0 +1,42 @@
+/** Timing side by side: contestants take turns, round after round, so that a slow spell of the machine hits them all. */
+
+export interface Contestant {
+  readonly name: string;
+  /** Runs once; resolves when the work is done, not when it is queued. */
+  readonly run: () => Promise<unknown>;
+}
+
+export interface Timing {
+  readonly name: string;
+  readonly medianMs: number;
+  readonly bestMs: number;
+  /** (third quartile - first quartile) / median */
+  readonly spread: number;
+  readonly rounds: number;
+}
+
+/** One warm-up each, then rounds until each contestant has `minRounds` and the group has used `budgetMs`. */
+export async function race(contestants: readonly Contestant[], { minRounds = 5, maxRounds = 60, budgetMs = 2000 } = {}): Promise<Timing[]> {
+  const times = new Map<string, number[]>(contestants.map((c) => [c.name, []]));
+  for (const { run } of contestants) await run();
+  const start = performance.now();
+  for (let round = 0; round < maxRounds && (round < minRounds || performance.now() - start < budgetMs); round++) {
+    for (const { name, run } of contestants) {
+      const before = performance.now();
+      await run();
+      times.get(name)?.push(performance.now() - before);
+    }
+  }
+  return contestants.map(({ name }) => summarise(name, times.get(name) ?? []));
+}
+
+function summarise(name: string, times: number[]): Timing {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
+  return { name, medianMs: at(0.5), bestMs: sorted[0] as number, spread: (at(0.75) - at(0.25)) / at(0.5), rounds: sorted.length };
+}
+
+/** Geometric mean. */
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, v) => sum + Math.log(v), 0) / values.length);
+}
