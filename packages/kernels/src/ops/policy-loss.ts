@@ -8,7 +8,7 @@
  * All reductions (grpo, bnpo, dr_grpo, dapo) are choices of w: the denominator is computed once per optimiser step.
  * The clamp has zero gradient outside ±20; a tie between the branches takes the unclipped one.
  *
- * sums (each over m = 1, except loss): 0 loss · 1 count · 2 k3 · 3 k1 (logp - ref) · 4 low-clipped (r < 1 - epsilon_low, A < 0) ·
+ * sums (all over m = 1; only the loss is weighted by w): 0 loss · 1 count · 2 k3 · 3 k1 (logp - ref) · 4 low-clipped (r < 1 - epsilon_low, A < 0) ·
  * 5 high-clipped (r > 1 + epsilon_high, A > 0) · 6 ratio · 7 ½ (logp - old)²
  */
 import { defineOp } from "../contract";

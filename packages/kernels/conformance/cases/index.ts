@@ -1,0 +1,51 @@
+/** All conformance cases and gradient checks. */
+import type { Case } from "../case";
+import type { GradientCheck } from "../gradient";
+import { adamwCases } from "./adamw";
+import { attentionCases, attentionGradients } from "./attention";
+import { elementwiseCases, elementwiseGradients } from "./elementwise";
+import { embeddingCases, embeddingGradients } from "./embedding";
+import { gatedActivationCases, gatedActivationGradients } from "./gated-activation";
+import { headNormCases, headNormGradients } from "./head-norm";
+import { kvCacheCases } from "./kv-cache";
+import { layerNormCases, layerNormGradients } from "./layer-norm";
+import { matmulCases, matmulGradients } from "./matmul";
+import { policyLossCases, policyLossGradients } from "./policy-loss";
+import { rmsNormCases, rmsNormGradients } from "./rms-norm";
+import { ropeCases, ropeGradients } from "./rope";
+import { sampleCases } from "./sample";
+import { segmentCases, segmentGradients } from "./segment";
+import { tokenLogprobCases, tokenLogprobGradients } from "./token-logprob";
+
+export const cases: readonly Case[] = [
+  ...adamwCases,
+  ...attentionCases,
+  ...elementwiseCases,
+  ...embeddingCases,
+  ...gatedActivationCases,
+  ...headNormCases,
+  ...kvCacheCases,
+  ...layerNormCases,
+  ...matmulCases,
+  ...policyLossCases,
+  ...rmsNormCases,
+  ...ropeCases,
+  ...sampleCases,
+  ...segmentCases,
+  ...tokenLogprobCases,
+];
+
+export const gradientChecks: readonly GradientCheck[] = [
+  ...attentionGradients,
+  ...elementwiseGradients,
+  ...embeddingGradients,
+  ...gatedActivationGradients,
+  ...headNormGradients,
+  ...layerNormGradients,
+  ...matmulGradients,
+  ...policyLossGradients,
+  ...rmsNormGradients,
+  ...ropeGradients,
+  ...segmentGradients,
+  ...tokenLogprobGradients,
+];

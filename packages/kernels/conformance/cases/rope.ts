@@ -1,0 +1,50 @@
+/** Conformance of rotary position embedding, both directions. */
+import { rope } from "../../src/ops/rope";
+import type { Case, InputContext, Values } from "../case";
+import type { GradientCheck } from "../gradient";
+
+/** P may be wider than heads · D: the rest (value heads) must come through untouched. */
+const shapes: Values[] = [
+  { N: 1, T: 1, R: 1, heads: 1, P: 2 },
+  { N: 1, T: 3, R: 2, heads: 1, P: 4 },
+  { N: 3, T: 7, R: 2, heads: 3, P: 16 },
+  { N: 5, T: 9, R: 3, heads: 2, P: 18 },
+  { N: 4, T: 5, R: 6, heads: 3, P: 48 },
+  { N: 17, T: 17, R: 8, heads: 4, P: 80 },
+  { N: 33, T: 64, R: 16, heads: 6, P: 256 },
+  { N: 65, T: 100, R: 32, heads: 3, P: 257 },
+  { N: 130, T: 40, R: 64, heads: 10, P: 1536 },
+];
+
+/** A table of real rotations, and positions that repeat and jump. */
+function inputs({ values, random }: Pick<InputContext, "values" | "random">) {
+  const { T, R, N } = values as Record<string, number> & { T: number; R: number; N: number };
+  const angles = Array.from({ length: T * R }, (_, i) => Math.floor(i / R) * 0.1 ** ((i % R) / R));
+  return {
+    cos: angles.map(Math.cos),
+    sin: angles.map(Math.sin),
+    positions: Array.from({ length: N }, () => random.integer(T)),
+  };
+}
+
+export const ropeCases: Case[] = [1, -1].map((direction) => ({
+  entry: rope.rotate,
+  name: direction === 1 ? "forward" : "backward",
+  sizes: shapes.map((shape) => ({ ...shape, direction })),
+  inputs,
+  flops: ({ N, heads, R }) => 6 * N! * heads! * R!,
+}));
+
+const values = { N: 3, T: 5, R: 2, heads: 2, P: 10, direction: 1 };
+
+export const ropeGradients: GradientCheck[] = [
+  {
+    name: "rope_rotate",
+    covers: ["rope_rotate"],
+    forward: rope.rotate,
+    values,
+    inputs: (random) => ({ ...inputs({ values, random }), x: Array.from({ length: values.N * values.P }, random.normal) }),
+    outputs: ["x"],
+    backward: ({ inputs, upstream, compute }) => ({ x: compute(rope.rotate, { ...inputs, x: upstream.x }, { direction: -1 }).x }),
+  },
+];

@@ -1,0 +1,98 @@
+/** Conformance of token-logprob: log-probability, entropy and log-sum-exp of targets, and their gradients. */
+import { tokenLogprob } from "../../src/ops/token-logprob";
+import type { Case, InputContext, Values } from "../case";
+import type { GradientCheck } from "../gradient";
+import { EDGES, sweep, withValues } from "../sizes";
+
+const sizes: Values[] = [
+  { N: 1, C: 1, V: 1, inverse_temperature: 1 },
+  { N: 1, C: 4, V: 2, inverse_temperature: 1 },
+  ...withValues(sweep("V", EDGES.slice(4), { N: 3, C: 8, V: 1 }), { inverse_temperature: 1 }),
+  ...withValues(sweep("N", [2, 4, 5, 7, 8, 9, 16, 17, 33, 64, 65], { N: 1, C: 12, V: 100 }), { inverse_temperature: 1.25 }),
+  { N: 5, C: 33, V: 1000, inverse_temperature: 0.8 },
+  { N: 65, C: 16, V: 257, inverse_temperature: 1 },
+  { N: 130, C: 64, V: 1000, inverse_temperature: 1 },
+  { N: 7, C: 65, V: 5003, inverse_temperature: 1.5 },
+  { N: 33, C: 24, V: 5003, inverse_temperature: 1 },
+];
+
+/** Logits of a few units, as a model's are, and every third target the most likely token. */
+function inputs({ values, random, draw, compute, isTimed }: InputContext) {
+  const { N, C, V } = values as { N: number; C: number; V: number };
+  const hidden = draw("hidden", { scale: 2 / Math.sqrt(C), outlier: 4 });
+  const head = draw("head", { outlier: 4 });
+  const targets = Array.from({ length: N }, () => random.integer(V));
+  for (let n = 0; n < N && !isTimed; n += 3) {
+    let best = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < V; j++) {
+      let z = 0;
+      for (let c = 0; c < C; c++) z += hidden[n * C + c]! * head[j * C + c]!;
+      if (z > best) [best, targets[n]] = [z, j];
+    }
+  }
+  return { hidden, head, targets, compute: () => compute(tokenLogprob.forward, { hidden, head, targets }, values) };
+}
+
+const logits = ({ N, C, V }: Values) => 2 * N! * C! * V!;
+
+export const tokenLogprobCases: Case[] = [
+  {
+    entry: tokenLogprob.forward,
+    name: "",
+    sizes,
+    inputs: (context) => {
+      const { hidden, head, targets } = inputs(context);
+      return { hidden, head, targets };
+    },
+    tolerance: { atol: 2e-5, scale: "element", reason: "differences of logits and log-sum-exps of up to a few tens" },
+    flops: logits,
+  },
+  {
+    entry: tokenLogprob.coefficients,
+    name: "",
+    sizes: sweep("N", EDGES, { N: 1 }),
+    flops: ({ N }) => 5 * N!,
+  },
+  {
+    entry: tokenLogprob.backward,
+    name: "",
+    sizes,
+    inputs: (context) => {
+      const { hidden, head, targets, compute } = inputs(context);
+      const { entropy, lse } = compute();
+      const { N } = context.values as { N: number };
+      const upstream = () => Array.from({ length: N }, context.random.normal);
+      const { coefficients } = context.compute(
+        tokenLogprob.coefficients,
+        { dlogp: upstream(), dentropy: upstream(), dlse: upstream(), entropy, lse },
+        { N },
+      );
+      return { hidden, head, targets, coefficients: coefficients! };
+    },
+    tolerance: { rtol: 5e-5, scale: "array", reason: "sums over the vocabulary that cancel: Σ_j dz_j of logp and entropy is 0" },
+    flops: (values) => 3 * logits(values),
+  },
+];
+
+const [N, C, V] = [3, 4, 6];
+const values = { N, C, V, inverse_temperature: 1.4 };
+const targets = [5, 0, 2];
+
+export const tokenLogprobGradients: GradientCheck[] = [["logp", "entropy", "lse"], ["logp"]].map((outputs) => ({
+  name: `token_logprob_forward (${outputs.join(", ")})`,
+  covers: ["token_logprob_coefficients", "token_logprob_backward"],
+  forward: tokenLogprob.forward,
+  values,
+  inputs: (random) => ({
+    hidden: Array.from({ length: N * C }, random.normal),
+    head: Array.from({ length: V * C }, random.normal),
+    targets,
+  }),
+  outputs,
+  backward: ({ inputs, outputs: { entropy, lse }, upstream, compute }) => {
+    const folded = { dlogp: upstream.logp, dentropy: upstream.entropy, dlse: upstream.lse, entropy, lse };
+    const { coefficients } = compute(tokenLogprob.coefficients, folded);
+    const { dhidden, dhead } = compute(tokenLogprob.backward, { coefficients, ...inputs });
+    return { hidden: dhidden, head: dhead };
+  },
+}));
