@@ -15,3 +15,4 @@ export * from "./nn/parameters";
 export * from "./optim/adamw";
 export * from "./optim/schedule";
 export * from "./tensor/tensor";
+export * from "./tokenizer/index";

@@ -8,8 +8,16 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const common = ["-O3", "--noAssert", "--runtime", "stub", "--use", "abort="];
 
+/** The device: its memory is the host's, shared between worker threads; the maximum is what a host may choose up to. */
+const engine = (features) => ({
+  entry: "assembly/engine.ts",
+  flags: ["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536", "--enable", features],
+});
+
 /** name of the artefact -> entry file and the flags beyond the common ones. The longest build comes first. */
 const artefacts = {
+  "engine-strict": engine("simd,threads"),
+  "engine-relaxed": engine("simd,threads,relaxed-simd"),
   tokenizer: { entry: "assembly/tokenizer.ts", flags: [] },
   host: { entry: "assembly/host.ts", flags: [] },
 };
@@ -40,7 +48,9 @@ if (process.argv[2]) {
 } else {
   const missing = Object.values(artefacts).filter(({ entry }) => !existsSync(join(root, entry)));
   if (missing.length > 0) {
-    console.error(`build-wasm: every artefact needs its entry file, missing ${missing.map(({ entry }) => entry).join(", ")}. Restore it or drop its row.`);
+    console.error(
+      `build-wasm: every artefact needs its entry file, missing ${missing.map(({ entry }) => entry).join(", ")}. Restore it or drop its row.`,
+    );
     process.exit(1);
   }
   mkdirSync(join(root, "build"), { recursive: true });

@@ -23,7 +23,12 @@ for (let code = 0, start = 0, current = classOf(0); code <= 0x10ffff; code++) {
 
 const rows = [];
 for (let i = 0; i < ranges.length; i += 8) {
-  rows.push(`  ${ranges.slice(i, i + 8).map(([start, end, kind]) => `0x${start.toString(16)}, 0x${(end | (kind << 24)).toString(16)}`).join(", ")},`);
+  rows.push(
+    `  ${ranges
+      .slice(i, i + 8)
+      .map(([start, end, kind]) => `0x${start.toString(16)}, 0x${(end | (kind << 24)).toString(16)}`)
+      .join(", ")},`,
+  );
 }
 writeFileSync(
   new URL("../assembly/tokenizer/unicode-ranges.ts", import.meta.url),

@@ -73,7 +73,7 @@ function heapPop(): u64 {
   const key = load<u64>(heapAt(heapSize));
   let i: u32 = 0;
   while (true) {
-    let child = 2 * i + 1;
+    let child = (i << 1) + 1;
     if (child >= heapSize) break;
     if (child + 1 < heapSize && load<u64>(heapAt(child + 1)) < load<u64>(heapAt(child))) child += 1;
     if (load<u64>(heapAt(child)) >= key) break;

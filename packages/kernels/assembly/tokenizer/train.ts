@@ -172,7 +172,7 @@ function dequeue(): u32 {
   const pair = load<u32>(queue.data + (size << 4), 8);
   let i: usize = 0;
   while (true) {
-    let child = 2 * i + 1;
+    let child = (i << 1) + 1;
     if (child >= size) break;
     let at = queue.data + (child << 4);
     if (child + 1 < size && before(load<i64>(at, 16), load<u32>(at, 24), load<i64>(at), load<u32>(at, 8))) {

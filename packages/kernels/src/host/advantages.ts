@@ -14,7 +14,9 @@ function present(rewards: Rewards, into: Float64Array, offset: number, where: st
   for (let i = 0; i < rewards.length; i++) {
     const reward = rewards[i] ?? Number.NaN;
     if (reward === Number.POSITIVE_INFINITY || reward === Number.NEGATIVE_INFINITY) {
-      throw new ArgumentError(`${where}: a reward must be finite or null, got ${reward} at index ${i}. Clip or skip it in the reward function.`);
+      throw new ArgumentError(
+        `${where}: a reward must be finite or null, got ${reward} at index ${i}. Clip or skip it in the reward function.`,
+      );
     }
     into[offset + i] = reward;
   }
@@ -29,7 +31,9 @@ function vector(rewards: Rewards, where: string): Float64Array {
 function requireGroups(where: string, n: number, groupSize: number): void {
   requireInteger(where, "groupSize", groupSize, 2);
   if (n % groupSize !== 0) {
-    throw new ArgumentError(`${where}: rewards must come in whole groups of ${groupSize}, got ${n}. Pass every group's completions together.`);
+    throw new ArgumentError(
+      `${where}: rewards must come in whole groups of ${groupSize}, got ${n}. Pass every group's completions together.`,
+    );
   }
 }
 
@@ -46,13 +50,17 @@ function table(rewards: readonly Rewards[], weights: ArrayLike<number> | undefin
   const values = new Float64Array(rewards.length * columns);
   rewards.forEach((row, b) => {
     if (row.length !== columns) {
-      throw new ArgumentError(`${where}: every completion must have ${columns} rewards, got ${row.length} at index ${b}. Use null where one does not apply.`);
+      throw new ArgumentError(
+        `${where}: every completion must have ${columns} rewards, got ${row.length} at index ${b}. Use null where one does not apply.`,
+      );
     }
     present(row, values, b * columns, where);
   });
   const scale = weights ?? new Float64Array(columns).fill(1);
   if (scale.length !== columns) {
-    throw new ArgumentError(`${where}: weights must have one number per reward function (${columns}), got ${scale.length}. Correct the weights.`);
+    throw new ArgumentError(
+      `${where}: weights must have one number per reward function (${columns}), got ${scale.length}. Correct the weights.`,
+    );
   }
   return { values, columns, scale };
 }
@@ -174,7 +182,9 @@ function requireRows(where: string, n: number, { offsets, mask }: RaggedRows): v
   let ordered = offsets.length > 0 && offsets[0] === 0 && last === n;
   for (let s = 1; ordered && s < offsets.length; s++) ordered = (offsets[s] ?? 0) >= (offsets[s - 1] ?? 0);
   if (!ordered) {
-    throw new ArgumentError(`${where}: offsets must rise from 0 to ${n}, got ${Array.from(offsets).slice(0, 8).join(", ")} ... ${last}. Pass the batch's own offsets.`);
+    throw new ArgumentError(
+      `${where}: offsets must rise from 0 to ${n}, got ${Array.from(offsets).slice(0, 8).join(", ")} ... ${last}. Pass the batch's own offsets.`,
+    );
   }
   requireLength(where, "mask", mask, n);
 }

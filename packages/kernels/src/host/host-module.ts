@@ -66,13 +66,13 @@ export class Scratch {
   private readonly module = host();
 
   constructor() {
-    this.top = (this.module.heap_base() + 15) & ~15;
+    this.top = Math.ceil(this.module.heap_base() / 16) * 16;
   }
 
   /** Reserves `sizeBytes`, aligned to 16, and returns the address. */
   reserve(sizeBytes: number): number {
     const at = this.top;
-    this.top += (sizeBytes + 15) & ~15;
+    this.top += Math.ceil(sizeBytes / 16) * 16;
     ensureBytes(this.module.memory, this.top);
     return at;
   }

@@ -5,4 +5,4 @@ export * from "./byte-pair";
 export { hostMath } from "./math";
 export * from "./random";
 export * from "./rope";
-export { type Utf8Decoder, utf8Decoder } from "./web-assembly";
+export { encodeUtf8, type Utf8Decoder, utf8Decoder } from "./web-assembly";

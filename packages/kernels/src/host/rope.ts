@@ -31,9 +31,14 @@ const f = Math.fround;
  * Inverse frequencies (D / 2), f32 step by step as transformers computes them: 1 / theta^(2i / D), then the scaling
  * (`_compute_linear_scaling_rope_parameters`, `_compute_llama3_parameters` of transformers' modeling_rope_utils.py).
  */
-export function ropeFrequencies({ headDim, theta, scaling = { type: "default" } }: Omit<RopeTableOptions, "maxPositions">): Float32Array<ArrayBuffer> {
+export function ropeFrequencies({
+  headDim,
+  theta,
+  scaling = { type: "default" },
+}: Omit<RopeTableOptions, "maxPositions">): Float32Array<ArrayBuffer> {
   requireInteger("ropeFrequencies", "headDim", headDim, 2);
-  if (headDim % 2 !== 0) throw new ArgumentError(`ropeFrequencies: headDim must be even, got ${headDim}. Rotate an even number of channels.`);
+  if (headDim % 2 !== 0)
+    throw new ArgumentError(`ropeFrequencies: headDim must be even, got ${headDim}. Rotate an even number of channels.`);
   const frequencies = new Float32Array(headDim / 2);
   for (let i = 0; i < frequencies.length; i++) {
     frequencies[i] = f(1 / f(host().pow(theta, f((2 * i) / headDim))));

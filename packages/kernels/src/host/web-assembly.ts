@@ -1,5 +1,5 @@
 /** The few WebAssembly and text-encoding globals the host modules use, typed here because kernels compiles without the DOM library. */
-import { TrimtabError } from "../errors";
+import { OutOfMemoryError } from "../errors";
 
 interface WasmMemory {
   readonly buffer: ArrayBuffer;
@@ -48,6 +48,16 @@ export function instantiate<E>(bytes: Uint8Array<ArrayBuffer>): E {
   return new WebAssembly.Instance(module, {}).exports as E;
 }
 
+/** The error of a host module that cannot have the memory it needs. */
+export function outOfHostMemory(where: string, gotBytes: number, cause: unknown, requestedBytes = gotBytes + 1): OutOfMemoryError {
+  return new OutOfMemoryError(
+    `${where}: the data must fit a 32-bit WebAssembly memory, got no more than ${gotBytes} bytes of it. Pass the data in smaller pieces.`,
+    requestedBytes,
+    gotBytes,
+    { cause },
+  );
+}
+
 /** Grows `memory` until `sizeBytes` are addressable. Views made before are detached by a grow. */
 export function ensureBytes(memory: WasmMemory, sizeBytes: number): void {
   const missing = sizeBytes - memory.buffer.byteLength;
@@ -55,11 +65,7 @@ export function ensureBytes(memory: WasmMemory, sizeBytes: number): void {
   try {
     memory.grow(Math.ceil(missing / 65536));
   } catch (cause) {
-    throw new TrimtabError(
-      "OUT_OF_MEMORY",
-      `host memory: ${sizeBytes} bytes must fit a 32-bit WebAssembly memory, got ${memory.buffer.byteLength} at most. Pass the data in smaller pieces.`,
-      { cause },
-    );
+    throw outOfHostMemory("host memory", memory.buffer.byteLength, cause, sizeBytes);
   }
 }
 
