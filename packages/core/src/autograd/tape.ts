@@ -105,11 +105,15 @@ export class Tape {
   }
 
   /**
-   * One layer of a model. Not recording: frees what `fn` allocated, except its result. Recording with checkpointing: runs
-   * `fn` without recording and again, recorded, in the backward pass. Otherwise: just runs it.
+   * One layer of a model. Not recording: frees what `fn` allocated, except its result, and `x`, which is used up. Recording
+   * with checkpointing: runs `fn` without recording and again, recorded, in the backward pass. Otherwise: just runs it.
    */
   block(x: Tensor, fn: (x: Tensor) => Tensor): Tensor {
-    if (!this.#recording) return this.#scope(() => fn(x));
+    if (!this.#recording) {
+      const y = this.#scope(() => fn(x));
+      this.#consume(x, y);
+      return y;
+    }
     if (!this.#checkpoint) return fn(x);
     this.#recording = false;
     const y = this.#scope(() => fn(x));
@@ -167,6 +171,12 @@ export class Tape {
     this.#fresh = outer;
     if (!outer.some((tensor) => tensor.buffer === result.buffer)) outer.push(result);
     return result;
+  }
+
+  /** Frees `x` where this tape owns it and `y` does not live in it. */
+  #consume(x: Tensor, y: Tensor): void {
+    const at = x.buffer === y.buffer ? -1 : this.#fresh.findIndex((tensor) => tensor.buffer === x.buffer);
+    if (at >= 0) this.#release(this.#fresh.splice(at, 1));
   }
 
   #release(tensors: readonly Tensor[]): void {

@@ -27,37 +27,39 @@ export interface Family {
   canonicalName(name: string): string | undefined;
 }
 
-/** Typed access to the fields of a config.json. */
+/** Typed access to the fields of a config.json or of a file like it. */
 export class ConfigReader {
   readonly #json: Readonly<Record<string, unknown>>;
+  readonly #file: string;
 
-  constructor(json: Readonly<Record<string, unknown>>) {
+  constructor(json: Readonly<Record<string, unknown>>, file = "config.json") {
     this.#json = json;
+    this.#file = file;
   }
 
   /** A positive integer; `fallback` when the field is absent or null. */
   size(field: string, fallback?: number): number {
     const value = this.number(field, fallback);
-    if (!Number.isInteger(value) || value <= 0) throw bad(field, "a positive integer", value);
+    if (!Number.isInteger(value) || value <= 0) throw this.#bad(field, "a positive integer", value);
     return value;
   }
 
   number(field: string, fallback?: number): number {
     const value = this.#json[field] ?? fallback;
-    if (typeof value !== "number" || !Number.isFinite(value)) throw bad(field, "a number", value);
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.#bad(field, "a number", value);
     return value;
   }
 
   boolean(field: string, fallback: boolean): boolean {
     const value = this.#json[field] ?? fallback;
-    if (typeof value !== "boolean") throw bad(field, "true or false", value);
+    if (typeof value !== "boolean") throw this.#bad(field, "true or false", value);
     return value;
   }
 
   /** One of a table's keys, mapped to its value. */
   choice<T>(field: string, table: Readonly<Record<string, T>>, fallback?: string): T {
     const value = this.#json[field] ?? fallback;
-    if (typeof value !== "string" || !Object.hasOwn(table, value)) throw bad(field, `one of ${Object.keys(table).join(", ")}`, value);
+    if (typeof value !== "string" || !Object.hasOwn(table, value)) throw this.#bad(field, `one of ${Object.keys(table).join(", ")}`, value);
     return table[value] as T;
   }
 
@@ -70,7 +72,7 @@ export class ConfigReader {
   tokenIds(field: string): number[] {
     const value = this.#json[field] ?? [];
     const ids = Array.isArray(value) ? value : [value];
-    for (const id of ids) if (!Number.isInteger(id) || id < 0) throw bad(field, "token ids", value);
+    for (const id of ids) if (!Number.isInteger(id) || id < 0) throw this.#bad(field, "token ids", value);
     return ids as number[];
   }
 
@@ -78,8 +80,8 @@ export class ConfigReader {
   object(field: string): ConfigReader | undefined {
     const value = this.#json[field] ?? undefined;
     if (value === undefined) return undefined;
-    if (typeof value !== "object" || Array.isArray(value)) throw bad(field, "an object", value);
-    return new ConfigReader(value as Record<string, unknown>);
+    if (typeof value !== "object" || Array.isArray(value)) throw this.#bad(field, "an object", value);
+    return new ConfigReader(value as Record<string, unknown>, this.#file);
   }
 
   has(field: string): boolean {
@@ -89,22 +91,13 @@ export class ConfigReader {
   /** Refuses a feature that we do not compute: the field must be absent or one of `allowed`. */
   only(field: string, allowed: readonly unknown[], why: string): void {
     const value = this.#json[field] ?? undefined;
-    if (value !== undefined && !allowed.includes(value)) {
-      throw new CheckpointError(
-        `config.json: \`${field}\` must be ${allowed.map((v) => JSON.stringify(v)).join(" or ")}, got ${JSON.stringify(value)}. ${why}`,
-        {
-          file: "config.json",
-        },
-      );
-    }
+    if (value === undefined || allowed.includes(value)) return;
+    const must = allowed.map((v) => JSON.stringify(v)).join(" or ");
+    throw new CheckpointError(`${this.#file}: \`${field}\` must be ${must}, got ${JSON.stringify(value)}. ${why}`, { file: this.#file });
   }
-}
 
-function bad(field: string, expected: string, got: unknown): CheckpointError {
-  return new CheckpointError(
-    `config.json: \`${field}\` must be ${expected}, got ${got === undefined ? "nothing" : JSON.stringify(got)}. Check the file.`,
-    {
-      file: "config.json",
-    },
-  );
+  #bad(field: string, expected: string, got: unknown): CheckpointError {
+    const shown = got === undefined ? "nothing" : JSON.stringify(got);
+    return new CheckpointError(`${this.#file}: \`${field}\` must be ${expected}, got ${shown}. Check the file.`, { file: this.#file });
+  }
 }

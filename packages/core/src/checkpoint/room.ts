@@ -1,0 +1,53 @@
+/** Whether a model fits a device, asked before anything is read or allocated. */
+import { type Device, elementCount, OutOfMemoryError } from "@trimtab/kernels";
+import type { DecoderConfig } from "../models/config";
+import { parameterSpecs } from "../models/decoder";
+import { alignElements } from "../tensor/tensor";
+
+export interface ModelBytes {
+  /** One copy of the weights. */
+  readonly weights: number;
+  /** Rotary tables. */
+  readonly tables: number;
+  /** The largest single tensor. */
+  readonly largest: number;
+}
+
+/** Device memory of a model; computed from two layers, so that a configuration of absurd size costs nothing to ask about. */
+export function modelBytes(config: DecoderConfig): ModelBytes {
+  const sizes = (layers: number) => parameterSpecs({ ...config, layers }).map(({ shape }) => 4 * alignElements(elementCount(shape)));
+  const sum = (list: readonly number[]) => list.reduce((total, size) => total + size, 0);
+  const one = sizes(1);
+  const perLayer = sum(sizes(2)) - sum(one);
+  const table = config.positions.kind === "rope" ? 4 * config.maxPositions * (config.headDim / 2) : 0;
+  return {
+    weights: sum(one) + (config.layers - 1) * perLayer,
+    tables: 2 * table,
+    largest: one.reduce((most, size) => Math.max(most, size), table),
+  };
+}
+
+/** Throws OutOfMemoryError unless the device has room for `copies` of the weights (1 to run; 4 to train: gradients and two moments). */
+export function requireRoom(device: Device, config: DecoderConfig, copies = 1): void {
+  const { memoryBytes, maxBufferBytes, name } = device.info;
+  const { weights, tables, largest } = modelBytes(config);
+  if (largest > maxBufferBytes) {
+    throw new OutOfMemoryError(
+      `requireRoom: the model's largest tensor must fit one buffer of ${inMiB(maxBufferBytes)} on ${name}, got ${inMiB(largest)}. Use another device or a smaller model.`,
+      largest,
+      maxBufferBytes,
+    );
+  }
+  if (memoryBytes === undefined) return;
+  const needed = copies * weights + tables;
+  const free = Math.max(0, memoryBytes - device.counters.liveBytes);
+  if (needed <= free) return;
+  const what = copies === 1 ? "the model" : `the model's ${copies} copies of its weights`;
+  throw new OutOfMemoryError(
+    `requireRoom: ${what} must fit the ${inMiB(free)} that ${name} has left, got a need of ${inMiB(needed)}. Use a device with more memory or a smaller model.`,
+    needed,
+    free,
+  );
+}
+
+const inMiB = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;

@@ -1,0 +1,102 @@
+/** Which completions share a prompt's cache, how many blocks they need, and how large the cache has to be. */
+import { OutOfMemoryError } from "@trimtab/kernels";
+import { layerBlockBytes, type PagedCache } from "./paged-cache";
+import { Row } from "./row";
+import type { Settings } from "./settings";
+
+/** Completions of equal prompts, admitted together: one prefill, shared full blocks, the rest each for itself. */
+export interface Group {
+  readonly prompt: Uint32Array;
+  readonly rows: readonly Row[];
+  /** Full blocks of the prompt, held once. */
+  readonly sharedBlocks: number;
+  /** Further blocks of each row, reserved for its longest completion. */
+  readonly ownBlocks: number;
+}
+
+export interface Plan {
+  readonly groups: readonly Group[];
+  readonly blockCount: number;
+  readonly rowCount: number;
+  /** Most rows in the batch at once, and most blocks of one row. */
+  readonly maxRows: number;
+  readonly maxTable: number;
+}
+
+/**
+ * Groups the completions by prompt, in the order of first appearance, and splits groups that cannot be in the cache at once.
+ * Throws OutOfMemoryError where not even one completion fits.
+ */
+export function planGroups(settings: Settings): Plan {
+  const { decoder, prompts, n, blockSize, cacheBytes, maxRows } = settings;
+  const { config, device } = decoder;
+  const bytes = layerBlockBytes(config, blockSize);
+  const limit = Math.min(Math.floor(cacheBytes / (bytes * config.layers)), Math.floor(device.info.maxBufferBytes / bytes));
+  const samePrompt = new Map<string, Row[]>();
+  prompts.forEach((prompt, promptIndex) => {
+    const key = prompt.join();
+    const rows = samePrompt.get(key) ?? [];
+    samePrompt.set(key, rows);
+    for (let sampleIndex = 0; sampleIndex < n; sampleIndex++) rows.push(new Row(settings, promptIndex, sampleIndex));
+  });
+
+  const groups: Group[] = [];
+  for (const rows of samePrompt.values()) {
+    const first = rows[0] as Row;
+    const sharedBlocks = Math.floor(first.prompt.length / blockSize);
+    // The last token of a completion is never fed back, so it needs no slot.
+    const ownBlocks = Math.ceil((first.prompt.length + first.limit - 1) / blockSize) - sharedBlocks;
+    if (sharedBlocks + ownBlocks > limit) {
+      const needed = (sharedBlocks + ownBlocks) * bytes * config.layers;
+      const available = limit * bytes * config.layers;
+      throw new OutOfMemoryError(
+        `generate: the key/value cache must hold one completion of prompt ${first.promptIndex} (${first.prompt.length} + ${first.limit} tokens), which takes ${needed} bytes, got room for ${available}. Raise cacheBytes or lower maxNewTokens.`,
+        needed,
+        available,
+      );
+    }
+    const fitting = ownBlocks === 0 ? maxRows : Math.min(maxRows, Math.floor((limit - sharedBlocks) / ownBlocks));
+    for (let at = 0; at < rows.length; at += fitting) {
+      groups.push({ prompt: first.prompt, rows: rows.slice(at, at + fitting), sharedBlocks, ownBlocks });
+    }
+  }
+  const rowCount = prompts.length * n;
+  return {
+    groups,
+    blockCount: Math.min(limit, peakBlocks(groups, maxRows)),
+    rowCount,
+    maxRows: Math.min(maxRows, rowCount),
+    maxTable: groups.reduce((most, group) => Math.max(most, group.sharedBlocks + group.ownBlocks), 0),
+  };
+}
+
+/** Blocks that a group takes. */
+export function blocksOf(group: Group): number {
+  return group.sharedBlocks + group.rows.length * group.ownBlocks;
+}
+
+/** Takes the group's blocks and gives each row its table. */
+export function takeBlocks(group: Group, cache: PagedCache): void {
+  const shared = Array.from({ length: group.sharedBlocks }, () => cache.blocks.take());
+  group.rows.forEach((row, i) => {
+    if (i > 0) for (const block of shared) cache.blocks.retain(block);
+    row.table = Uint32Array.from([...shared, ...Array.from({ length: group.ownBlocks }, () => cache.blocks.take())]);
+  });
+}
+
+/** Gives a finished row's blocks back; shared ones stay until their last row has finished. */
+export function releaseBlocks(row: Row, cache: PagedCache): void {
+  for (const block of row.table) cache.blocks.release(block);
+}
+
+/** An upper bound of the blocks in use at once: the groups with the dearest rows, until the batch is full. */
+function peakBlocks(groups: readonly Group[], maxRows: number): number {
+  let blocks = 0;
+  let rows = 0;
+  for (const group of groups.toSorted((a, b) => blocksOf(b) / b.rows.length - blocksOf(a) / a.rows.length)) {
+    if (rows >= maxRows) break;
+    blocks += blocksOf(group);
+    rows += group.rows.length;
+  }
+  return blocks;
+}

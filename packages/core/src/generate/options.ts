@@ -1,0 +1,96 @@
+/** What `generate` is asked for, and what it returns. */
+import type { Seed } from "@trimtab/kernels";
+import type { Decoder } from "../models/decoder";
+import type { GenerationStats } from "./stats";
+
+/** Decodes one completion token by token; text comes out in whole characters. */
+export interface TextStream {
+  /** Text that this token completes; empty while a character is unfinished. */
+  push(token: number): string;
+  /** What an unfinished character leaves. */
+  flush(): string;
+}
+
+/** The part of a tokenizer that generation uses. */
+export interface TextCodec {
+  /** Tokens from here on, which a padded embedding table may have, have no text. */
+  readonly vocabSize: number;
+  encode(text: string): Uint32Array;
+  decodeStream(options: { readonly skipSpecialTokens: boolean }): TextStream;
+}
+
+/** A decoder, and a tokenizer where prompts or completions are text. */
+export interface GenerationModel {
+  readonly decoder: Decoder;
+  readonly tokenizer?: TextCodec | undefined;
+  readonly generationConfig?: { readonly eosTokenIds?: readonly number[] | undefined } | undefined;
+}
+
+/** The part of an AbortSignal that generation uses. */
+export interface CancelSignal {
+  throwIfAborted(): void;
+}
+
+export interface GenerateOptions {
+  readonly model: GenerationModel;
+  /** Token ids, or text that the tokenizer encodes. Each must be shorter than the model's context. */
+  readonly prompts: readonly (Uint32Array | string)[];
+  /** Completions per prompt; they share the prompt's cache. Default 1. */
+  readonly n?: number | undefined;
+  /** Default 64. A completion also ends where the model's context does. */
+  readonly maxNewTokens?: number | undefined;
+  /** 0 is greedy. Default 1. */
+  readonly temperature?: number | undefined;
+  /** Sample among the k most likely tokens; 0 is off. Default 0. */
+  readonly topK?: number | undefined;
+  /** Sample among the most likely tokens that hold this much probability; 1 is off. Default 1. */
+  readonly topP?: number | undefined;
+  /** Sample among tokens at least this fraction as likely as the likeliest; 0 is off. Default 0. */
+  readonly minP?: number | undefined;
+  /** Divides positive and multiplies negative logits of tokens that the prompt or the completion holds; 1 is off. Default 1. */
+  readonly repetitionPenalty?: number | undefined;
+  /** Tokens that end a completion and are its last token. Default: the model's; [] for none. */
+  readonly eosTokenIds?: readonly number[] | undefined;
+  /** Strings that end a completion; its text is cut before them. Needs a tokenizer. */
+  readonly stop?: readonly string[] | undefined;
+  /** Key of the random numbers. Default 0. */
+  readonly seed?: Seed | undefined;
+  /**
+   * Random stream of each completion, (prompts × n). The token at position t of a sequence is drawn with the number at
+   * (seed, stream, t), whatever else is in the batch. Default: the completion's index.
+   */
+  readonly streams?: Uint32Array | undefined;
+  /** Looked at between blocks of positions; throws its reason. */
+  readonly signal?: CancelSignal | undefined;
+  /** Memory for keys and values, all layers. Default: half of what the device has left, or 1 GiB where that is not known. */
+  readonly cacheBytes?: number | undefined;
+  /** Most completions decoded at once; the rest wait. Default 256, or what one buffer of logits can hold. */
+  readonly maxRows?: number | undefined;
+  /** Positions per cache block. Default 16. */
+  readonly blockSize?: number | undefined;
+  /** Positions decoded between two readbacks. Default 8. */
+  readonly stepsPerRead?: number | undefined;
+  /** Prompt tokens computed in one pass, unless a single prompt is longer. Default 4096. */
+  readonly prefillTokens?: number | undefined;
+  /** Milliseconds since any origin, e.g. `performance.now`; where given, stats carry times. */
+  readonly clock?: (() => number) | undefined;
+  /** Receives the figures of a run that ended normally. */
+  readonly onStats?: ((stats: GenerationStats) => void) | undefined;
+}
+
+/** Why a completion ended: an EOS token, the length limit or the model's context, a stop string. */
+export type FinishReason = "stop" | "length" | "stop_string";
+
+export interface Completion {
+  readonly promptIndex: number;
+  /** Which of the prompt's n completions this is. */
+  readonly sampleIndex: number;
+  readonly promptTokens: Uint32Array;
+  /** New tokens; the EOS token, or the token that completed a stop string, is the last. (T) */
+  readonly tokens: Uint32Array;
+  /** Log-probability of each token under softmax(logits / temperature), before penalty and truncation. (T) */
+  readonly logps: Float32Array;
+  readonly finishReason: FinishReason;
+  /** Without special tokens and without the stop string. Empty where the model has no tokenizer. */
+  readonly text: string;
+}

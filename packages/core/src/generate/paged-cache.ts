@@ -1,0 +1,59 @@
+/**
+ * The paged key/value cache of a decoder (vLLM, Kwon et al. 2023): one buffer of slots per layer, handed out in blocks.
+ *
+ * Position t of a row lies in slot table[⌊t / blockSize⌋] · blockSize + t mod blockSize of every layer.
+ */
+import { ops } from "@trimtab/kernels";
+import type { Tape } from "../autograd/tape";
+import type { DecoderConfig } from "../models/config";
+import type { HeadLayout } from "../nn/attention";
+import type { Tensor } from "../tensor/tensor";
+import { BlockAllocator } from "./block-allocator";
+
+export class PagedCache {
+  readonly blockSize: number;
+  readonly blocks: BlockAllocator;
+  readonly byteLength: number;
+  readonly #layout: HeadLayout;
+  /** One per layer, (blocks · blockSize, 2 K D): [K key heads | K value heads] of each slot. */
+  readonly #layers: readonly Tensor[];
+
+  /** `session` owns the memory: the cache lives as long as that tape. */
+  constructor(session: Tape, config: DecoderConfig, blockSize: number, blockCount: number) {
+    this.#layout = { H: config.heads, K: config.kvHeads, D: config.headDim };
+    this.blockSize = blockSize;
+    this.blocks = new BlockAllocator(blockCount);
+    this.byteLength = blockCount * layerBlockBytes(config, blockSize) * config.layers;
+    const shape = [blockCount * blockSize, 2 * config.kvHeads * config.headDim];
+    this.#layers = Array.from({ length: config.layers }, () => session.alloc(shape));
+  }
+
+  /** Where position `t` of a row with this block table lies. */
+  slot(table: Uint32Array, t: number): number {
+    return (table[Math.floor(t / this.blockSize)] as number) * this.blockSize + (t % this.blockSize);
+  }
+
+  /** Stores keys and values of fused rows qkv (N, (H + 2 K) D) at `slots` u32 (N). */
+  write(tape: Tape, layer: number, qkv: Tensor, slots: Tensor): void {
+    tape.run(ops.kvCache.write, { qkv, slots, cache: this.#layers[layer] }, { ...this.#layout });
+  }
+
+  /** Attention of one new token per row over positions 0 .. lengths - 1; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
+  attend(tape: Tape, layer: number, qkv: Tensor, tables: Tensor, lengths: Tensor): Tensor {
+    const { H, K, D } = this.#layout;
+    const o = tape.alloc([qkv.shape[0] as number, H * D]);
+    const scalars = { H, K, D, block: this.blockSize, scale: 1 / Math.sqrt(D) };
+    tape.run(ops.kvCache.attend, { qkv, cache: this.#layers[layer], tables, lengths, o }, scalars);
+    return o;
+  }
+
+  /** Copies slots in every layer; from, to u32 (N). */
+  copy(tape: Tape, from: Tensor, to: Tensor): void {
+    for (const cache of this.#layers) tape.run(ops.kvCache.copy, { from, to, cache });
+  }
+}
+
+/** Bytes that one block takes in one layer. */
+export function layerBlockBytes(config: DecoderConfig, blockSize: number): number {
+  return blockSize * 2 * config.kvHeads * config.headDim * 4;
+}

@@ -1,0 +1,132 @@
+/** The options of `generate` with defaults filled in, and one check that lists everything wrong with them at once. */
+import type { Seed } from "@trimtab/kernels";
+import { ConfigError, DataError } from "../errors";
+import type { Decoder } from "../models/decoder";
+import type { CancelSignal, GenerateOptions, TextCodec } from "./options";
+
+/** Options with defaults filled in and checked. */
+export interface Settings {
+  readonly decoder: Decoder;
+  readonly tokenizer: TextCodec | undefined;
+  readonly prompts: readonly Uint32Array[];
+  readonly n: number;
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly eosTokenIds: ReadonlySet<number>;
+  readonly stop: readonly string[];
+  readonly seed: Seed;
+  readonly streams: Uint32Array;
+  readonly signal: CancelSignal | undefined;
+  readonly cacheBytes: number;
+  readonly maxRows: number;
+  readonly blockSize: number;
+  readonly stepsPerRead: number;
+  readonly prefillTokens: number;
+  readonly clock: (() => number) | undefined;
+}
+
+const GIB = 2 ** 30;
+
+/** Fills in defaults. Throws ConfigError listing every bad option, DataError for a prompt that cannot be run. */
+export function resolveOptions(options: GenerateOptions): Settings {
+  const { decoder, tokenizer } = options.model;
+  const { vocabSize } = decoder.config;
+  const { info, counters } = decoder.device;
+  const problems: string[] = [];
+  const check = <T>(name: string, value: T, isGood: boolean, expected: string): T => {
+    if (!isGood) problems.push(`\`${name}\` must be ${expected}, got ${describe(value)}`);
+    return value;
+  };
+  const count = (name: string, value: number) =>
+    check(name, value, Number.isSafeInteger(value) && value >= 1, "a whole number of at least 1");
+
+  const n = count("n", options.n ?? 1);
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, stop = [] } = options;
+  check("temperature", temperature, Number.isFinite(temperature) && temperature >= 0, "a finite number of at least 0");
+  check("topK", topK, Number.isInteger(topK) && topK >= 0 && topK <= 0xffffffff, "a whole number of at least 0");
+  check("topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1");
+  check("minP", minP, minP >= 0 && minP <= 1, "between 0 and 1");
+  check("repetitionPenalty", repetitionPenalty, Number.isFinite(repetitionPenalty) && repetitionPenalty > 0, "a finite number above 0");
+  const isSeed = typeof seed === "number" ? Number.isSafeInteger(seed) && seed >= 0 : seed.length === 2 && seed.every(isWord);
+  check("seed", seed, isSeed, "a whole number of at least 0, or a pair of them below 2^32");
+  check(
+    "stop",
+    stop,
+    stop.every((s) => typeof s === "string" && s !== ""),
+    "strings that are not empty",
+  );
+  if (stop.length > 0 && !tokenizer) problems.push("`stop` must come with a model that has a tokenizer, got none");
+
+  const eosTokenIds = options.eosTokenIds ?? options.model.generationConfig?.eosTokenIds ?? decoder.config.eosTokenIds;
+  check(
+    "eosTokenIds",
+    eosTokenIds,
+    eosTokenIds.every((id) => isWord(id) && id < vocabSize),
+    `token ids below the vocabulary size ${vocabSize}`,
+  );
+
+  const rows = options.prompts.length * n;
+  const streams = options.streams ?? Uint32Array.from({ length: Number.isSafeInteger(rows) ? rows : 0 }, (_, i) => i);
+  check("streams", streams.length, streams.length === rows || Number.isNaN(rows), `one for each of the ${rows} completions`);
+  if (options.prompts.some((p) => typeof p === "string") && !tokenizer) {
+    problems.push("`prompts` must be token ids where the model has no tokenizer, got text");
+  }
+
+  const memory = info.memoryBytes === undefined ? GIB : Math.floor((info.memoryBytes - counters.liveBytes) / 2);
+  const settings: Omit<Settings, "prompts"> = {
+    decoder,
+    tokenizer,
+    n,
+    maxNewTokens: count("maxNewTokens", options.maxNewTokens ?? 64),
+    temperature,
+    topK,
+    topP,
+    minP,
+    repetitionPenalty,
+    eosTokenIds: new Set(eosTokenIds),
+    stop,
+    seed,
+    streams,
+    signal: options.signal,
+    cacheBytes: count("cacheBytes", options.cacheBytes ?? Math.max(1, memory)),
+    maxRows: Math.min(count("maxRows", options.maxRows ?? 256), Math.max(1, Math.floor(info.maxBufferBytes / (4 * vocabSize)))),
+    blockSize: count("blockSize", options.blockSize ?? 16),
+    stepsPerRead: count("stepsPerRead", options.stepsPerRead ?? 8),
+    prefillTokens: count("prefillTokens", options.prefillTokens ?? 4096),
+    clock: options.clock,
+  };
+  if (problems.length > 0) throw new ConfigError(`generate: ${problems.join("; ")}. Correct these options.`);
+  return { ...settings, prompts: options.prompts.map((prompt, i) => promptTokens(prompt, i, decoder, tokenizer)) };
+}
+
+function promptTokens(prompt: Uint32Array | string, index: number, decoder: Decoder, tokenizer: TextCodec | undefined): Uint32Array {
+  const { vocabSize, maxPositions } = decoder.config;
+  const tokens = typeof prompt === "string" ? (tokenizer as TextCodec).encode(prompt) : prompt;
+  if (tokens.length === 0) {
+    throw new DataError(`generate: every prompt must have at least one token, got none in prompt ${index}. Begin it with the BOS token.`);
+  }
+  if (tokens.length >= maxPositions) {
+    throw new DataError(
+      `generate: every prompt must leave room for a token in the context of ${maxPositions} tokens, got ${tokens.length} tokens in prompt ${index}. Shorten it.`,
+    );
+  }
+  const bad = tokens.findIndex((token) => token >= vocabSize);
+  if (bad >= 0) {
+    throw new DataError(
+      `generate: every token must be below the vocabulary size ${vocabSize}, got ${tokens[bad]} at position ${bad} of prompt ${index}. Use the model's own tokenizer.`,
+    );
+  }
+  return tokens;
+}
+
+function isWord(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 0xffffffff;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+}

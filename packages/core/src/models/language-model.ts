@@ -1,0 +1,172 @@
+/** A decoder with its tokenizer: from a Hugging Face directory, to one, or made from scratch. */
+import { type Device, TrimtabError } from "@trimtab/kernels";
+import { loadDecoder } from "../checkpoint/decoder-weights";
+import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
+import { readJson, readText } from "../checkpoint/json-file";
+import { modelFiles, type WeightDtype } from "../checkpoint/model-files";
+import { requireRoom } from "../checkpoint/room";
+import { CheckpointError, ConfigError } from "../errors";
+import { Tokenizer, type TokenizerConfigJson, type TokenizerJson } from "../tokenizer";
+import type { DecoderConfig } from "./config";
+import { Decoder } from "./decoder";
+import { type GenerationConfig, parseGenerationConfig } from "./generation-config";
+import { familyOf, parseConfig } from "./registry";
+
+export interface LanguageModel {
+  readonly decoder: Decoder;
+  readonly tokenizer: Tokenizer;
+  readonly generationConfig: GenerationConfig;
+}
+
+/**
+ * Reads config.json, tokenizer files, generation_config.json and weights. Everything small is read and checked before the weights are
+ * touched. The caller disposes of the decoder.
+ */
+export async function loadLanguageModel(device: Device, directory: ReadableDirectory): Promise<LanguageModel> {
+  const tokenizer = await loadTokenizer(directory);
+  const json = await readJson(directory, "generation_config.json");
+  const stored = parseGenerationConfig(json ?? {});
+  const decoder = await loadDecoder(device, directory);
+  return { decoder, tokenizer, generationConfig: withEnd(stored, decoder.config, tokenizer) };
+}
+
+/** Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less. */
+export async function saveLanguageModel(
+  model: LanguageModel,
+  directory: WritableDirectory,
+  options: { readonly dtype?: WeightDtype } = {},
+): Promise<void> {
+  const { decoder, tokenizer, generationConfig } = model;
+  const { config, device, parameters } = decoder;
+  const read = async (name: string) => (await device.read(parameters.get(name).value)) as Float32Array;
+  await directory.write(modelFiles({ config, tokenizer, generationConfig }, read, options.dtype));
+}
+
+/** tokenizer.json with tokenizer_config.json, special_tokens_map.json and chat_template.jinja; or GPT-2's vocab.json and merges.txt. */
+export async function loadTokenizer(directory: ReadableDirectory): Promise<Tokenizer> {
+  const names = await readJson(directory, "special_tokens_map.json");
+  const settings = await readJson(directory, "tokenizer_config.json");
+  const template = await readText(directory, "chat_template.jinja");
+  const config: TokenizerConfigJson = { ...names, ...settings, ...(template === undefined ? {} : { chat_template: template }) };
+  const json = await readJson(directory, "tokenizer.json");
+  if (json) return checked("tokenizer.json", () => Tokenizer.fromJSON(json as unknown as TokenizerJson, config));
+  const vocab = await readJson(directory, "vocab.json");
+  const merges = await readText(directory, "merges.txt");
+  if (vocab && merges !== undefined) {
+    const hasConfig = names !== undefined || settings !== undefined;
+    return checked("vocab.json", () => Tokenizer.fromGpt2Files(vocab as Record<string, number>, merges, ...(hasConfig ? [config] : [])));
+  }
+  throw new CheckpointError(
+    `tokenizer.json: a tokenizer must be in tokenizer.json, or in vocab.json and merges.txt, got neither in ${directory.path}. Add it to the directory.`,
+    { file: "tokenizer.json" },
+  );
+}
+
+/** Shape of a new model; everything else has the defaults of its family. */
+export type NewModelConfig = Partial<DecoderConfig> & Pick<DecoderConfig, "hiddenSize" | "layers" | "heads">;
+
+/**
+ * A model with random weights: Llama unless `modelType` says otherwise, an embedding for the tokenizer's vocabulary, and its end of text.
+ * The same seed gives the same bits on every device. Throws ConfigError naming what does not fit.
+ */
+export function newLanguageModel(device: Device, shape: NewModelConfig, tokenizer: Tokenizer, seed: number): LanguageModel {
+  const config = newConfig(shape, tokenizer);
+  requireRoom(device, config);
+  const decoder = new Decoder(device, config);
+  decoder.parameters.initialise(seed);
+  return { decoder, tokenizer, generationConfig: withEnd({ eosTokenIds: undefined, json: {} }, config, tokenizer) };
+}
+
+/** What the published models of each family have. */
+const FAMILY_TRAITS: Readonly<Record<string, Pick<DecoderConfig, "norm" | "positions" | "mlp" | "bias" | "headNorm" | "tied">>> = {
+  llama: {
+    norm: { kind: "rms", eps: 1e-5 },
+    positions: { kind: "rope", theta: 10000, scaling: { type: "default" } },
+    mlp: { kind: "gated", gate: "silu" },
+    bias: { qkv: false, out: false, mlp: false },
+    headNorm: false,
+    tied: true,
+  },
+  qwen2: {
+    norm: { kind: "rms", eps: 1e-6 },
+    positions: { kind: "rope", theta: 1e6, scaling: { type: "default" } },
+    mlp: { kind: "gated", gate: "silu" },
+    bias: { qkv: true, out: false, mlp: false },
+    headNorm: false,
+    tied: true,
+  },
+  qwen3: {
+    norm: { kind: "rms", eps: 1e-6 },
+    positions: { kind: "rope", theta: 1e6, scaling: { type: "default" } },
+    mlp: { kind: "gated", gate: "silu" },
+    bias: { qkv: false, out: false, mlp: false },
+    headNorm: true,
+    tied: true,
+  },
+  gpt2: {
+    norm: { kind: "layer", eps: 1e-5 },
+    positions: { kind: "learned" },
+    mlp: { kind: "plain", activation: "gelu_tanh" },
+    bias: { qkv: true, out: true, mlp: true },
+    headNorm: false,
+    tied: true,
+  },
+};
+
+function newConfig(shape: NewModelConfig, tokenizer: Tokenizer): DecoderConfig {
+  const { modelType = "llama", hiddenSize, layers, heads } = shape;
+  const family = familyOf(modelType);
+  const traits = FAMILY_TRAITS[modelType] as (typeof FAMILY_TRAITS)[string];
+  // Llama's rule: two thirds of four times the width, up to a multiple of 16, so that three matrices weigh what two did.
+  const intermediateSize = traits.mlp.kind === "gated" ? 16 * Math.ceil((8 * hiddenSize) / 48) : 4 * hiddenSize;
+  const config: DecoderConfig = {
+    ...traits,
+    modelType,
+    vocabSize: tokenizer.vocabSize,
+    hiddenSize,
+    intermediateSize,
+    layers,
+    heads,
+    kvHeads: shape.heads,
+    headDim: hiddenSize / heads,
+    maxPositions: 1024,
+    initializerRange: 0.02,
+    bosTokenId: tokenizer.bosTokenId,
+    eosTokenIds: tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId],
+    padTokenId: tokenizer.padTokenId,
+    ...Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined)),
+  };
+  if (config.vocabSize < tokenizer.vocabSize) {
+    throw new ConfigError(
+      `newLanguageModel: vocabSize must be at least the tokenizer's ${tokenizer.vocabSize}, got ${config.vocabSize}. Leave it out to use the tokenizer's.`,
+    );
+  }
+  try {
+    // Through config.json and back, so that a new model is checked as a loaded one is, and what is saved is what was trained.
+    return parseConfig(family.toJSON(config));
+  } catch (cause) {
+    throw new ConfigError(`newLanguageModel: the configuration must make a ${modelType} model, got: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+/** Without any end-of-text in model and generation configuration, the tokenizer's. */
+function withEnd(stored: GenerationConfig, config: DecoderConfig, tokenizer: Tokenizer): GenerationConfig {
+  const { eosTokenId } = tokenizer;
+  if (stored.eosTokenIds !== undefined || config.eosTokenIds.length > 0 || eosTokenId === undefined) return stored;
+  return { ...stored, eosTokenIds: [eosTokenId] };
+}
+
+function checked(file: string, make: () => Tokenizer): Tokenizer {
+  try {
+    return make();
+  } catch (cause) {
+    if (cause instanceof TrimtabError) throw cause;
+    throw new CheckpointError(
+      `${file}: it must describe a tokenizer, got: ${(cause as Error).message}. Get the file again.`,
+      { file },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,151 @@
+/** Calling reward functions: several at once, checked, bounded in time, and combined into one reward per completion. */
+import { combineRewards } from "@trimtab/kernels";
+import type { Turns } from "../data/formats";
+import { RewardError } from "../errors";
+import { type Signal, type SignalLike, withDeadline } from "./abort";
+
+/** How far training is, for rewards that change over time. */
+export interface TrainerState {
+  /** Optimiser steps taken. */
+  readonly globalStep: number;
+  readonly maxSteps: number;
+  /** Passes over the dataset, fractional. */
+  readonly epoch: number;
+}
+
+/** What a reward function receives; besides these, every dataset column but the prompt, repeated for each completion. */
+export interface RewardArguments {
+  /** Text, or messages where the dataset has them. (B) */
+  readonly prompts: readonly Turns[];
+  /** Text, or one assistant message. (B) */
+  readonly completions: readonly Turns[];
+  /** The tokens, EOS included. (B) */
+  readonly completionIds: readonly Uint32Array[];
+  readonly trainerState: TrainerState;
+  /** Aborts when the result is no longer wanted: pass it to `fetch`. */
+  readonly signal: Signal;
+  /** Adds a column to the step's table of completions. (B) */
+  readonly logExtra: (column: string, values: readonly unknown[]) => void;
+  /** Adds a number to the step's metrics. */
+  readonly logMetric: (name: string, value: number) => void;
+  readonly [column: string]: unknown;
+}
+
+/** One number per completion; null where the function does not apply. */
+export type RewardValues = readonly (number | null | undefined)[];
+
+/** Scores completions. Its `name` names its metrics: `rewards/<name>/mean`. */
+export type RewardFunction = (args: RewardArguments) => RewardValues | Promise<RewardValues>;
+
+/** One generation batch to be scored. */
+export interface RewardBatch {
+  readonly prompts: readonly Turns[];
+  readonly completions: readonly Turns[];
+  readonly completionIds: readonly Uint32Array[];
+  /** Dataset columns, each (B). */
+  readonly columns: Readonly<Record<string, readonly unknown[]>>;
+  readonly trainerState: TrainerState;
+}
+
+export interface RewardOptions {
+  readonly functions: readonly RewardFunction[];
+  /** One per function; default 1 each. */
+  readonly weights?: readonly number[] | undefined;
+  /** "skip" counts what fails as null instead of throwing. Default "throw". */
+  readonly onRewardError?: "throw" | "skip" | undefined;
+  /** Longest that one call may take; undefined = no bound. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: SignalLike | undefined;
+}
+
+export interface ScoredBatch {
+  /** Rewards by function name, each (B). */
+  readonly byName: ReadonlyMap<string, readonly (number | null)[]>;
+  /** Weighted sums of what applies; NaN where nothing does. (B) */
+  readonly rewards: Float64Array;
+  /** Columns from `logExtra`. */
+  readonly extras: Readonly<Record<string, readonly unknown[]>>;
+  /** Numbers from `logMetric`, averaged per name. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Values and calls that failed and were skipped. */
+  readonly failures: number;
+}
+
+/** The name a function's metrics go by. */
+export function rewardName(fn: RewardFunction, index: number): string {
+  return fn.name === "" ? `reward_${index}` : fn.name;
+}
+
+/** Calls every function, concurrently where they are async. Throws RewardError naming the function (and completion) that failed. */
+export async function scoreCompletions(batch: RewardBatch, options: RewardOptions): Promise<ScoredBatch> {
+  const { functions, weights, onRewardError = "throw", timeoutMs, signal } = options;
+  const count = batch.completions.length;
+  const extras: Record<string, readonly unknown[]> = {};
+  const logged = new Map<string, number[]>();
+  let failures = 0;
+
+  const call = async (fn: RewardFunction, index: number): Promise<(number | null)[]> => {
+    const name = rewardName(fn, index);
+    const args = (own: Signal): RewardArguments => ({
+      ...batch.columns,
+      prompts: batch.prompts,
+      completions: batch.completions,
+      completionIds: batch.completionIds,
+      trainerState: batch.trainerState,
+      signal: own,
+      logExtra: (column, values) => {
+        extras[column] = requireLength(`${name}: logExtra("${column}")`, values, count);
+      },
+      logMetric: (metric, value) => logged.set(metric, [...(logged.get(metric) ?? []), value]),
+    });
+    const onTimeout = () =>
+      new RewardError(`reward \`${name}\`: it must settle within ${timeoutMs} ms, got no result. Raise rewardTimeoutMs or make it faster.`);
+    let values: unknown;
+    try {
+      values = await withDeadline(async (own) => fn(args(own)), { timeoutMs, onTimeout, outer: signal });
+      requireLength(name, values, count);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (onRewardError === "throw") throw asRewardError(name, cause);
+      failures++;
+      return new Array<null>(count).fill(null);
+    }
+    return Array.from(values as ArrayLike<unknown>, (value, i) => {
+      if (value === null || value === undefined) return null;
+      if (typeof value === "number" && Number.isFinite(value)) return value;
+      if (onRewardError === "throw") {
+        const got = typeof value === "number" ? String(value) : typeof value;
+        throw new RewardError(
+          `reward \`${name}\`: every reward must be a finite number or null, got ${got} for completion ${i}. Correct the function.`,
+        );
+      }
+      failures++;
+      return null;
+    });
+  };
+
+  const columns = await Promise.all(functions.map(call));
+  const rows = batch.completions.map((_, b) => columns.map((column) => column[b] as number | null));
+  return {
+    byName: new Map(functions.map((fn, i) => [rewardName(fn, i), columns[i] as (number | null)[]])),
+    rewards: combineRewards(rows, weights ? { weights } : {}),
+    extras,
+    metrics: Object.fromEntries([...logged].map(([name, values]) => [name, values.reduce((a, b) => a + b, 0) / values.length])),
+    failures,
+  };
+}
+
+function requireLength(name: string, values: unknown, count: number): readonly unknown[] {
+  const length = (values as ArrayLike<unknown> | null | undefined)?.length;
+  if (typeof values === "object" && length === count) return values as readonly unknown[];
+  const got = length === undefined ? typeof values : `${length} values`;
+  throw new RewardError(
+    `reward \`${name}\`: it must return one value for each of the ${count} completions, got ${got}. Correct the function.`,
+  );
+}
+
+function asRewardError(name: string, cause: unknown): RewardError {
+  if (cause instanceof RewardError) return cause;
+  const got = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return new RewardError(`reward \`${name}\`: it must not throw, got ${got}. Correct it, or set onRewardError to "skip".`, { cause });
+}

@@ -1,0 +1,296 @@
+/// <reference types="node" />
+/** Models against PyTorch's numbers: logits, log-probabilities, loss, every gradient, three AdamW steps; and every way to load them. */
+import { existsSync, readFileSync } from "node:fs";
+import { type Device, elementCount, ops } from "@trimtab/kernels";
+import { describe, expect, it } from "vitest";
+import { Tape } from "../src/autograd/tape";
+import { loadDecoder } from "../src/checkpoint/decoder-weights";
+import { extractPart } from "../src/checkpoint/parts";
+import { SafetensorsFile } from "../src/checkpoint/safetensors";
+import { type Batch, collate } from "../src/data/batch";
+import type { Decoder } from "../src/models/decoder";
+import { loadLanguageModel } from "../src/models/language-model";
+import { batchLogprobs } from "../src/models/logprobs";
+import { familyOf } from "../src/models/registry";
+import type { Parameter } from "../src/nn/parameters";
+import { AdamW } from "../src/optim/adamw";
+import { describeDevices, slack } from "./devices";
+import { at, diskDirectory, memorySource } from "./fixture-files";
+
+/** Of fixtures/README.md, for the reference device; an f32 device may have up to four times as much (devices.ts, `slack`). */
+const TOLERANCE = { logits: 5e-5, logprobs: 5e-5, loss: 2e-6, gradient: 2e-5, parameters: 1e-5 };
+
+interface Golden {
+  readonly loss: number;
+  readonly grad_stride: Record<string, number>;
+  readonly grad_norm_total: number;
+  readonly adamw: {
+    readonly losses_before_each_step_and_after: number[];
+    readonly grad_norm_before_clip: number[];
+    readonly stride: Record<string, number>;
+    readonly after_f32_vs_f64_max_abs: Record<string, number>;
+    readonly after_stats: Record<string, { sum: number; l2: number }>;
+  };
+}
+
+const folder = (name: string) => at(`fixtures/models/${name}`);
+const goldenOf = (name: string): Golden => JSON.parse(readFileSync(`${folder(name)}/golden.json`, "utf8"));
+
+async function openFile(name: string, file: string): Promise<SafetensorsFile> {
+  return SafetensorsFile.open(memorySource(file, readFileSync(`${folder(name)}/${file}`)));
+}
+
+/** Inputs and outputs of a padded batch, cut to the tokens that are real. */
+interface Io {
+  readonly batch: Batch;
+  /** Of every real token: (N, V). */
+  readonly logits: Float32Array;
+  /** Of every target: (M). */
+  readonly logprobs: Float32Array | undefined;
+}
+
+async function readIo(name: string): Promise<Io> {
+  const file = await openFile(name, "io.safetensors");
+  const integers = async (tensor: string) => Array.from(new BigInt64Array((await file.readBytes(tensor)).buffer), Number);
+  const logits = file.tensors.has("logits") ? "logits" : "logits_f32_from_bf16_weights";
+  const [rows, width, vocabSize] = (file.tensors.get(logits)?.shape ?? []) as unknown as [number, number, number];
+  const ids = await integers("input_ids");
+  const mask = file.tensors.has("attention_mask") ? await integers("attention_mask") : ids.map(() => 1);
+  const lengths = Array.from({ length: rows }, (_, r) => mask.slice(r * width, (r + 1) * width).reduce((a, b) => a + b, 0));
+  const sequences = lengths.map((length, r) => ({
+    tokens: Uint32Array.from(ids.slice(r * width, r * width + length)),
+    mask: new Uint8Array(length).fill(1),
+  }));
+  /** The first `count(row)` entries of each row, `size` values each. */
+  const cut = (values: Float32Array, stride: number, size: number, count: (row: number) => number) =>
+    Float32Array.from(lengths.flatMap((_, r) => [...values.subarray(r * stride * size, (r * stride + count(r)) * size)]));
+  const length = (r: number) => lengths[r] as number;
+  return {
+    batch: collate(sequences, vocabSize),
+    logits: cut(await file.readFloats(logits), width, vocabSize, length),
+    logprobs: file.tensors.has("logprobs") ? cut(await file.readFloats("logprobs"), width - 1, 1, (r) => length(r) - 1) : undefined,
+  };
+}
+
+async function logitsOf(decoder: Decoder, batch: Batch): Promise<Float32Array> {
+  const tape = new Tape(decoder.device, { grad: false });
+  const hidden = decoder.forward(tape, batch);
+  const y = tape.alloc([batch.tokens.length, decoder.config.vocabSize]);
+  tape.run(ops.matmul.forward, { x: hidden, w: decoder.head.value, y });
+  const logits = (await decoder.device.read(y)) as Float32Array;
+  tape.dispose();
+  return logits;
+}
+
+/** Mean negative log-likelihood of the targets; its gradient is left in the parameters. */
+async function lossAndGradients(decoder: Decoder, batch: Batch, checkpoint = false): Promise<{ loss: number; logprobs: Float32Array }> {
+  const { device } = decoder;
+  decoder.parameters.zeroGrads();
+  const tape = new Tape(device, { checkpoint });
+  const { logp } = batchLogprobs(tape, decoder, batch);
+  const logprobs = (await device.read(logp)) as Float32Array;
+  tape.backward([[logp, tape.constant(new Float32Array(logprobs.length).fill(-1 / logprobs.length))]]);
+  tape.dispose();
+  return { loss: -logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length, logprobs };
+}
+
+/** Parameters, or their gradients, under the checkpoint's names. */
+async function exported(decoder: Decoder, of: (p: Parameter) => Parameter["grad"]): Promise<Map<string, Float32Array>> {
+  const tensors = new Map<string, Float32Array>();
+  for (const part of familyOf(decoder.config.modelType).tensors(decoder.config)) {
+    const tensor = of(decoder.parameters.get(part.parameter));
+    if (!tensor) throw new Error(`${part.parameter} has no gradient`);
+    tensors.set(part.name, extractPart(part, (await decoder.device.read(tensor)) as Float32Array));
+  }
+  return tensors;
+}
+
+function worstDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(actual.length).toBe(expected.length);
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) worst = Math.max(worst, Math.abs((actual[i] as number) - (expected[i] as number)) || 0);
+  expect(Array.from(actual).every(Number.isFinite)).toBe(true);
+  return worst;
+}
+
+function relativeL2(actual: Float32Array, expected: Float32Array): number {
+  expect(actual.length).toBe(expected.length);
+  let difference = 0;
+  let norm = 0;
+  expected.forEach((value, i) => {
+    difference += ((actual[i] as number) - value) ** 2;
+    norm += value ** 2;
+  });
+  return Math.sqrt(difference / norm);
+}
+
+const trained = ["gpt2", "llama-untied", "llama-tied", "qwen2", "qwen3", "llama3-rope"];
+
+describeDevices("golden models", (device) => {
+  describe.each(trained)("%s", (name) => {
+    const golden = goldenOf(name);
+    const allowed = slack(device);
+
+    it("logits, log-probabilities, loss and every gradient", async () => {
+      const io = await readIo(name);
+      const decoder = await loadDecoder(device, diskDirectory(folder(name)));
+      expect(worstDifference(await logitsOf(decoder, io.batch), io.logits)).toBeLessThan(allowed * TOLERANCE.logits);
+      const { loss, logprobs } = await lossAndGradients(decoder, io.batch);
+      expect(worstDifference(logprobs, io.logprobs as Float32Array)).toBeLessThan(allowed * TOLERANCE.logprobs);
+      expect(Math.abs(loss - golden.loss)).toBeLessThan(allowed * TOLERANCE.loss);
+      const gradients = await exported(decoder, (p) => p.grad);
+      const file = await openFile(name, "grads.safetensors");
+      expect([...file.tensors.keys()].sort()).toEqual([...gradients.keys()].sort());
+      for (const [tensor, gradient] of gradients) {
+        expect(golden.grad_stride[tensor]).toBe(1);
+        const error = relativeL2(gradient, await file.readFloats(tensor));
+        expect.soft(error, `gradient of ${tensor}`).toBeLessThan(allowed * TOLERANCE.gradient);
+      }
+      decoder.dispose();
+    });
+
+    it("three AdamW steps", async () => {
+      const { batch } = await readIo(name);
+      const { adamw } = golden;
+      const decoder = await loadDecoder(device, diskDirectory(folder(name)));
+      const optimizer = new AdamW(decoder.parameters, {
+        betas: [0.9, 0.95],
+        eps: 1e-8,
+        weightDecay: 0.1,
+        decays: () => true,
+        maxGradNorm: 1,
+      });
+      for (let step = 0; step < 3; step++) {
+        const { loss } = await lossAndGradients(decoder, batch);
+        // Each step starts from parameters that already differ by rounding, as PyTorch's own do.
+        expect(Math.abs(loss - (adamw.losses_before_each_step_and_after[step] as number))).toBeLessThan(allowed * 1e-5);
+        const { gradNorm, skipped } = await optimizer.step(1e-3);
+        expect(skipped).toBe(false);
+        const norm = adamw.grad_norm_before_clip[step] as number;
+        expect(Math.abs(gradNorm - norm) / norm).toBeLessThan(allowed * TOLERANCE.gradient);
+      }
+      const after = await exported(decoder, (p) => p.value);
+      const file = await openFile(name, "params_after.safetensors");
+      for (const [tensor, values] of after) {
+        const stride = adamw.stride[tensor] as number;
+        const noise = adamw.after_f32_vs_f64_max_abs[tensor] as number;
+        const error = worstDifference(
+          values.filter((_, i) => i % stride === 0),
+          await file.readFloats(tensor),
+        );
+        const limit = Math.max(TOLERANCE.parameters, 5 * noise);
+        expect.soft(error, `${tensor} after three steps`).toBeLessThan(allowed * limit);
+        // The values between the strides: by the norm, which moves by at most their error.
+        const l2 = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+        const change = Math.abs(l2 - (adamw.after_stats[tensor]?.l2 as number));
+        expect.soft(change, `norm of ${tensor} after three steps`).toBeLessThan(allowed * limit * Math.sqrt(values.length));
+      }
+      optimizer.dispose();
+      decoder.dispose();
+    });
+
+    it("gives the same bits with gradient checkpointing", async () => {
+      const { batch } = await readIo(name);
+      const decoder = await loadDecoder(device, diskDirectory(folder(name)));
+      await lossAndGradients(decoder, batch);
+      const whole = await exported(decoder, (p) => p.grad);
+      await lossAndGradients(decoder, batch, true);
+      for (const [tensor, gradient] of await exported(decoder, (p) => p.grad)) expect(gradient).toEqual(whole.get(tensor));
+      decoder.dispose();
+    });
+  });
+
+  it.each(["gpt2-hubnames", "llama-bf16-sharded"])("%s loads", async (name) => {
+    const { batch, logits } = await readIo(name);
+    const decoder = await loadDecoder(device, diskDirectory(folder(name)));
+    expect(worstDifference(await logitsOf(decoder, batch), logits)).toBeLessThan(slack(device) * TOLERANCE.logits);
+    decoder.dispose();
+  });
+
+  it.each([...trained, "llama-bf16-sharded"])("%s reads the same through the configuration that transformers 5 writes", async (name) => {
+    const { batch, logits } = await readIo(name);
+    const directory = diskDirectory(folder(name));
+    const decoder = await loadDecoder(device, {
+      path: directory.path,
+      open: (file) => directory.open(file === "config.json" ? "config.v5.json" : file),
+    });
+    expect(worstDifference(await logitsOf(decoder, batch), logits)).toBeLessThan(slack(device) * TOLERANCE.logits);
+    decoder.dispose();
+  });
+
+  it("leaves no memory behind", async () => {
+    const before = device.counters.liveBytes;
+    const decoder = await loadDecoder(device, diskDirectory(folder("qwen3")));
+    const optimizer = new AdamW(decoder.parameters);
+    const { batch } = await readIo("qwen3");
+    for (const checkpoint of [false, true]) {
+      await lossAndGradients(decoder, batch, checkpoint);
+      await optimizer.step(1e-3);
+    }
+    optimizer.dispose();
+    decoder.dispose();
+    expect(device.counters.liveBytes).toBe(before);
+  });
+
+  storiesTests(device);
+});
+
+/** A real model of 260 thousand parameters, where its files are beside the repository. */
+function storiesTests(device: Device): void {
+  const path = at("../shared/data/weights/stories260K");
+  if (!existsSync(path)) {
+    it.skip("stories260K: its weights are not beside the repository (shared/data/weights)", () => {});
+    return;
+  }
+  it("stories260K gives transformers' log-probabilities", async () => {
+    const {
+      ids,
+      token_logprobs: expected,
+      mean_nll: nll,
+    } = JSON.parse(readFileSync(`${path}/golden.json`, "utf8")).score as {
+      ids: number[];
+      token_logprobs: number[];
+      mean_nll: number;
+    };
+    const model = await loadLanguageModel(device, diskDirectory(path));
+    const batch = collate([{ tokens: Uint32Array.from(ids), mask: new Uint8Array(ids.length).fill(1) }], model.decoder.config.vocabSize);
+    const tape = new Tape(device, { grad: false });
+    const logprobs = (await device.read(batchLogprobs(tape, model.decoder, batch).logp)) as Float32Array;
+    tape.dispose();
+    expect(worstDifference(logprobs, expected)).toBeLessThan(slack(device) * TOLERANCE.logprobs);
+    expect(Math.abs(-logprobs.reduce((a, b) => a + b, 0) / logprobs.length - nll)).toBeLessThan(slack(device) * TOLERANCE.loss);
+    model.decoder.dispose();
+  });
+}
+
+describeDevices("activation checkpointing", (device) => {
+  it("holds fewer activations at once", async () => {
+    const { batch } = await readIo("llama-untied");
+    const decoder = await loadDecoder(device, diskDirectory(folder("llama-untied")));
+    decoder.parameters.grads();
+    const heldAfterForward = (checkpoint: boolean) => {
+      const before = device.counters.liveBytes;
+      const tape = new Tape(device, { checkpoint });
+      decoder.forward(tape, batch);
+      const held = device.counters.liveBytes - before;
+      tape.dispose();
+      return held;
+    };
+    expect(heldAfterForward(true)).toBeLessThan(0.3 * heldAfterForward(false));
+    decoder.dispose();
+  });
+
+  it("frees each layer's tensors when nothing is recorded", async () => {
+    const { batch } = await readIo("llama-untied");
+    const decoder = await loadDecoder(device, diskDirectory(folder("llama-untied")));
+    const before = device.counters.liveBytes;
+    const tape = new Tape(device, { grad: false });
+    const hidden = decoder.forward(tape, batch);
+    const stream = 4 * elementCount(hidden.shape);
+    // What remains: the embedding's output, one stream per layer, the final norm, and the uploaded ids.
+    expect(device.counters.liveBytes - before).toBeLessThan((decoder.config.layers + 3) * stream);
+    tape.dispose();
+    expect(device.counters.liveBytes).toBe(before);
+    decoder.dispose();
+  });
+});

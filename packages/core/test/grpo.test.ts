@@ -1,0 +1,269 @@
+/** GRPO: it learns from reward, splits do not matter, equal rewards change nothing, resuming is not having stopped, rewards may fail. */
+import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { describe, expect, test } from "vitest";
+import type { TrainingState } from "../src/checkpoint/state";
+import { ConfigError, DataError, RewardError } from "../src/errors";
+import type { Metrics } from "../src/rl/metrics";
+import type { RewardFunction } from "../src/rl/rewards";
+import { type GrpoOptions, grpo } from "../src/trainers/grpo";
+import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
+
+/** The share of tokens below 40 in a completion (bytes; 0 is the end of text). */
+const lowTokens: RewardFunction = ({ completionIds }) => completionIds.map((ids) => ids.filter((id) => id < 40).length / ids.length);
+/** Any spread of rewards. */
+const spread: RewardFunction = ({ completionIds }) => completionIds.map((ids) => (ids[0] as number) % 7);
+const same: RewardFunction = ({ completions }) => completions.map(() => 1);
+
+const prompts = [{ prompt: "ab" }, { prompt: "hello" }, { prompt: "x" }];
+
+const options = (extra: Partial<GrpoOptions> = {}): GrpoOptions => ({
+  model: tinyModel(createReferenceDevice()),
+  prompts,
+  rewards: spread,
+  learningRate: 0.01,
+  lrSchedulerType: "constant",
+  perDeviceTrainBatchSize: 8,
+  numGenerations: 4,
+  maxCompletionLength: 5,
+  maxSteps: 2,
+  ...extra,
+});
+
+describe("grpo", () => {
+  test("learns to emit rewarded tokens and frees what it allocated", async () => {
+    const run = options({ rewards: lowTokens, learningRate: 0.05, maxSteps: 25, perDeviceTrainBatchSize: 24, numGenerations: 8 });
+    const { device, parameters } = run.model.decoder;
+    parameters.grads();
+    const before = device.counters.liveBytes;
+    const steps = await allOf(grpo(run));
+    const rewards = steps.map((step) => step.metrics.reward as number);
+    expect(rewards[0]).toBeLessThan(0.4);
+    expect(rewards.at(-1)).toBeGreaterThan(0.9);
+    expect(device.counters.liveBytes).toBe(before);
+  });
+
+  test("a step reports TRL's metrics and its completions", async () => {
+    const run = options({ maxSteps: 1, logKl: true, entropyCoef: 0.01, clock: () => 0 });
+    const [step] = await allOf(grpo(run));
+    const { metrics, completions } = step as NonNullable<typeof step>;
+    expect(Object.keys(metrics).sort()).toEqual(
+      `clip_ratio/high_max clip_ratio/high_mean clip_ratio/low_mean clip_ratio/low_min clip_ratio/region_mean completions/clipped_ratio
+       completions/max_length completions/max_terminated_length completions/mean_length completions/mean_terminated_length
+       completions/min_length completions/min_terminated_length entropy entropy_coef epoch frac_reward_zero_std grad_norm kl learning_rate
+       loss num_tokens policy_loss reward reward_std rewards/spread/mean rewards/spread/std sampling/importance_sampling_ratio/max
+       sampling/importance_sampling_ratio/mean sampling/importance_sampling_ratio/min sampling/sampling_logp_difference/max
+       sampling/sampling_logp_difference/mean skipped_steps step_time`.split(/\s+/),
+    );
+    // Fresh completions, and the reference is the policy itself: ratio 1, no clipping, no KL; centred advantages give no loss.
+    expect(metrics.kl).toBeCloseTo(0, 9);
+    expect(metrics["clip_ratio/region_mean"]).toBe(0);
+    expect(metrics["sampling/sampling_logp_difference/max"]).toBeLessThan(1e-6);
+    expect(metrics.epoch).toBeCloseTo(2 / 3, 12);
+    expect(metrics.grad_norm).toBeGreaterThan(0);
+    expect(completions).toHaveLength(8);
+    expect(completions[0]?.rewards).toEqual({ spread: completions[0]?.reward });
+    const group = completions.slice(0, 4).map((c) => c.advantage);
+    expect(group.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 5);
+  });
+
+  const lossTypes = ["grpo", "bnpo", "dr_grpo", "dapo"] as const;
+  const levels = ["token", "sequence"] as const;
+  const variants = lossTypes.flatMap((lossType) => levels.map((importanceSamplingLevel) => ({ lossType, importanceSamplingLevel })));
+
+  test.each(variants)("the gradient does not depend on micro-batches: $lossType, $importanceSamplingLevel", async (variant) => {
+    // Two steps per rollout, so that ratios and old log-probabilities matter; SGD-like, so that weights show the gradient.
+    const train = async (extra: Partial<GrpoOptions>) => {
+      const run = options({
+        ...variant,
+        beta: 0.1,
+        entropyCoef: 0.01,
+        numIterations: 2,
+        maxGradNorm: 0,
+        adamEpsilon: 1,
+        learningRate: 1,
+        ...extra,
+      });
+      const steps = await allOf(grpo(run));
+      return { weights: await weightsOf(run.model), losses: steps.map((step) => step.metrics.loss as number) };
+    };
+    const before = await weightsOf(options().model);
+    const whole = await train({});
+    const moved = whole.weights.map((flat, shard) => flat.map((value, i) => value - ((before[shard] as Float32Array)[i] as number)));
+    for (const extra of [
+      { perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 4 },
+      { maxTokensPerMicroBatch: 14 },
+      { gradientCheckpointing: true },
+    ]) {
+      const split = await train(extra);
+      const movedToo = split.weights.map((flat, shard) => flat.map((value, i) => value - ((before[shard] as Float32Array)[i] as number)));
+      expect(relativeDistance(movedToo, moved)).toBeLessThan(1e-6);
+      split.losses.forEach((loss, i) => {
+        expect(loss).toBeCloseTo(whole.losses[i] as number, 6);
+      });
+    }
+  });
+
+  test("equal rewards give a gradient of exactly zero", async () => {
+    const run = options({ rewards: same });
+    const before = await weightsOf(run.model);
+    const steps = await allOf(grpo(run));
+    expect(steps.map((step) => step.metrics.grad_norm)).toEqual([0, 0]);
+    expect(steps[0]?.metrics).toMatchObject({ frac_reward_zero_std: 1, reward: 1, reward_std: 0, loss: 0 });
+    expect(await weightsOf(run.model)).toEqual(before);
+  });
+
+  test("completions cut short count for nothing when masked", async () => {
+    const run = options({ model: tinyModel(createReferenceDevice()), maskTruncatedCompletions: true, maxCompletionLength: 1 });
+    const steps = await allOf(grpo(run));
+    const cut = steps[0]?.metrics["completions/clipped_ratio"] as number;
+    expect(cut).toBeGreaterThan(0.9);
+    if (cut === 1) expect(steps[0]?.metrics.grad_norm).toBe(0);
+  });
+
+  test("a step makes one readback besides its rollout", async () => {
+    const run = options({ maxSteps: 4, numIterations: 4, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 4 });
+    const { counters } = run.model.decoder.device;
+    const seen: number[] = [];
+    for await (const _ of grpo(run)) seen.push(counters.readbacks);
+    expect(seen.slice(1).map((n, i) => n - (seen[i] as number))).toEqual([1, 1, 1]);
+  });
+
+  test("several steps and passes per rollout take every row once a pass", async () => {
+    const run = options({ perDeviceTrainBatchSize: 4, stepsPerGeneration: 2, numIterations: 2, maxSteps: 8, beta: 0.1 });
+    const steps = await allOf(grpo(run));
+    const text = (i: number) => steps[i]?.completions.map((c) => JSON.stringify([c.completion, c.advantage]));
+    expect([...(text(0) as string[]), ...(text(1) as string[])].sort()).toEqual(
+      [...(text(2) as string[]), ...(text(3) as string[])].sort(),
+    );
+    expect(text(0)).toEqual(text(2));
+    expect(text(4)).not.toEqual(text(0));
+    expect(steps[0]?.metrics.epoch).toBeCloseTo(0.5 / 3, 12);
+    expect(steps[3]?.metrics.epoch).toBeCloseTo(2 / 3, 12);
+    expect(steps[0]?.metrics.num_tokens).toBe(steps[3]?.metrics.num_tokens);
+    // The second pass sees ratios other than 1.
+    expect(steps[2]?.metrics.kl).toBeGreaterThan(0);
+  });
+
+  test.each([1, 2, 3, 4, 5])("a run resumed after step %i ends with the same bits", async (at) => {
+    const settings = { maxSteps: 6, perDeviceTrainBatchSize: 4, stepsPerGeneration: 2, numIterations: 2, beta: 0.05, weightDecay: 0.01 };
+    const fresh = () => tinyModel(createRoundedDevice());
+    const logging: RewardFunction = (args) => {
+      args.logExtra(
+        "first",
+        args.completionIds.map((ids) => ids[0]),
+      );
+      args.logMetric("seen", args.completions.length);
+      return spread(args);
+    };
+    const whole = options({ ...settings, rewards: logging, lrSchedulerType: "cosine", warmupSteps: 2, model: fresh() });
+    const metrics: Metrics[] = [];
+    const completions: unknown[] = [];
+    let resume: TrainingState | undefined;
+    for await (const step of grpo(whole)) {
+      metrics.push(step.metrics);
+      completions.push(step.completions);
+      if (step.step === at) resume = await step.state();
+    }
+    const run = JSON.parse(JSON.stringify(resume?.run)) as Record<string, unknown>;
+    const model = fresh();
+    const steps = await allOf(grpo({ ...whole, model, resume: { ...(resume as TrainingState), run } }));
+    expect(steps.map((step) => step.metrics)).toEqual(metrics.slice(at));
+    expect(steps.map((step) => step.completions)).toEqual(completions.slice(at));
+    expect(await weightsOf(model)).toEqual(await weightsOf(whole.model));
+  });
+
+  test("a given reference is used and left alone", async () => {
+    const reference = tinyModel(createReferenceDevice(), { seed: 8 });
+    const model = { ...tinyModel(reference.decoder.device) };
+    const before = await weightsOf(reference);
+    const [step] = await allOf(grpo(options({ model, reference, beta: 0.1, maxSteps: 1 })));
+    expect(step?.metrics.kl).toBeGreaterThan(1e-3);
+    expect(await weightsOf(reference)).toEqual(before);
+  });
+
+  test("prompt columns reach the rewards, conversations come as messages", async () => {
+    const seen: unknown[] = [];
+    const answer: RewardFunction = async ({ completions, solution, trainerState }) => {
+      seen.push(solution, trainerState);
+      return completions.map((_, i) => i);
+    };
+    await allOf(grpo(options({ prompts: [{ prompt: "a", solution: 3 }], rewards: answer, maxSteps: 1 })));
+    expect(seen).toEqual([new Array(8).fill(3), { globalStep: 0, maxSteps: 1, epoch: 0 }]);
+  });
+});
+
+describe("rewards that fail", () => {
+  const failing: Record<string, RewardFunction> = {
+    throws: () => {
+      throw new TypeError("boom");
+    },
+    rejects: async () => Promise.reject(new Error("later")),
+    notANumber: ({ completions }) => completions.map((_, i) => (i === 3 ? Number.NaN : 0)),
+    tooShort: () => [1],
+    nothing: () => undefined as unknown as number[],
+    neverReturns: () => new Promise(() => {}),
+  };
+
+  test.each(Object.keys(failing))("%s: a RewardError names the function, and nothing is left allocated or changed", async (name) => {
+    const run = options({ rewards: [same, failing[name] as RewardFunction], rewardTimeoutMs: 50 });
+    const { device, parameters } = run.model.decoder;
+    parameters.grads();
+    const [bytes, weights] = [device.counters.liveBytes, await weightsOf(run.model)];
+    const error = await allOf(grpo(run)).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(RewardError);
+    expect((error as Error).message).toContain(`\`${name}\``);
+    if (name === "notANumber") expect((error as Error).message).toContain("completion 3");
+    expect(device.counters.liveBytes).toBe(bytes);
+    expect(await weightsOf(run.model)).toEqual(weights);
+  });
+
+  test("skipped failures count as null", async () => {
+    const rewards = [spread, failing.throws as RewardFunction, failing.notANumber as RewardFunction];
+    const [step] = await allOf(grpo(options({ rewards, onRewardError: "skip", maxSteps: 1 })));
+    expect(step?.metrics.reward_failures).toBe(2);
+    expect(step?.completions[3]?.rewards).toEqual({ spread: step?.completions[3]?.reward, throws: null, notANumber: null });
+    expect(step?.metrics).not.toHaveProperty("rewards/throws/mean");
+  });
+
+  test("completions without any reward have no advantage", async () => {
+    const [step] = await allOf(grpo(options({ rewards: ({ completions }) => completions.map(() => null), maxSteps: 1 })));
+    expect(step?.completions.map((c) => [c.reward, c.advantage])).toEqual(new Array(8).fill([null, 0]));
+    expect(step?.metrics.grad_norm).toBe(0);
+  });
+
+  test("an aborted run throws the reason at once", async () => {
+    const controller = new AbortController();
+    const waiting: RewardFunction = () => {
+      controller.abort(new Error("stop it"));
+      return new Promise(() => {});
+    };
+    await expect(allOf(grpo(options({ rewards: waiting, signal: controller.signal })))).rejects.toThrow("stop it");
+  });
+});
+
+describe("bad input is refused before any work", () => {
+  test("options", async () => {
+    const run = options({
+      numGenerations: 3,
+      temperature: 0,
+      lossType: "ppo" as "grpo",
+      rewardWeights: [1, 2],
+      rewards: [spread, spread],
+      beta: -1,
+      maxCompletionLength: 64,
+    });
+    const error = await allOf(grpo(run)).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(
+      /different names.*multiple of numGenerations.*context of 64.*`beta`.*`temperature`.*`lossType`/,
+    );
+    expect(run.model.decoder.device.counters.readbacks).toBe(0);
+  });
+
+  test("prompts", async () => {
+    const fails = (rows: GrpoOptions["prompts"]) => allOf(grpo(options({ prompts: rows }))).catch((e: unknown) => e);
+    expect(await fails([])).toBeInstanceOf(DataError);
+    expect(await fails([{ prompt: "a" }, { question: "b" }])).toMatchObject({ line: 2, field: "prompt" });
+    expect(await fails([{ prompt: "a".repeat(60) }])).toMatchObject({ line: 1, field: "prompt" });
+  });
+});
