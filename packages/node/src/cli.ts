@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+/** The `trimtab` command: declares the commands and turns errors into one clear message and an exit code. */
+import { TrimtabError } from "@trimtab/core";
+import { Command, CommanderError } from "commander";
+import type { z } from "zod";
+import { addOptions, normaliseArguments, resolveOptions } from "./cli/options";
+import {
+  benchSchema,
+  devicesSchema,
+  generateSchema,
+  grpoSchema,
+  pretrainSchema,
+  sftSchema,
+  tokenizerTrainSchema,
+  tokenizerUseSchema,
+} from "./cli/schemas";
+import { version } from "./environment";
+
+/** Runs a command and says with which code to exit. */
+type Run<S extends z.ZodObject> = (options: z.output<S>, text: readonly string[]) => Promise<number>;
+
+const argv = process.argv.slice(2);
+const debug = argv.includes("--debug");
+
+/** Every declared command with its schema, by its words. */
+const schemas = new Map<string, z.ZodObject>();
+let exitCode = 0;
+
+const program = new Command("trimtab")
+  .description("Teaches language models from feedback.")
+  .version(version)
+  .option("--debug", "show the stack of an error")
+  .showHelpAfterError("(run with --help for the options)")
+  .exitOverride();
+
+/** Declares one command; its module is loaded when it runs. */
+function declare<S extends z.ZodObject>(
+  parent: Command,
+  name: string,
+  description: string,
+  schema: S,
+  load: () => Promise<Run<S>>,
+  text?: string,
+): void {
+  const words = parent === program ? name : `${parent.name()} ${name}`;
+  schemas.set(words, schema);
+  const command = addOptions(parent.command(name).description(description), schema);
+  if (text) command.argument("[text...]", text);
+  command.action(async (...given: unknown[]) => {
+    const options = resolveOptions(`trimtab ${words}`, schema, command.opts());
+    const run = await load();
+    exitCode = await run(options, text ? (given[0] as string[]) : []);
+  });
+}
+
+declare(program, "pretrain", "train a new model on text", pretrainSchema, async () => (await import("./cli/commands/pretrain")).pretrain);
+declare(program, "sft", "supervised fine-tuning", sftSchema, async () => (await import("./cli/commands/sft")).runSft);
+declare(
+  program,
+  "grpo",
+  "reinforcement learning from reward functions",
+  grpoSchema,
+  async () => (await import("./cli/commands/grpo")).runGrpo,
+);
+declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
+const tokenizer = program.command("tokenizer").description("train and try tokenizers");
+declare(
+  tokenizer,
+  "train",
+  "train a byte-pair tokenizer",
+  tokenizerTrainSchema,
+  async () => (await import("./cli/commands/tokenizer")).trainTokenizer,
+);
+declare(
+  tokenizer,
+  "encode",
+  "print the token ids of text",
+  tokenizerUseSchema,
+  async () => (await import("./cli/commands/tokenizer")).encodeText,
+  "text; default: standard input",
+);
+declare(
+  tokenizer,
+  "decode",
+  "print the text of token ids",
+  tokenizerUseSchema,
+  async () => (await import("./cli/commands/tokenizer")).decodeTokens,
+  "token ids; default: standard input",
+);
+declare(program, "devices", "list what can compute here", devicesSchema, async () => (await import("./cli/commands/devices")).runDevices);
+declare(
+  program,
+  "bench",
+  "measure ops and a training step on a device",
+  benchSchema,
+  async () => (await import("./cli/commands/bench")).runBench,
+);
+
+const words = argv.filter((argument) => !argument.startsWith("-"));
+const schema = schemas.get(words.slice(0, 2).join(" ")) ?? schemas.get(words[0] ?? "");
+const given = argv.filter((argument) => argument !== "--debug");
+
+try {
+  await program.parseAsync(schema ? normaliseArguments(given, schema) : given, { from: "user" });
+} catch (error) {
+  exitCode = error instanceof CommanderError ? error.exitCode : 1;
+  if (!(error instanceof CommanderError)) report(error);
+}
+process.exitCode = exitCode;
+
+function report(error: unknown): void {
+  if (debug) console.error(error);
+  else if (error instanceof TrimtabError) console.error(`${error.name}: ${error.message}`);
+  else
+    console.error(
+      `Unexpected ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}. Run again with --debug for the stack.`,
+    );
+}

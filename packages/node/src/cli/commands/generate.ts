@@ -1,0 +1,43 @@
+/** `trimtab generate`: completions of prompts, streamed where there is only one. */
+import { ConfigError, generateStream, readPrompt } from "@trimtab/core";
+import type { z } from "zod";
+import { readDataset } from "../../datasets";
+import { withDevice } from "../../device";
+import { loadModel } from "../../model";
+import type { generateSchema } from "../schemas";
+
+export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
+  const prompts = await promptsOf(options);
+  return withDevice(options, async (device) => {
+    const model = await loadModel(options.modelNameOrPath, { device });
+    const { numGenerations: n, temperature, topK, topP, minP, repetitionPenalty, stop, seed, maxCompletionLength: maxNewTokens } = options;
+    const isStreamed = !options.json && prompts.length * n === 1;
+    if (isStreamed) process.stdout.write(prompts[0] as string);
+    const sampling = { temperature, topK, topP, minP, repetitionPenalty };
+    for await (const { text, completion } of generateStream({ model, prompts, n, maxNewTokens, ...sampling, stop, seed })) {
+      if (isStreamed) process.stdout.write(completion ? `${text}\n` : text);
+      else if (completion) {
+        const prompt = prompts[completion.promptIndex] as string;
+        const { sampleIndex, finishReason, text: whole } = completion;
+        console.log(
+          options.json ? JSON.stringify({ prompt, sample: sampleIndex, completion: whole, finishReason }) : `${prompt}${whole}\n`,
+        );
+      }
+    }
+    return 0;
+  });
+}
+
+/** The prompts of `--prompt` or of the dataset; exactly one of the two must be given. */
+async function promptsOf({ prompt, datasetName }: z.output<typeof generateSchema>): Promise<string[]> {
+  if ((prompt === undefined) === (datasetName === undefined)) {
+    throw new ConfigError("trimtab generate: exactly one of --prompt and --dataset-name must be given. Give one.");
+  }
+  if (datasetName === undefined) return prompt as string[];
+  return (await readDataset(datasetName)).map((row, i) => {
+    const turns = readPrompt(row, i + 1).prompt;
+    if (typeof turns !== "string")
+      throw new ConfigError(`${datasetName}:${i + 1}: \`prompt\` must be text here, got messages. Render them first.`);
+    return turns;
+  });
+}

@@ -1,0 +1,178 @@
+/** The options of every command: names, types, limits, help text. Names are TRL's; where a default differs from TRL's, the text says why. */
+import { z } from "zod";
+
+const count = () => z.number().int().min(1);
+const seconds = () => z.number().positive();
+const fraction = () => z.number().min(0).max(1);
+const path = () => z.string().min(1);
+
+const deviceFields = {
+  device: z
+    .enum(["auto", "webgpu", "wasm", "reference"])
+    .default("auto")
+    .describe("where to compute: auto takes a hardware GPU, else wasm"),
+  threads: count().optional().describe("threads of the wasm device; default: one per core"),
+  seed: z.number().int().min(0).default(42).describe("seed of every random draw"),
+};
+
+const modelField = { modelNameOrPath: path().meta({ description: "Hugging Face model directory", aliases: ["model"] }) };
+const datasetField = (what: string) => ({
+  datasetName: path().meta({ description: `${what} (.jsonl, .json or .txt)`, aliases: ["dataset"] }),
+});
+
+const outputFields = {
+  outputDir: path().meta({ description: "where the model, checkpoints, metrics.jsonl and report.html go", aliases: ["output"] }),
+  overwriteOutputDir: z.boolean().default(false).describe("start anew where the output directory already holds a run"),
+  resumeFromCheckpoint: z
+    .union([z.boolean(), path()])
+    .default(false)
+    .describe("continue from a checkpoint directory, or alone: from the output directory's latest"),
+  saveSteps: z.number().int().min(0).default(500).describe("steps between checkpoints; 0 saves only at the end"),
+  saveTotalLimit: count().optional().describe("keep only this many checkpoints; default: all"),
+  loggingSteps: count().default(1).describe("steps per row of metrics.jsonl (TRL: 10; rows in a local file are cheap)"),
+  report: z.boolean().default(true).describe("write report.html at the end"),
+};
+
+/** Optimiser, schedule and batch: common to all trainers; `learningRate` differs. */
+const trainingFields = (learningRate: number) => ({
+  learningRate: z.number().min(0).default(learningRate).describe("peak learning rate of AdamW"),
+  perDeviceTrainBatchSize: count().default(8).describe("rows per micro-batch"),
+  gradientAccumulationSteps: count().default(1).describe("micro-batches per optimiser step"),
+  numTrainEpochs: z.number().positive().default(3).describe("passes over the dataset; ignored where --max-steps is given"),
+  maxSteps: count().optional().describe("optimiser steps in all"),
+  lrSchedulerType: z
+    .enum([
+      "constant",
+      "constant_with_warmup",
+      "linear",
+      "cosine",
+      "cosine_with_restarts",
+      "cosine_with_min_lr",
+      "inverse_sqrt",
+      "polynomial",
+    ])
+    .default("linear")
+    .describe("learning-rate schedule"),
+  warmupSteps: z.number().int().min(0).default(0).describe("steps of linear warm-up"),
+  warmupRatio: fraction().default(0).describe("warm-up as a share of all steps, where --warmup-steps is 0"),
+  weightDecay: z.number().min(0).default(0).describe("decoupled weight decay of matrices"),
+  maxGradNorm: z.number().min(0).default(1).describe("largest global gradient norm; 0 does not clip"),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe("decay of AdamW's first moment"),
+  adamBeta2: z.number().min(0).lt(1).default(0.999).describe("decay of AdamW's second moment"),
+  adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  gradientCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe("recompute activations to save memory (TRL: true; memory is rarely short at this size)"),
+});
+
+const samplingFields = {
+  temperature: z.number().min(0).default(1).describe("sampling temperature; 0 is greedy"),
+  topK: z.number().int().min(0).default(0).describe("sample among the k most likely tokens; 0 is off"),
+  topP: z.number().gt(0).max(1).default(1).describe("sample among the most likely tokens holding this probability; 1 is off"),
+  minP: fraction().default(0).describe("sample among tokens at least this fraction as likely as the likeliest; 0 is off"),
+  repetitionPenalty: z.number().positive().default(1).describe("divides positive logits of tokens already there; 1 is off"),
+};
+
+const supervisedFields = {
+  datasetTextField: z.string().default("text").describe("column that holds the text"),
+  packing: z.boolean().default(false).describe("fill rows of --max-length with several sequences"),
+  packingStrategy: z.enum(["bfd", "bfd_split", "wrapped"]).default("bfd").describe("how sequences share rows"),
+  shuffleDataset: z.boolean().default(true).describe("visit the rows in a seeded random order"),
+};
+
+export const sftSchema = z.strictObject({
+  ...modelField,
+  ...datasetField("dataset of texts, messages, or prompts with completions"),
+  ...outputFields,
+  ...deviceFields,
+  ...trainingFields(2e-5),
+  ...supervisedFields,
+  maxLength: count().default(1024).describe("longest row in tokens; longer ones are cut"),
+  completionOnlyLoss: z.boolean().optional().describe("learn only the completion; default: where the dataset has prompts"),
+});
+
+export const pretrainSchema = z.strictObject({
+  ...datasetField("texts to learn from"),
+  ...outputFields,
+  ...deviceFields,
+  ...trainingFields(1e-3),
+  ...supervisedFields,
+  packing: z.boolean().default(true).describe("fill rows of --max-length with several sequences"),
+  packingStrategy: z.enum(["bfd", "bfd_split", "wrapped"]).default("wrapped").describe("how sequences share rows"),
+  maxLength: count().default(256).describe("row length in tokens"),
+  tokenizerNameOrPath: path().optional().describe("directory with a tokenizer.json; default: train one on the dataset"),
+  vocabSize: z.number().int().min(257).default(2048).describe("size of the tokenizer that is trained"),
+  modelType: z.enum(["llama", "qwen2", "qwen3", "gpt2"]).default("llama").describe("architecture"),
+  hiddenSize: count().default(128).describe("channels"),
+  intermediateSize: count().optional().describe("channels inside the MLP; default: 8/3 of the hidden size, 4 for gpt2"),
+  numHiddenLayers: count().default(4).describe("layers"),
+  numAttentionHeads: count().default(4).describe("query heads"),
+  numKeyValueHeads: count().optional().describe("key/value heads; default: as many as query heads"),
+  maxPositionEmbeddings: count().default(512).describe("longest sequence the model is made for"),
+  tieWordEmbeddings: z.boolean().default(true).describe("the output head is the embedding table"),
+});
+
+export const grpoSchema = z.strictObject({
+  ...modelField,
+  ...datasetField("dataset with a `prompt` column; other columns go to the reward functions"),
+  ...outputFields,
+  ...deviceFields,
+  rewardFuncs: z.array(path()).min(1).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
+  rewardWeights: z.array(z.number()).optional().describe("weight of each reward function, separated by commas; default: 1 each"),
+  rewardTimeout: seconds().default(60).describe("seconds one reward call may take before the run is stopped"),
+  onRewardError: z.enum(["throw", "skip"]).default("throw").describe("what a throwing reward does: stop the run, or count as null"),
+  ...trainingFields(1e-6),
+  numGenerations: z.number().int().min(2).default(8).describe("completions per prompt"),
+  maxCompletionLength: count().default(512).describe("longest completion in tokens"),
+  ...samplingFields,
+  beta: z.number().min(0).default(0).describe("weight of the KL to the starting policy in the loss"),
+  epsilon: z.number().positive().default(0.2).describe("clip range of the ratio, below and (by default) above"),
+  epsilonHigh: z.number().positive().optional().describe("clip range above; default: --epsilon"),
+  delta: z.number().positive().optional().describe("cap of the unclipped ratio (two-sided clipping); default: off"),
+  lossType: z.enum(["grpo", "bnpo", "dr_grpo", "dapo"]).default("dapo").describe("how token losses are averaged"),
+  importanceSamplingLevel: z.enum(["token", "sequence"]).default("token").describe("ratio per token, or per sequence (GSPO)"),
+  scaleRewards: z.enum(["group", "batch", "none"]).default("group").describe("what advantages are divided by the deviation of"),
+  numIterations: count().default(1).describe("updates on each batch of completions"),
+  stepsPerGeneration: count().optional().describe("optimiser micro-batches per generation; default: --gradient-accumulation-steps"),
+  maskTruncatedCompletions: z.boolean().default(false).describe("leave completions that did not end out of the loss"),
+  shuffleDataset: z.boolean().default(true).describe("visit the prompts in a seeded random order"),
+});
+
+export const generateSchema = z.strictObject({
+  ...modelField,
+  prompt: z.array(z.string()).optional().describe("text to continue; may be given several times"),
+  datasetName: path()
+    .optional()
+    .meta({ description: "dataset with a `prompt` column instead of --prompt", aliases: ["dataset"] }),
+  ...deviceFields,
+  maxCompletionLength: count()
+    .default(64)
+    .meta({ description: "longest completion in tokens", aliases: ["max-new-tokens"] }),
+  numGenerations: count().default(1).describe("completions per prompt"),
+  ...samplingFields,
+  stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
+  json: z.boolean().default(false).describe("print one JSON object per completion"),
+});
+
+export const tokenizerTrainSchema = z.strictObject({
+  ...datasetField("texts to learn from"),
+  datasetTextField: z.string().default("text").describe("column that holds the text"),
+  vocabSize: z.number().int().min(257).default(2048).describe("tokens in all, the 256 bytes and the special tokens included"),
+  outputDir: path().meta({ description: "directory for tokenizer.json and tokenizer_config.json", aliases: ["output"] }),
+});
+
+export const tokenizerUseSchema = z.strictObject({
+  tokenizerNameOrPath: path().meta({
+    description: "directory with a tokenizer.json",
+    aliases: ["tokenizer", "model", "model-name-or-path"],
+  }),
+});
+
+export const benchSchema = z.strictObject({
+  ...deviceFields,
+  json: z.boolean().default(false).describe("print JSON instead of tables"),
+});
+
+/** No options of its own. */
+export const devicesSchema = z.strictObject({ json: z.boolean().default(false).describe("print JSON") });

@@ -1,0 +1,16 @@
+/** @trimtab/node: everything of @trimtab/core, with this machine's devices, files and worker threads. */
+
+export * from "@trimtab/core";
+export { randomInt } from "@trimtab/kernels";
+export { readDataset } from "./datasets";
+export * from "./device";
+export { environmentOf } from "./environment";
+export { nodeDirectory } from "./files";
+export { loadModel, loadTokenizer, saveModel } from "./model";
+export { type MetricRow, metricCharts } from "./report/metric-charts";
+export { renderReport } from "./report/render";
+export type { Chart, Figure, Report, Series, Table } from "./report/report";
+export { loadRewardModules, type RewardModules, type RewardModulesOptions } from "./rewards/reward-functions";
+export { MetricsLog } from "./run/metrics-log";
+export { type Progress, type ProgressOptions, startProgress } from "./run/progress";
+export { sparkline } from "./run/sparkline";

@@ -1,0 +1,93 @@
+/** Draws one line chart as inline SVG, coloured by the page's CSS variables so that it follows light and dark. */
+import { scaleLinear } from "d3-scale";
+import { line } from "d3-shape";
+import { escapeHtml } from "./html";
+import type { Chart, Series } from "./report";
+
+const WIDTH = 460;
+const HEIGHT = 260;
+const MARGIN = { top: 12, right: 16, bottom: 44, left: 68 };
+
+/** The chart as a `<figure>`. Points with a non-finite y are left out; a chart without any point says so. */
+export function renderChart(chart: Chart): string {
+  const series = chart.series.map((s) => ({ ...s, points: s.points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y)) }));
+  const points = series.flatMap((s) => s.points);
+  const caption = `<figcaption><h3>${escapeHtml(chart.title)}</h3>${chart.description ? `<p>${escapeHtml(chart.description)}</p>` : ""}</figcaption>`;
+  if (points.length === 0) return `<figure class="chart">${caption}<p class="empty">No values were recorded.</p></figure>`;
+
+  const x = scaleLinear(extent(points.map(([value]) => value)), [MARGIN.left, WIDTH - MARGIN.right]);
+  const y = scaleLinear(padded(extent(points.map(([, value]) => value))), [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);
+  const xTicks = x.ticks(6);
+  const yTicks = y.ticks(5);
+  const xFormat = x.tickFormat(6, "~s");
+  const yFormat = y.tickFormat(5, extreme(y.domain()) ? ".1e" : undefined);
+  const path = line<readonly [number, number]>(
+    ([value]) => x(value),
+    ([, value]) => y(value),
+  );
+  const draw = (s: Series, index: number): string => {
+    const smooth = chart.smooth ?? s.points.length > 12;
+    const raw = `<path class="line s${index}${smooth ? " raw" : ""}" d="${path([...s.points])}"/>`;
+    const dot = s.points.length === 1 ? `<circle class="dot s${index}" cx="${x(s.points[0]![0])}" cy="${y(s.points[0]![1])}" r="3"/>` : "";
+    return raw + dot + (smooth ? `<path class="line s${index}" d="${path(smoothed(s.points))}"/>` : "");
+  };
+  const legend =
+    series.length > 1
+      ? `<ul class="legend">${series.map((s, i) => `<li><span class="swatch s${i}"></span>${escapeHtml(s.name)}</li>`).join("")}</ul>`
+      : "";
+  const bottom = HEIGHT - MARGIN.bottom;
+  return `<figure class="chart">${caption}${legend}
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`${chart.title}: ${chart.yLabel} over ${chart.xLabel}`)}"
+ data-plot="${escapeHtml(JSON.stringify(hoverData(series, x, y)))}">
+<g class="grid">${yTicks.map((t) => `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${y(t)}" y2="${y(t)}"/>`).join("")}</g>
+<g class="axis">${yTicks.map((t) => `<text x="${MARGIN.left - 8}" y="${y(t)}" dy="0.32em" text-anchor="end">${escapeHtml(yFormat(t))}</text>`).join("")}
+${xTicks.map((t) => `<text x="${x(t)}" y="${bottom + 17}" text-anchor="middle">${escapeHtml(xFormat(t))}</text>`).join("")}
+<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${bottom}" y2="${bottom}"/></g>
+<text class="label" x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${escapeHtml(chart.xLabel)}</text>
+<text class="label" transform="translate(11 ${(MARGIN.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(chart.yLabel)}</text>
+${series.map(draw).join("\n")}
+<line class="cursor" y1="${MARGIN.top}" y2="${bottom}" visibility="hidden"/></svg><output></output></figure>`;
+}
+
+/** Exponential moving average whose memory is a tenth of the series. */
+export function smoothed(points: Series["points"]): [number, number][] {
+  const keep = 1 - 1 / Math.max(1, points.length / 10);
+  let total = 0;
+  let weight = 0;
+  return points.map(([x, y]) => {
+    total = keep * total + (1 - keep || 1) * y;
+    weight = keep * weight + (1 - keep || 1);
+    return [x, total / weight];
+  });
+}
+
+type Scale = (value: number) => number;
+
+/** What the page's script needs to show values under the pointer: names, and (x, y, value) of every point. */
+function hoverData(series: readonly Series[], x: Scale, y: Scale) {
+  const round = (value: number) => Math.round(value * 10) / 10;
+  return series.map((s) => ({
+    name: s.name,
+    points: s.points.map(([step, value]) => [round(x(step)), round(y(value)), step, Number(value.toPrecision(5))]),
+  }));
+}
+
+function extent(values: readonly number[]): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+function padded([low, high]: [number, number]): [number, number] {
+  const pad = (high - low) * 0.06;
+  return [low >= 0 && low < pad * 2 ? 0 : low - pad, high + pad];
+}
+
+function extreme(domain: readonly number[]): boolean {
+  const largest = Math.max(...domain.map(Math.abs));
+  return largest >= 1e6 || largest < 1e-3;
+}

@@ -1,0 +1,42 @@
+/** What a training report says, as data; `renderReport` turns it into one self-contained page. */
+
+/** A headline number with its unit or interval. */
+export interface Figure {
+  readonly label: string;
+  readonly value: string;
+  readonly note?: string;
+}
+
+/** One line of a chart; points are (x, y), and points whose y is not finite are left out. */
+export interface Series {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface Chart {
+  readonly title: string;
+  /** What the curve means, in a sentence. */
+  readonly description?: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly series: readonly Series[];
+  /** Draws an exponentially smoothed line over the raw one. Default true where there are more than 12 points. */
+  readonly smooth?: boolean;
+}
+
+/** A table of text; numbers are aligned right. */
+export interface Table {
+  readonly title: string;
+  readonly description?: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+export interface Report {
+  readonly title: string;
+  readonly lead: string;
+  readonly figures: readonly Figure[];
+  readonly charts: readonly Chart[];
+  /** Samples, configuration, environment: shown in this order after the charts. */
+  readonly tables: readonly Table[];
+}
