@@ -1,0 +1,59 @@
+/** A compute program as data: WGSL sources, an entry point, what it binds, its parameter block and its override constants. */
+import type { EntryPoint, ScalarType } from "../contract";
+
+/** One four-byte member of a parameter block. */
+export interface ProgramParam {
+  readonly name: string;
+  readonly type: ScalarType;
+}
+
+export interface Program {
+  /** Names the pipeline in errors; variants of one entry point differ in it. */
+  readonly name: string;
+  readonly entryPoint: string;
+  /** Preludes, then the file itself; joined in this order. */
+  readonly sources: readonly string[];
+  /** One letter per storage binding in order: `r` read, `w` read_write, `-` no such binding. */
+  readonly access: string;
+  /** The uniform at group 1, binding 0. */
+  readonly params: readonly ProgramParam[];
+  readonly constants: Readonly<Record<string, number>>;
+  /** The contract this program alone implements; undefined for the passes of a plan. */
+  readonly entry: EntryPoint | undefined;
+}
+
+interface ProgramOptions {
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Told apart from the other variants by this. */
+  readonly variant?: string;
+}
+
+/** The program that is an entry point of a contract: bindings and parameters are the contract's. */
+export function contractProgram(entry: EntryPoint, sources: readonly string[], { constants = {}, variant }: ProgramOptions = {}): Program {
+  return {
+    name: named(entry.name, variant),
+    entryPoint: entry.name,
+    sources,
+    access: entry.tensors.map((tensor) => (tensor.role === "in" ? "r" : "w")).join(""),
+    params: entry.params,
+    constants,
+    entry,
+  };
+}
+
+/** One pass of a plan. `params` reads `"N:u32 scale:f32"`. */
+export function passProgram(
+  entryPoint: string,
+  sources: readonly string[],
+  access: string,
+  params: string,
+  { constants = {}, variant }: ProgramOptions = {},
+): Program {
+  const parsed = params.split(" ").filter(Boolean).map((text): ProgramParam => {
+    const [name, type] = text.split(":") as [string, ScalarType];
+    return { name, type };
+  });
+  return { name: named(entryPoint, variant), entryPoint, sources, access, params: parsed, constants, entry: undefined };
+}
+
+const named = (name: string, variant: string | undefined) => (variant ? `${name} (${variant})` : name);

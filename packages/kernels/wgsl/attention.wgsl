@@ -1,0 +1,393 @@
+// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Prelude: math.
+//
+// Every product is one of two: scores (32, 32) = A (32, D) · Bᵀ, or gradients (32, D) += P (32, 32) · B (32, D), with A and B staged 32
+// channels at a time. Of the 8 x 8 threads, (tx, ty) owns rows 4 ty .. 4 ty + 3, scores of columns tx + 8 c, and 4 channels 4 tx of a chunk.
+
+struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32 }
+@group(1) @binding(0) var<uniform> params: Params;
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;  // (N, (H + 2 K) D)
+@group(0) @binding(1) var<storage, read> offsets: array<u32>;  // (S + 1)
+@group(0) @binding(2) var<storage, read_write> o: array<f32>;  // (N, H D)
+@group(0) @binding(3) var<storage, read_write> lse: array<f32>;  // (N, H)
+
+@group(0) @binding(0) var<storage, read> saved_o: array<f32>;  // (N, H D)
+@group(0) @binding(2) var<storage, read> dout: array<f32>;  // (N, H D)
+@group(0) @binding(3) var<storage, read> saved_lse: array<f32>;  // (N, H)
+@group(0) @binding(4) var<storage, read_write> delta: array<f32>;  // (N, H)
+@group(0) @binding(4) var<storage, read> saved_delta: array<f32>;  // (N, H)
+@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
+
+override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most 4
+const ROWS: u32 = 32u;
+const THREADS: u32 = 64u;
+const STRIDE: u32 = 9u;  // 8 vec4 of a chunk, and one against bank conflicts
+var<workgroup> tile_a: array<vec4f, ROWS * STRIDE>;
+var<workgroup> tile_b: array<vec4f, ROWS * STRIDE>;
+var<workgroup> tile_p: array<vec4f, ROWS * STRIDE>;  // [row][tx]: component c is column tx + 8 c
+var<workgroup> bounds: array<u32, ROWS>;
+var<workgroup> row_partials: array<f32, ROWS * 8u>;
+var<workgroup> row_max: array<f32, ROWS>;
+var<workgroup> row_shrink: array<f32, ROWS>;
+var<workgroup> shared_bound: u32;
+
+// Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
+fn segment_of(row: u32) -> vec2u {
+  var low = 0u;
+  var high = params.S;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (offsets[middle + 1u] <= row) {
+      low = middle + 1u;
+    } else {
+      high = middle;
+    }
+  }
+  if (row >= params.N || low == params.S || offsets[low] > row) {
+    return vec2u(row + 1u, row);
+  }
+  return vec2u(offsets[low], offsets[low + 1u]);
+}
+
+// Channels d .. d + 3 of one head of a row of qkv, zero outside.
+fn qkv_at(row: u32, head: u32, d: u32) -> vec4f {
+  var value = vec4f();
+  if (row < params.N) {
+    let at = (row * (params.H + 2u * params.K) + head) * params.D + d;
+    if (d < params.D) { value.x = qkv[at]; }
+    if (d + 1u < params.D) { value.y = qkv[at + 1u]; }
+    if (d + 2u < params.D) { value.z = qkv[at + 2u]; }
+    if (d + 3u < params.D) { value.w = qkv[at + 3u]; }
+  }
+  return value;
+}
+
+fn dout_at(row: u32, head: u32, d: u32) -> vec4f {
+  var value = vec4f();
+  if (row < params.N) {
+    let at = (row * params.H + head) * params.D + d;
+    if (d < params.D) { value.x = dout[at]; }
+    if (d + 1u < params.D) { value.y = dout[at + 1u]; }
+    if (d + 2u < params.D) { value.z = dout[at + 2u]; }
+    if (d + 3u < params.D) { value.w = dout[at + 3u]; }
+  }
+  return value;
+}
+
+fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
+  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+    tile_a[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  }
+}
+
+fn stage_qkv_b(first: u32, head: u32, chunk: u32, thread: u32) {
+  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+    tile_b[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  }
+}
+
+fn stage_dout_a(first: u32, head: u32, chunk: u32, thread: u32) {
+  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+    tile_a[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  }
+}
+
+fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
+  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+    tile_b[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  }
+}
+
+// scores += tile_a · tile_bᵀ
+fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
+  for (var l = 0u; l < 8u; l++) {
+    let b0 = tile_b[tx * STRIDE + l];
+    let b1 = tile_b[(tx + 8u) * STRIDE + l];
+    let b2 = tile_b[(tx + 16u) * STRIDE + l];
+    let b3 = tile_b[(tx + 24u) * STRIDE + l];
+    let a0 = tile_a[4u * ty * STRIDE + l];
+    let a1 = tile_a[(4u * ty + 1u) * STRIDE + l];
+    let a2 = tile_a[(4u * ty + 2u) * STRIDE + l];
+    let a3 = tile_a[(4u * ty + 3u) * STRIDE + l];
+    (*scores)[0] += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+    (*scores)[1] += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+    (*scores)[2] += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+    (*scores)[3] += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+  }
+}
+
+// sums[4 chunk + i] += row 4 ty + i of tile_p · channels 4 tx .. of tile_b
+fn add_products(sums: ptr<function, array<vec4f, 16>>, chunk: u32, tx: u32, ty: u32) {
+  for (var l = 0u; l < 8u; l++) {
+    let b0 = tile_b[l * STRIDE + tx];
+    let b1 = tile_b[(l + 8u) * STRIDE + tx];
+    let b2 = tile_b[(l + 16u) * STRIDE + tx];
+    let b3 = tile_b[(l + 24u) * STRIDE + tx];
+    for (var i = 0u; i < 4u; i++) {
+      let p = tile_p[(4u * ty + i) * STRIDE + l];
+      (*sums)[4u * chunk + i] += p.x * b0 + p.y * b1 + p.z * b2 + p.w * b3;
+    }
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let tx = thread % 8u;
+  let ty = thread / 8u;
+  let head = group.y;
+  let key_head = params.H + head * params.K / params.H;
+  let first = group.x * ROWS;
+  if (thread < ROWS) {
+    bounds[thread] = segment_of(first + thread).x;
+    row_max[thread] = LOWEST;
+  }
+  workgroupBarrier();
+  if (thread == 0u) {
+    shared_bound = bounds[0];
+    for (var i = 1u; i < ROWS; i++) {
+      shared_bound = min(shared_bound, bounds[i]);
+    }
+  }
+  let begin = workgroupUniformLoad(&shared_bound);
+  var sums: array<vec4f, 16>;
+  var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
+  for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
+    var scores = mat4x4f();
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      if (CHUNKS > 1u || key == begin) {
+        stage_qkv_a(first, head, chunk, thread);
+      }
+      stage_qkv_b(key, key_head, chunk, thread);
+      workgroupBarrier();
+      add_scores(&scores, tx, ty);
+      workgroupBarrier();
+    }
+    let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
+    for (var i = 0u; i < 4u; i++) {
+      let row = 4u * ty + i;
+      let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
+      scores[i] = select(vec4f(LOWEST), scores[i] * params.scale, is_seen);
+      row_partials[row * 8u + tx] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
+    }
+    workgroupBarrier();
+    if (thread < ROWS) {
+      var largest = row_max[thread];
+      for (var t = 0u; t < 8u; t++) {
+        largest = max(largest, row_partials[thread * 8u + t]);
+      }
+      row_shrink[thread] = exp(row_max[thread] - largest);
+      row_max[thread] = largest;
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < 4u; i++) {
+      let row = 4u * ty + i;
+      let p = select(vec4f(), exp(scores[i] - row_max[row]), scores[i] > vec4f(LOWEST));
+      tile_p[row * STRIDE + tx] = p;
+      totals[i] = totals[i] * row_shrink[row] + (p.x + p.y + p.z + p.w);
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        sums[4u * chunk + i] *= row_shrink[row];
+      }
+    }
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      stage_qkv_b(key, key_head + params.K, chunk, thread);
+      workgroupBarrier();
+      add_products(&sums, chunk, tx, ty);
+      workgroupBarrier();
+    }
+  }
+  for (var i = 0u; i < 4u; i++) {
+    row_partials[(4u * ty + i) * 8u + tx] = totals[i];
+  }
+  workgroupBarrier();
+  for (var i = 0u; i < 4u; i++) {
+    let row = 4u * ty + i;
+    let n = first + row;
+    var total = 0.0;
+    for (var t = 0u; t < 8u; t++) {
+      total += row_partials[row * 8u + t];
+    }
+    if (n < params.N) {
+      let inverse = select(0.0, 1.0 / total, total > 0.0);
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        for (var j = 0u; j < 4u; j++) {
+          let d = chunk * 32u + 4u * tx + j;
+          if (d < params.D) {
+            o[(n * params.H + head) * params.D + d] = sums[4u * chunk + i][j] * inverse;
+          }
+        }
+      }
+      if (tx == 0u) {
+        lse[n * params.H + head] = select(0.0, row_max[row] + log(total), total > 0.0);
+      }
+    }
+  }
+}
+
+// delta = Σ_d do · o
+@compute @workgroup_size(THREADS)
+fn attention_backward_delta(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+) {
+  let index = (group.y * groups.x + group.x) * THREADS + thread;
+  if (index >= params.N * params.H) {
+    return;
+  }
+  var sum = 0.0;
+  for (var d = 0u; d < params.D; d++) {
+    sum += dout[index * params.D + d] * saved_o[index * params.D + d];
+  }
+  delta[index] = sum;
+}
+
+// dS = P (do vᵀ - δ), dq = scale dS k: a workgroup owns 32 query rows of a head.
+@compute @workgroup_size(THREADS)
+fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let tx = thread % 8u;
+  let ty = thread / 8u;
+  let head = group.y;
+  let key_head = params.H + head * params.K / params.H;
+  let first = group.x * ROWS;
+  if (thread < ROWS) {
+    bounds[thread] = segment_of(first + thread).x;
+  }
+  workgroupBarrier();
+  if (thread == 0u) {
+    shared_bound = bounds[0];
+    for (var i = 1u; i < ROWS; i++) {
+      shared_bound = min(shared_bound, bounds[i]);
+    }
+  }
+  let begin = workgroupUniformLoad(&shared_bound);
+  var row_lse = vec4f();
+  var row_delta = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let n = first + 4u * ty + i;
+    if (n < params.N) {
+      row_lse[i] = saved_lse[n * params.H + head];
+      row_delta[i] = saved_delta[n * params.H + head];
+    }
+  }
+  var sums: array<vec4f, 16>;
+  for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
+    var scores = mat4x4f();
+    var dp = mat4x4f();
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      stage_qkv_a(first, head, chunk, thread);
+      stage_qkv_b(key, key_head, chunk, thread);
+      workgroupBarrier();
+      add_scores(&scores, tx, ty);
+      workgroupBarrier();
+      stage_dout_a(first, head, chunk, thread);
+      stage_qkv_b(key, key_head + params.K, chunk, thread);
+      workgroupBarrier();
+      add_scores(&dp, tx, ty);
+      workgroupBarrier();
+    }
+    let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
+    for (var i = 0u; i < 4u; i++) {
+      let row = 4u * ty + i;
+      let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
+      let p = select(vec4f(), exp(min(scores[i] * params.scale - row_lse[i], vec4f())), is_seen);
+      tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]);
+    }
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      stage_qkv_b(key, key_head, chunk, thread);
+      workgroupBarrier();
+      add_products(&sums, chunk, tx, ty);
+      workgroupBarrier();
+    }
+  }
+  write_gradient(&sums, first, head, tx, ty);
+}
+
+// dv = Pᵀ do, dk = scale dSᵀ q: a workgroup owns 32 key rows of a key head and goes through the query heads that use it.
+@compute @workgroup_size(THREADS)
+fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let tx = thread % 8u;
+  let ty = thread / 8u;
+  let key_head = params.H + group.y;
+  let first = group.x * ROWS;
+  if (thread < ROWS) {
+    bounds[thread] = segment_of(first + thread).y;
+  }
+  workgroupBarrier();
+  if (thread == 0u) {
+    shared_bound = 0u;
+    for (var i = 0u; i < ROWS; i++) {
+      shared_bound = max(shared_bound, bounds[i]);
+    }
+  }
+  let end = min(workgroupUniformLoad(&shared_bound), params.N);
+  var dk: array<vec4f, 16>;
+  var dv: array<vec4f, 16>;
+  // Query head h uses key head ⌊h K / H⌋.
+  let head_begin = (group.y * params.H + params.K - 1u) / params.K;
+  let head_end = ((group.y + 1u) * params.H + params.K - 1u) / params.K;
+  for (var head = head_begin; head < head_end; head++) {
+    for (var query = first; query < end; query += ROWS) {
+      var scores = mat4x4f();
+      var dp = mat4x4f();
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        stage_qkv_a(first, key_head, chunk, thread);
+        stage_qkv_b(query, head, chunk, thread);
+        workgroupBarrier();
+        add_scores(&scores, tx, ty);
+        workgroupBarrier();
+        stage_qkv_a(first, key_head + params.K, chunk, thread);
+        stage_dout_b(query, head, chunk, thread);
+        workgroupBarrier();
+        add_scores(&dp, tx, ty);
+        workgroupBarrier();
+      }
+      let columns = query + tx + vec4u(0u, 8u, 16u, 24u);
+      var column_lse = vec4f();
+      var column_delta = vec4f();
+      for (var c = 0u; c < 4u; c++) {
+        if (columns[c] < params.N) {
+          column_lse[c] = saved_lse[columns[c] * params.H + head];
+          column_delta[c] = saved_delta[columns[c] * params.H + head];
+        }
+      }
+      for (var i = 0u; i < 4u; i++) {
+        let row = 4u * ty + i;
+        let is_seeing = (columns >= vec4u(first + row)) & (columns < vec4u(bounds[row]));
+        let p = select(vec4f(), exp(min(scores[i] * params.scale - column_lse, vec4f())), is_seeing);
+        tile_p[row * STRIDE + tx] = p;
+        scores[i] = params.scale * p * (dp[i] - column_delta);
+      }
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        stage_dout_b(query, head, chunk, thread);
+        workgroupBarrier();
+        add_products(&dv, chunk, tx, ty);
+        workgroupBarrier();
+      }
+      for (var i = 0u; i < 4u; i++) {
+        tile_p[(4u * ty + i) * STRIDE + tx] = scores[i];
+      }
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        stage_qkv_b(query, head, chunk, thread);
+        workgroupBarrier();
+        add_products(&dk, chunk, tx, ty);
+        workgroupBarrier();
+      }
+    }
+  }
+  write_gradient(&dk, first, key_head, tx, ty);
+  write_gradient(&dv, first, key_head + params.K, tx, ty);
+}
+
+fn write_gradient(sums: ptr<function, array<vec4f, 16>>, first: u32, head: u32, tx: u32, ty: u32) {
+  for (var i = 0u; i < 4u; i++) {
+    let n = first + 4u * ty + i;
+    if (n < params.N) {
+      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        for (var j = 0u; j < 4u; j++) {
+          let d = chunk * 32u + 4u * tx + j;
+          if (d < params.D) {
+            dqkv[(n * (params.H + 2u * params.K) + head) * params.D + d] = (*sums)[4u * chunk + i][j];
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// y = x · wᵀ + bias + addend;  dx = dy · w;  dw += dyᵀ · x.  Preludes: operands, tile.
+
+struct ForwardParams { M: u32, K: u32, N: u32, has_bias: u32, has_addend: u32 }
+struct BackwardParams { M: u32, N: u32, K: u32 }
+struct SliceParams { rows: u32, columns: u32, depth: u32, slice: u32 }
+@group(1) @binding(0) var<uniform> forward: ForwardParams;
+@group(1) @binding(0) var<uniform> backward: BackwardParams;
+@group(1) @binding(0) var<uniform> sliced: SliceParams;
+
+// a and b (the preludes') are x (M, K), w (N, K) forward; dy (M, N), w (N, K) to the input; dy (M, N), x (M, K) to the weight.
+@group(0) @binding(2) var<storage, read> bias: array<f32>;  // (N)
+@group(0) @binding(3) var<storage, read> addend: array<f32>;  // (M, N)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;  // (M, N)
+@group(0) @binding(2) var<storage, read_write> gradient: array<f32>;  // dx (M, K) or dw (N, K)
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;  // (slices, rows, columns)
+
+override ACCUMULATE: bool = false;  // add to dx: it is summed over chunks of the depth
+override A_ALONG_DEPTH: bool = true;
+override B_ALONG_DEPTH: bool = true;
+
+@compute @workgroup_size(GROUP_X * GROUP_Y)
+fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let row = group.y * 8u * GROUP_Y;
+  let column = group.x * 4u * GROUP_X;
+  var sum: array<vec4f, 8>;
+  tile_product(&sum, thread, row, column, 0u, forward.K, Operand(forward.M, forward.K, true), Operand(forward.N, forward.K, true));
+  let first = column + 4u * (thread % GROUP_X);
+  var shift = vec4f();
+  if (forward.has_bias != 0u) {
+    for (var j = 0u; j < 4u && first + j < forward.N; j++) {
+      shift[j] = bias[first + j];
+    }
+  }
+  for (var i = 0u; i < 8u; i++) {
+    let m = row + 8u * (thread / GROUP_X) + i;
+    if (m < forward.M) {
+      let value = sum[i] + shift;
+      for (var j = 0u; j < 4u && first + j < forward.N; j++) {
+        let at = m * forward.N + first + j;
+        if (forward.has_addend != 0u) {
+          y[at] = value[j] + addend[at];
+        } else {
+          y[at] = value[j];
+        }
+      }
+    }
+  }
+}
+
+override SKINNY_ROWS: u32 = 8u;
+const SKINNY_THREADS: u32 = 64u;
+var<workgroup> skinny: array<vec4f, SKINNY_ROWS * SKINNY_THREADS>;
+
+// The forward product for at most SKINNY_ROWS rows: a workgroup reads four rows of w once, its threads side by side along K.
+@compute @workgroup_size(SKINNY_THREADS)
+fn matmul_forward_skinny(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+) {
+  let first = 4u * (group.y * groups.x + group.x);
+  var sum: array<vec4f, 8>;
+  for (var k = 4u * thread; k < forward.K; k += 4u * SKINNY_THREADS) {
+    let columns = block_b(first, k, Operand(forward.N, forward.K, true));
+    for (var m = 0u; m < SKINNY_ROWS; m++) {
+      sum[m] += columns * read_a(m, k, forward.M, forward.K);
+    }
+  }
+  for (var m = 0u; m < SKINNY_ROWS; m++) {
+    skinny[m * SKINNY_THREADS + thread] = sum[m];
+  }
+  workgroupBarrier();
+  for (var span = SKINNY_THREADS / 2u; span > 0u; span /= 2u) {
+    if (thread < span) {
+      for (var m = 0u; m < SKINNY_ROWS; m++) {
+        skinny[m * SKINNY_THREADS + thread] += skinny[m * SKINNY_THREADS + thread + span];
+      }
+    }
+    workgroupBarrier();
+  }
+  let m = thread / 4u;
+  let n = first + thread % 4u;
+  if (m < SKINNY_ROWS && m < forward.M && n < forward.N) {
+    var value = skinny[m * SKINNY_THREADS][thread % 4u];
+    if (forward.has_bias != 0u) {
+      value += bias[n];
+    }
+    if (forward.has_addend != 0u) {
+      value += addend[m * forward.N + n];
+    }
+    y[m * forward.N + n] = value;
+  }
+}
+
+@compute @workgroup_size(GROUP_X * GROUP_Y)
+fn matmul_backward_input(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let row = group.y * 8u * GROUP_Y;
+  let column = group.x * 4u * GROUP_X;
+  var sum: array<vec4f, 8>;
+  tile_product(&sum, thread, row, column, 0u, backward.N, Operand(backward.M, backward.N, true), Operand(backward.K, backward.N, false));
+  write_gradient(&sum, thread, row, column, backward.M, backward.K, ACCUMULATE);
+}
+
+@compute @workgroup_size(GROUP_X * GROUP_Y)
+fn matmul_backward_weight(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let row = group.y * 8u * GROUP_Y;
+  let column = group.x * 4u * GROUP_X;
+  var sum: array<vec4f, 8>;
+  tile_product(&sum, thread, row, column, 0u, backward.M, Operand(backward.N, backward.M, false), Operand(backward.K, backward.M, false));
+  write_gradient(&sum, thread, row, column, backward.N, backward.K, true);
+}
+
+fn write_gradient(sum: ptr<function, array<vec4f, 8>>, thread: u32, row: u32, column: u32, rows: u32, columns: u32, is_added: bool) {
+  let first = column + 4u * (thread % GROUP_X);
+  for (var i = 0u; i < 8u; i++) {
+    let r = row + 8u * (thread / GROUP_X) + i;
+    if (r < rows) {
+      let value = (*sum)[i];
+      for (var j = 0u; j < 4u && first + j < columns; j++) {
+        let at = r * columns + first + j;
+        if (is_added) {
+          gradient[at] += value[j];
+        } else {
+          gradient[at] = value[j];
+        }
+      }
+    }
+  }
+}
+
+// Any of the three products over one slice of a long depth: enough workgroups for a small result. matmul_combine sums the slices.
+@compute @workgroup_size(GROUP_X * GROUP_Y)
+fn matmul_slices(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let row = group.y * 8u * GROUP_Y;
+  let column = group.x * 4u * GROUP_X;
+  let begin = group.z * sliced.slice;
+  var sum: array<vec4f, 8>;
+  tile_product(
+    &sum, thread, row, column, begin, min(begin + sliced.slice, sliced.depth),
+    Operand(sliced.rows, sliced.depth, A_ALONG_DEPTH), Operand(sliced.columns, sliced.depth, B_ALONG_DEPTH));
+  let first = column + 4u * (thread % GROUP_X);
+  for (var i = 0u; i < 8u; i++) {
+    let r = row + 8u * (thread / GROUP_X) + i;
+    if (r < sliced.rows) {
+      let value = sum[i];
+      for (var j = 0u; j < 4u && first + j < sliced.columns; j++) {
+        partials[(group.z * sliced.rows + r) * sliced.columns + first + j] = value[j];
+      }
+    }
+  }
+}
