@@ -1,0 +1,159 @@
+/** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x; db += Σ dy. */
+import { blockProduct } from "../lib/gemm";
+import { fma, sumRows, sumLanes, loadTail, storeTail, dot } from "../lib/simd";
+
+/** Item i of a grid of blocks: rows of block i / columns, columns of block i mod columns. */
+function blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, bias: usize, addend: usize, accumulate: bool, c: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+  const columns = (N + columnBlock - 1) / columnBlock;
+  const ldc: usize = <usize>N << 2;
+  for (let item = begin; item < end; item++) {
+    const i = (item / columns) * rowBlock;
+    const j = (item % columns) * columnBlock;
+    const rows = min<u32>(rowBlock, M - i);
+    const cols = min<u32>(columnBlock, N - j);
+    const cp = c + i * ldc + (j << 2);
+    const bp = bTransposed ? b + j * ldb : b + (j << 2);
+    let initial: usize = 0;
+    let is: usize = 0;
+    if (accumulate) {
+      initial = cp;
+      is = ldc;
+    } else if (addend) {
+      initial = addend + i * ldc + (j << 2);
+      is = ldc;
+      if (bias) {
+        addRows(initial, bias + (j << 2), cp, ldc, rows, cols);
+        initial = cp;
+      }
+    } else if (bias) {
+      initial = bias + (j << 2);
+    }
+    blockProduct(a + i * ai, ai, ak, bp, ldb, bTransposed, initial, is, cp, ldc, rows, cols, K);
+  }
+}
+
+/** c = addend + bias, row by row. */
+function addRows(addend: usize, bias: usize, c: usize, ld: usize, rows: u32, cols: u32): void {
+  for (let r: u32 = 0; r < rows; r++, addend += ld, c += ld) {
+    let j: usize = 0;
+    const whole: usize = (cols & ~3) << 2;
+    for (; j < whole; j += 16) v128.store(c + j, f32x4.add(v128.load(addend + j), v128.load(bias + j)));
+    if (cols & 3) storeTail(c + j, f32x4.add(loadTail(addend + j, cols & 3), loadTail(bias + j, cols & 3)), cols & 3);
+  }
+}
+
+export function matmul_forward__blocks(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+  blocks(x, <usize>K << 2, 4, w, <usize>K << 2, true, bias, addend, false, y, M, N, K, rowBlock, columnBlock, begin, end);
+}
+
+export function matmul_backward_input__blocks(dy: usize, w: usize, dx: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+  blocks(dy, <usize>N << 2, 4, w, <usize>K << 2, false, 0, 0, false, dx, M, K, N, rowBlock, columnBlock, begin, end);
+}
+
+export function matmul_backward_weight__blocks(dy: usize, x: usize, dw: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+  blocks(dy, 4, <usize>N << 2, x, <usize>K << 2, false, 0, 0, true, dw, N, K, M, rowBlock, columnBlock, begin, end);
+}
+
+/** Two rows of x against four of w along k, nothing packed. */
+function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): void {
+  let w1 = w + ld, w2 = w1 + ld, w3 = w2 + ld;
+  let c00 = f32x4.splat(0), c01 = c00, c02 = c00, c03 = c00, c10 = c00, c11 = c00, c12 = c00, c13 = c00;
+  for (let k: u32 = 0; k < K; k += 4) {
+    const a0 = v128.load(x0), a1 = v128.load(x1);
+    const b0 = v128.load(w);
+    c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
+    const b1 = v128.load(w1);
+    c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
+    const b2 = v128.load(w2);
+    c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
+    const b3 = v128.load(w3);
+    c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
+    x0 += 16; x1 += 16; w += 16; w1 += 16; w2 += 16; w3 += 16;
+  }
+  v128.store(out, sumRows(c00, c01, c02, c03));
+  v128.store(out, sumRows(c10, c11, c12, c13), 16);
+}
+export { dots2 as matmul__dots2 };
+
+/** The few rows of a decoding step: items are groups of four outputs. */
+export function matmul_forward__dots(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, scratch: usize, begin: u32, end: u32): void {
+  const ld: usize = <usize>K << 2;
+  const whole: u32 = K & ~3;
+  for (let group = begin; group < end; group++) {
+    const n = group << 2;
+    const count = min<u32>(4, N - n);
+    const wp = w + n * ld;
+    const b = bias ? (count == 4 ? v128.load(bias + (n << 2)) : loadTail(bias + (n << 2), count)) : f32x4.splat(0);
+    for (let m: u32 = 0; m < M; m += 2) {
+      const x0 = x + m * ld;
+      const pair = m + 1 < M;
+      const x1 = pair ? x0 + ld : x0;
+      let s0 = f32x4.splat(0);
+      let s1 = s0;
+      if (count == 4) {
+        dots2(x0, x1, wp, ld, whole, scratch);
+        s0 = v128.load(scratch);
+        s1 = v128.load(scratch, 16);
+      } else {
+        for (let c: u32 = 0; c < count; c++) {
+          store<f32>(scratch + (c << 2), dot(x0, wp + c * ld, whole));
+          store<f32>(scratch + 16 + (c << 2), dot(x1, wp + c * ld, whole));
+        }
+        s0 = loadTail(scratch, count);
+        s1 = loadTail(scratch + 16, count);
+      }
+      for (let k = whole; k < K; k++) {
+        for (let c: u32 = 0; c < count; c++) {
+          const wk = load<f32>(wp + c * ld + (k << 2));
+          store<f32>(scratch + (c << 2), load<f32>(x0 + (k << 2)) * wk);
+          store<f32>(scratch + 16 + (c << 2), load<f32>(x1 + (k << 2)) * wk);
+        }
+        s0 = f32x4.add(s0, v128.load(scratch));
+        s1 = f32x4.add(s1, v128.load(scratch, 16));
+      }
+      finish(s0, b, addend, y, m * N + n, count);
+      if (pair) finish(s1, b, addend, y, (m + 1) * N + n, count);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(s: v128, bias: v128, addend: usize, y: usize, at: u32, count: u32): void {
+  const byte: usize = <usize>at << 2;
+  let v = f32x4.add(s, bias);
+  if (count == 4) {
+    if (addend) v = f32x4.add(v, v128.load(addend + byte));
+    v128.store(y + byte, v);
+  } else {
+    if (addend) v = f32x4.add(v, loadTail(addend + byte, count));
+    storeTail(y + byte, v, count);
+  }
+}
+
+/** Items are groups of sixteen columns: one cache line of each row. */
+export function matmul_backward_bias(dy: usize, db: usize, M: u32, N: u32, begin: u32, end: u32): void {
+  const ld: usize = <usize>N << 2;
+  for (let group = begin; group < end; group++) {
+    const n = group << 4;
+    let p = dy + (n << 2);
+    const out = db + (n << 2);
+    if (n + 16 <= N) {
+      let s0 = v128.load(out), s1 = v128.load(out, 16), s2 = v128.load(out, 32), s3 = v128.load(out, 48);
+      for (let m: u32 = 0; m < M; m++, p += ld) {
+        s0 = f32x4.add(s0, v128.load(p));
+        s1 = f32x4.add(s1, v128.load(p, 16));
+        s2 = f32x4.add(s2, v128.load(p, 32));
+        s3 = f32x4.add(s3, v128.load(p, 48));
+      }
+      v128.store(out, s0); v128.store(out, s1, 16); v128.store(out, s2, 32); v128.store(out, s3, 48);
+    } else {
+      for (let j: u32 = n; j < N; j++) {
+        const at: usize = <usize>j << 2;
+        let s = load<f32>(db + at);
+        for (let m: u32 = 0; m < M; m++) s += load<f32>(dy + m * ld + at);
+        store<f32>(db + at, s);
+      }
+    }
+  }
+}

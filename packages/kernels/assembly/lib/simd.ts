@@ -1,0 +1,204 @@
+/** Four-lane f32 arithmetic: the multiply-add switch, horizontal sums, transposes, and exp/log/tanh good to about 2 ulp. */
+
+/** a · b + c: fused in the relaxed build, two roundings in the strict one. The only place where the builds differ. */
+// @ts-ignore: decorator
+@inline
+export function fma(a: v128, b: v128, c: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** (l0 + l1) + (l2 + l3) */
+// @ts-ignore: decorator
+@inline
+export function sumLanes(v: v128): f32 {
+  return (
+    f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function maxLanes(v: v128): f32 {
+  return max<f32>(
+    max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/** Lane i of the result is the sum of the lanes of argument i. */
+// @ts-ignore: decorator
+@inline
+export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const cd1 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  // (l0 + l2) and (l1 + l3) of each argument, then their sum.
+  const ab = f32x4.add(ab0, ab1);
+  const cd = f32x4.add(cd0, cd1);
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
+}
+
+/** e^x; 0 below -104, infinity above 88.73, NaN for NaN. Cephes' polynomial on [-ln 2 / 2, ln 2 / 2]. */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  const bounded = f32x4.min(f32x4.max(x, f32x4.splat(-104.0)), f32x4.splat(89.0));
+  const n = f32x4.nearest(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)));
+  let r = f32x4.sub(bounded, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
+  let p = f32x4.splat(1.9875691500e-4);
+  p = fma(p, r, f32x4.splat(1.3981999507e-3));
+  p = fma(p, r, f32x4.splat(8.3334519073e-3));
+  p = fma(p, r, f32x4.splat(4.1665795894e-2));
+  p = fma(p, r, f32x4.splat(1.6666665459e-1));
+  p = fma(p, r, f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(fma(p, f32x4.mul(r, r), r), f32x4.splat(1.0));
+  // 2^n in two factors, so that both ends of the range (subnormal, infinite) come out right.
+  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(whole, 1);
+  const rest = i32x4.sub(whole, half);
+  const bias = i32x4.splat(127);
+  return f32x4.mul(f32x4.mul(p, i32x4.shl(i32x4.add(half, bias), 23)), i32x4.shl(i32x4.add(rest, bias), 23));
+}
+
+/** Natural logarithm; -infinity at 0, NaN below. Cephes' polynomial on [√½, √2]. */
+// @ts-ignore: decorator
+@inline
+export function log4(x: v128): v128 {
+  const tiny = f32x4.lt(x, f32x4.splat(1.17549435e-38));
+  const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(8388608.0)), x, tiny);
+  // exponent and mantissa with the mantissa in [√½, √2)
+  const offset = i32x4.sub(scaled, i32x4.splat(0x3f3504f3));
+  const e = f32x4.sub(
+    f32x4.convert_i32x4_s(i32x4.shr_s(offset, 23)),
+    v128.and(tiny, f32x4.splat(23.0)),
+  );
+  const m = f32x4.sub(
+    i32x4.add(v128.and(offset, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3)),
+    f32x4.splat(1.0),
+  );
+  const z = f32x4.mul(m, m);
+  let p = f32x4.splat(7.0376836292e-2);
+  p = fma(p, m, f32x4.splat(-1.1514610310e-1));
+  p = fma(p, m, f32x4.splat(1.1676998740e-1));
+  p = fma(p, m, f32x4.splat(-1.2420140846e-1));
+  p = fma(p, m, f32x4.splat(1.4249322787e-1));
+  p = fma(p, m, f32x4.splat(-1.6668057665e-1));
+  p = fma(p, m, f32x4.splat(2.0000714765e-1));
+  p = fma(p, m, f32x4.splat(-2.4999993993e-1));
+  p = fma(p, m, f32x4.splat(3.3333331174e-1));
+  let y = f32x4.mul(f32x4.mul(p, m), z);
+  y = f32x4.add(y, f32x4.mul(e, f32x4.splat(-2.12194440e-4)));
+  y = f32x4.sub(y, f32x4.mul(z, f32x4.splat(0.5)));
+  y = f32x4.add(f32x4.add(m, y), f32x4.mul(e, f32x4.splat(0.693359375)));
+  // The exceptions: 0, negatives and NaN, +infinity.
+  y = v128.bitselect(f32x4.splat(-Infinity), y, f32x4.eq(x, f32x4.splat(0.0)));
+  const positive = f32x4.ge(x, f32x4.splat(0.0));
+  y = v128.bitselect(y, f32x4.splat(NaN), positive);
+  return v128.bitselect(x, y, f32x4.eq(x, f32x4.splat(Infinity)));
+}
+
+/** log(1 + u) for u >= 0, without losing a small u. */
+// @ts-ignore: decorator
+@inline
+export function log1p4(u: v128): v128 {
+  const one = f32x4.splat(1.0);
+  const w = f32x4.add(one, u);
+  const exact = f32x4.eq(w, one);
+  const denominator = v128.bitselect(one, f32x4.sub(w, one), exact);
+  return v128.bitselect(u, f32x4.div(f32x4.mul(log4(w), u), denominator), exact);
+}
+
+/** 1 / (1 + e^-x) */
+// @ts-ignore: decorator
+@inline
+export function sigmoid4(x: v128): v128 {
+  const one = f32x4.splat(1.0);
+  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+}
+
+/** tanh x: Cephes' polynomial below 0.625, 1 - 2 / (e^2|x| + 1) above. */
+// @ts-ignore: decorator
+@inline
+export function tanh4(x: v128): v128 {
+  const magnitude = f32x4.abs(x);
+  const z = f32x4.mul(x, x);
+  let p = f32x4.splat(-5.70498872745e-3);
+  p = fma(p, z, f32x4.splat(2.06390887954e-2));
+  p = fma(p, z, f32x4.splat(-5.37397155531e-2));
+  p = fma(p, z, f32x4.splat(1.33314422036e-1));
+  p = fma(p, z, f32x4.splat(-3.33332819422e-1));
+  const small = fma(f32x4.mul(p, z), x, x);
+  const one = f32x4.splat(1.0);
+  const two = f32x4.splat(2.0);
+  const large = f32x4.sub(one, f32x4.div(two, f32x4.add(exp4(f32x4.add(magnitude, magnitude)), one)));
+  const signed = v128.or(large, v128.and(x, f32x4.splat(-0.0)));
+  return v128.bitselect(small, signed, f32x4.lt(magnitude, f32x4.splat(0.625)));
+}
+
+/** One-lane forms with the bits of the four-lane ones, for tails. */
+// @ts-ignore: decorator
+@inline
+export function exp1(x: f32): f32 {
+  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+}
+// @ts-ignore: decorator
+@inline
+export function log1(x: f32): f32 {
+  return f32x4.extract_lane(log4(f32x4.splat(x)), 0);
+}
+
+/** Loads 1 to 3 floats; the other lanes are 0. */
+// @ts-ignore: decorator
+@inline
+export function loadTail(p: usize, count: u32): v128 {
+  let v = v128.load32_zero(p);
+  if (count > 1) v = f32x4.replace_lane(v, 1, load<f32>(p, 4));
+  if (count > 2) v = f32x4.replace_lane(v, 2, load<f32>(p, 8));
+  return v;
+}
+
+/** Stores the first 1 to 3 lanes. */
+// @ts-ignore: decorator
+@inline
+export function storeTail(p: usize, v: v128, count: u32): void {
+  store<f32>(p, f32x4.extract_lane(v, 0));
+  if (count > 1) store<f32>(p, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) store<f32>(p, f32x4.extract_lane(v, 2), 8);
+}
+
+/** Σ x, four lanes and a tail, in a fixed order. */
+export function sum(x: usize, n: u32): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  const end8 = x + ((n & ~7) << 2);
+  for (; x < end8; x += 32) {
+    s0 = f32x4.add(s0, v128.load(x));
+    s1 = f32x4.add(s1, v128.load(x, 16));
+  }
+  if (n & 4) {
+    s0 = f32x4.add(s0, v128.load(x));
+    x += 16;
+  }
+  if (n & 3) s1 = f32x4.add(s1, loadTail(x, n & 3));
+  return sumLanes(f32x4.add(s0, s1));
+}
+
+/** Σ x·y, four lanes and a tail, in a fixed order. */
+export function dot(x: usize, y: usize, n: u32): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  const end8 = x + ((n & ~7) << 2);
+  for (; x < end8; x += 32, y += 32) {
+    s0 = fma(v128.load(x), v128.load(y), s0);
+    s1 = fma(v128.load(x, 16), v128.load(y, 16), s1);
+  }
+  if (n & 4) {
+    s0 = fma(v128.load(x), v128.load(y), s0);
+    x += 16;
+    y += 16;
+  }
+  if (n & 3) s1 = fma(loadTail(x, n & 3), loadTail(y, n & 3), s1);
+  return sumLanes(f32x4.add(s0, s1));
+}
