@@ -1,38 +1,15 @@
+/// <reference types="node" />
 /** Greedy generation against transformers: six small models, and the real stories260K. */
 import { existsSync, readFileSync } from "node:fs";
-import { open, stat } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-import type { Device } from "@trimtab/kernels";
-import { createReferenceDevice } from "@trimtab/kernels/reference";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "@trimtab/kernels/conformance";
+import { expect, it } from "vitest";
 import { loadDecoder } from "../src/checkpoint/decoder-weights";
-import type { ReadableDirectory } from "../src/checkpoint/files";
 import { generate } from "../src/generate/generate";
 import { loadLanguageModel } from "../src/models/language-model";
+import { describeDevices, slack } from "./devices";
+import { at, diskDirectory } from "./fixture-files";
 
-const at = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const json = (path: string) => JSON.parse(readFileSync(path, "utf8"));
-
-function directory(path: string): ReadableDirectory {
-  return {
-    path,
-    async open(name) {
-      const file = `${path}/${name}`;
-      if (!existsSync(file)) return undefined;
-      const handle = await open(file);
-      return {
-        name,
-        size: (await stat(file)).size,
-        async read(offset, length) {
-          const bytes = new Uint8Array(length);
-          await handle.read(bytes, 0, length, offset);
-          return bytes;
-        },
-        close: () => handle.close(),
-      };
-    },
-  };
-}
 
 /** Log-probabilities are stored with six decimals; the rest is f32 rounding in PyTorch. */
 const LOGP_TOLERANCE = 1e-5;
@@ -44,34 +21,27 @@ interface Greedy {
   readonly new_token_logprobs: number[][];
 }
 
-describe("greedy generation equals transformers' (reference)", () => {
-  let device: Device;
-  beforeAll(() => {
-    device = createReferenceDevice();
-  });
-  afterAll(() => device.destroy());
-
+describeDevices("greedy generation equals transformers'", (device) => {
   it.each(["gpt2", "llama-untied", "llama-tied", "qwen2", "qwen3", "llama3-rope"])("%s", async (name) => {
     const path = at(`fixtures/models/${name}`);
     const golden: Greedy = json(`${path}/golden.json`).greedy;
-    const decoder = await loadDecoder(device, directory(path));
+    const decoder = await loadDecoder(device, diskDirectory(path));
     const prompts = golden.prompt_ids_left_padded.map((row, i) =>
       Uint32Array.from(row.filter((_, t) => golden.prompt_attention_mask[i]?.[t])),
     );
     const maxNewTokens = golden.new_tokens[0]?.length;
     const completions = await generate({ model: { decoder }, prompts, maxNewTokens, temperature: 0, eosTokenIds: [] });
     expect(completions.map(({ tokens }) => [...tokens])).toEqual(golden.new_tokens);
-    completions.forEach(({ logps }, i) => {
-      const worst = logps.reduce((most, logp, t) => Math.max(most, Math.abs(logp - (golden.new_token_logprobs[i]?.[t] as number))), 0);
-      expect(worst).toBeLessThan(LOGP_TOLERANCE);
-    });
+    for (const [i, { logps }] of completions.entries()) {
+      expectClose(logps, golden.new_token_logprobs[i] as number[], { rtol: 0, atol: LOGP_TOLERANCE * slack(device) });
+    }
     decoder.dispose();
   });
 
   const stories = at("../shared/data/weights/stories260K");
   it.skipIf(!existsSync(stories))("stories260K, as text (skipped where the weights are not beside the repository)", async () => {
     const golden: { prompt: string; prompt_ids: number[]; new_ids: number[]; text: string } = json(`${stories}/golden.json`).greedy;
-    const model = await loadLanguageModel(device, directory(stories));
+    const model = await loadLanguageModel(device, diskDirectory(stories));
     const [completion] = await generate({
       model,
       prompts: [Uint32Array.from(golden.prompt_ids)],

@@ -1,33 +1,42 @@
 /** Generation: what a completion is depends on its prompt, options and stream alone, and agrees with the training pass. */
-import type { Device } from "@trimtab/kernels";
+import { expectClose } from "@trimtab/kernels/conformance";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { Tape } from "../src/autograd/tape";
 import { collate } from "../src/data/batch";
 import { ConfigError, DataError } from "../src/errors";
 import { generate, generateStream } from "../src/generate/generate";
 import type { Completion, GenerateOptions } from "../src/generate/options";
 import type { GenerationStats } from "../src/generate/stats";
-import type { Decoder } from "../src/models/decoder";
 import { batchLogprobs } from "../src/models/logprobs";
+import { describeDevices } from "./devices";
 import { gpt2Config, llamaConfig, prompt, randomDecoder } from "./generate-model";
 
 const tokensOf = (completions: readonly Completion[]) => completions.map((c) => [...c.tokens]);
 
-describe("generate (reference)", () => {
-  let device: Device;
-  let decoder: Decoder;
-  let live: number;
+describeDevices("generate", (device, name) => {
+  const isExact = name === "reference";
+  const tolerance = { rtol: 0, atol: isExact ? 1e-5 : 1e-4 };
+  const decoder = randomDecoder(device);
+  const live = device.counters.liveBytes;
   /** Options of most tests; long enough for several blocks of positions and cache blocks. */
-  let base: Omit<GenerateOptions, "prompts">;
+  const base = { model: { decoder }, maxNewTokens: 30, temperature: 0.9, seed: 7 };
+  afterAll(() => decoder.dispose());
 
-  beforeAll(() => {
-    device = createReferenceDevice();
-    decoder = randomDecoder(device);
-    live = device.counters.liveBytes;
-    base = { model: { decoder }, maxNewTokens: 30, temperature: 0.9, seed: 7 };
-  });
-  afterAll(() => device.destroy());
+  /** The same completions; on f32 devices, where kernels may choose another order of summation by the number of rows, up to rounding. */
+  function expectSame(got: readonly Completion[], expected: readonly Completion[], hint?: string): void {
+    if (isExact) {
+      expect(got, hint).toEqual(expected);
+      return;
+    }
+    const discrete = (completions: readonly Completion[]) => completions.map(({ logps: _, ...rest }) => rest);
+    expect(discrete(got), hint).toEqual(discrete(expected));
+    expectClose(
+      got.flatMap((c) => [...c.logps]),
+      expected.flatMap((c) => [...c.logps]),
+      tolerance,
+    );
+  }
 
   const prompts = [prompt(3), prompt(16, 1), prompt(20, 2), prompt(1, 3), prompt(33, 4)];
 
@@ -51,37 +60,31 @@ describe("generate (reference)", () => {
     const { logp } = batchLogprobs(tape, model, collate(sequences, config.vocabSize), options.temperature || 1);
     const expected = await device.read(logp);
     tape.dispose();
-    const got = completions.flatMap(({ logps }) => [...logps]);
-    expect(got.length).toBe(expected.length);
-    const worst = got.reduce((most, value, i) => Math.max(most, Math.abs(value - (expected[i] as number))), 0);
-    expect(worst).toBeLessThan(1e-5);
+    expectClose(
+      completions.flatMap(({ logps }) => [...logps]),
+      expected,
+      tolerance,
+    );
     if (model !== decoder) model.dispose();
   });
 
-  it.each([{ temperature: 0.9 }, { temperature: 0 }, { temperature: 1, repetitionPenalty: 1.5, topP: 0.8 }])(
-    "gives a row the same tokens alone and in a batch, however the batch is run: %o",
-    async (options) => {
-      const all = { ...base, ...options, prompts, n: 3 };
-      const together = await generate(all);
-      expect(new Set(tokensOf(together).map(String)).size).toBeGreaterThan(3);
-      for (const [i, completion] of together.entries()) {
-        const [alone] = await generate({ ...all, prompts: [completion.promptTokens], n: 1, streams: Uint32Array.of(i) });
-        expect({ ...alone, promptIndex: completion.promptIndex, sampleIndex: completion.sampleIndex }).toEqual(completion);
-      }
-      const cacheOfOneRow = 4 * 16 * 2 * 2 * 4 * 4 * 2;
-      for (const layout of [
-        { stepsPerRead: 1 },
-        { stepsPerRead: 64 },
-        { blockSize: 1 },
-        { blockSize: 5 },
-        { maxRows: 2 },
-        { prefillTokens: 1 },
-        { cacheBytes: cacheOfOneRow },
-      ]) {
-        expect(await generate({ ...all, ...layout }), JSON.stringify(layout)).toEqual(together);
-      }
-    },
-  );
+  it.each(
+    isExact ? [{ temperature: 0.9 }, { temperature: 0 }, { temperature: 1, repetitionPenalty: 1.5, topP: 0.8 }] : [{ temperature: 0 }],
+  )("gives a row the same tokens alone and in a batch, however the batch is run: %o", async (options) => {
+    const all = { ...base, ...options, prompts, n: 3 };
+    const together = await generate(all);
+    expect(new Set(tokensOf(together).map(String)).size).toBeGreaterThan(3);
+    for (const [i, completion] of together.entries()) {
+      const { promptIndex, sampleIndex, promptTokens } = completion;
+      const [alone] = (await generate({ ...all, prompts: [promptTokens], n: 1, streams: Uint32Array.of(i) })) as [Completion];
+      expectSame([{ ...alone, promptIndex, sampleIndex }], [completion]);
+    }
+    const cacheOfOneRow = 4 * 16 * 2 * 2 * 4 * 4 * 2;
+    const few = [{ stepsPerRead: 1 }, { blockSize: 5 }, { cacheBytes: cacheOfOneRow }];
+    const more = [{ stepsPerRead: 64 }, { blockSize: 1 }, { maxRows: 2 }, { prefillTokens: 1 }];
+    for (const layout of isExact ? [...few, ...more] : few)
+      expectSame(await generate({ ...all, ...layout }), together, JSON.stringify(layout));
+  });
 
   it("shares a prompt's cache between its completions, and between equal prompts", async () => {
     const stats: GenerationStats[] = [];
@@ -102,7 +105,7 @@ describe("generate (reference)", () => {
     const options = { ...base, prompts: [prompt(5)], n: 70, eosTokenIds: [2, 10, 20, 30] };
     const completions = await generate(options);
     expect(completions.filter((c) => c.finishReason === "stop").length).toBeGreaterThan(20);
-    expect(await generate({ ...options, maxRows: 3, stepsPerRead: 1 })).toEqual(completions);
+    expectSame(await generate({ ...options, maxRows: 30, stepsPerRead: 3 }), completions);
   });
 
   it("draws other tokens from other seeds and streams, and the same from the same", async () => {
@@ -192,17 +195,20 @@ describe("generate (reference)", () => {
     expect(device.counters.liveBytes).toBe(live);
   });
 
-  it("needs no more working memory for a deeper model", async () => {
-    const working = async (layers: number) => {
-      const own = createReferenceDevice();
-      const model = { decoder: randomDecoder(own, { ...llamaConfig, layers }) };
-      const before = own.counters.liveBytes;
-      let cacheBytes = 0;
-      await generate({ model, prompts: [prompt(40)], maxNewTokens: 4, onStats: (s) => (cacheBytes = s.cacheBytes) });
-      return own.counters.peakBytes - before - cacheBytes;
-    };
-    expect(await working(6)).toBe(await working(2));
-  });
+  // Elsewhere sizes are rounded up to the pool's size classes.
+  if (isExact) {
+    it("needs no more working memory for a deeper model", async () => {
+      const working = async (layers: number) => {
+        const own = createReferenceDevice();
+        const model = { decoder: randomDecoder(own, { ...llamaConfig, layers }) };
+        const before = own.counters.liveBytes;
+        let cacheBytes = 0;
+        await generate({ model, prompts: [prompt(40)], maxNewTokens: 4, onStats: (s) => (cacheBytes = s.cacheBytes) });
+        return own.counters.peakBytes - before - cacheBytes;
+      };
+      expect(await working(6)).toBe(await working(2));
+    });
+  }
 
   it("stops between blocks when its signal says so", async () => {
     const controller = new AbortController();

@@ -3,9 +3,11 @@ import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { describe, expect, test } from "vitest";
 import type { TrainingState } from "../src/checkpoint/state";
 import { ConfigError, DataError, RewardError } from "../src/errors";
+import { generate } from "../src/generate/generate";
+import type { Completion } from "../src/generate/options";
 import type { Metrics } from "../src/rl/metrics";
 import type { RewardFunction } from "../src/rl/rewards";
-import { type GrpoOptions, grpo } from "../src/trainers/grpo";
+import { type GrpoOptions, grpo, type RolloutFunction } from "../src/trainers/grpo";
 import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
 
 /** The share of tokens below 40 in a completion (bytes; 0 is the end of text). */
@@ -170,6 +172,21 @@ describe("grpo", () => {
     expect(steps.map((step) => step.metrics)).toEqual(metrics.slice(at));
     expect(steps.map((step) => step.completions)).toEqual(completions.slice(at));
     expect(await weightsOf(model)).toEqual(await weightsOf(whole.model));
+  });
+
+  test("recorded completions are learned from as sampled ones", async () => {
+    const recorded: Completion[][] = [];
+    const record: RolloutFunction = async (request) => {
+      const completions = await generate(request);
+      recorded.push(completions);
+      return completions;
+    };
+    const sampled = options({ rolloutFunction: record, beta: 0.1 });
+    const losses = (await allOf(grpo(sampled))).map((step) => step.metrics);
+    const replayed = options({ rolloutFunction: async () => recorded.shift() as Completion[], beta: 0.1 });
+    expect((await allOf(grpo(replayed))).map((step) => step.metrics)).toEqual(losses);
+    expect(await weightsOf(replayed.model)).toEqual(await weightsOf(sampled.model));
+    await expect(allOf(grpo(options({ rolloutFunction: async () => [] })))).rejects.toBeInstanceOf(DataError);
   });
 
   test("a given reference is used and left alone", async () => {

@@ -31,8 +31,8 @@ fn column_sums_combine(@builtin(global_invocation_id) id: vec3u) {
     return;
   }
   var sum = 0.0;
-  for (var block = 0u; block < combine.blocks; block++) {
-    sum += blocks[block * combine.C + id.x];
+  for (var i = 0u; i < combine.blocks; i++) {
+    sum += blocks[i * combine.C + id.x];
   }
   total[id.x] += sum;
 }

@@ -23,7 +23,8 @@ struct BackwardParams { N: u32, D: u32, H: u32, K: u32 }
 // A workgroup holds HEADS heads with LANES threads each.
 const LANES: u32 = 16u;
 const HEADS: u32 = 4u;
-var<workgroup> partial_sums: array<f32, LANES * HEADS>;
+const THREADS: u32 = LANES * HEADS;
+var<workgroup> partial_sums: array<f32, THREADS>;
 
 // The sum over a head's LANES threads, for all HEADS heads at once.
 fn head_sum(thread: u32, value: f32) -> f32 {
@@ -37,7 +38,7 @@ fn head_sum(thread: u32, value: f32) -> f32 {
   return sum;
 }
 
-@compute @workgroup_size(LANES * HEADS)
+@compute @workgroup_size(THREADS)
 fn head_norm_forward(
   @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
 ) {
@@ -79,7 +80,7 @@ fn weight_of(head: u32, d: u32) -> f32 {
 }
 
 // Per head as in rms-norm: dx = rstd (w dy - x̂ mean(w dy x̂)); the gradient of value heads is copied.
-@compute @workgroup_size(LANES * HEADS)
+@compute @workgroup_size(THREADS)
 fn head_norm_backward_input(
   @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
 ) {

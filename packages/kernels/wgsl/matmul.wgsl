@@ -18,7 +18,7 @@ override ACCUMULATE: bool = false;  // add to dx: it is summed over chunks of th
 override A_ALONG_DEPTH: bool = true;
 override B_ALONG_DEPTH: bool = true;
 
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
@@ -90,7 +90,7 @@ fn matmul_forward_skinny(
   }
 }
 
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn matmul_backward_input(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
@@ -99,7 +99,7 @@ fn matmul_backward_input(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
   write_gradient(&sum, thread, row, column, backward.M, backward.K, ACCUMULATE);
 }
 
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn matmul_backward_weight(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
@@ -127,7 +127,7 @@ fn write_gradient(sum: ptr<function, array<vec4f, 8>>, thread: u32, row: u32, co
 }
 
 // Any of the three products over one slice of a long depth: enough workgroups for a small result. matmul_combine sums the slices.
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn matmul_slices(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;

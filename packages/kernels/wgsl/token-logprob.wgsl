@@ -12,7 +12,7 @@ struct GradientParams { N: u32, C: u32, V: u32, inverse_temperature: f32, first:
 @group(0) @binding(3) var<storage, read> coefficients: array<vec4f>;  // (N): a, c0, c1, lse
 @group(0) @binding(4) var<storage, read_write> dz: array<f32>;  // (N, V of this chunk)
 
-var<workgroup> statistics: array<vec4f, GROUP_X * GROUP_Y>;
+var<workgroup> statistics: array<vec4f, THREADS>;
 
 // Joins two sets of logits, each (max, Σ, centred Σ).
 fn merge(p: vec3f, q: vec3f) -> vec3f {
@@ -24,7 +24,7 @@ fn merge(p: vec3f, q: vec3f) -> vec3f {
 }
 
 // A workgroup takes a tile of rows through one chunk of the vocabulary, tile by tile, with running statistics in registers.
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let tx = thread % GROUP_X;
   let ty = thread / GROUP_X;
@@ -71,7 +71,7 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
 }
 
 // dz_j = a 1[j = target] + p_j (c0 + c1 z_j) for one chunk of the vocabulary, times inverse_temperature: what both gradients need.
-@compute @workgroup_size(GROUP_X * GROUP_Y)
+@compute @workgroup_size(THREADS)
 fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;

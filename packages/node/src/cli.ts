@@ -3,7 +3,7 @@
 import { TrimtabError } from "@trimtab/core";
 import { Command, CommanderError } from "commander";
 import type { z } from "zod";
-import { addOptions, normaliseArguments, resolveOptions } from "./cli/options";
+import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
 import {
   benchSchema,
   devicesSchema,
@@ -31,7 +31,17 @@ const program = new Command("trimtab")
   .version(version)
   .option("--debug", "show the stack of an error")
   .showHelpAfterError("(run with --help for the options)")
+  .showSuggestionAfterError(false)
+  .configureOutput({
+    outputError: (message, write) => write(message.replace(/unknown (?:option|command) '(.+)'/, (text, name) => text + suggestion(name))),
+  })
   .exitOverride();
+
+/** The flags of the command that was asked for, or the commands, near a name that is neither. */
+function suggestion(name: string): string {
+  const near = name.startsWith("-") ? (schema ? flagNames(schema) : []) : program.commands.map((command) => command.name());
+  return closeMatches(name, near);
+}
 
 /** Declares one command; its module is loaded when it runs. */
 function declare<S extends z.ZodObject>(

@@ -5,6 +5,9 @@ import { type Device, DeviceError } from "@trimtab/core";
 const DRIVER_ADVICE =
   "Install a GPU driver (on Linux a Vulkan one; for a software GPU Mesa 23 or newer: mesa-vulkan-drivers, libvulkan1), or use the wasm device";
 
+/** Dawn shuts down when its GPU object is collected, so that must live as long as any device. */
+const dawnOf = new WeakMap<Device, GPU>();
+
 /** An adapter that was found. */
 export interface Gpu {
   /** The GPU is emulated on the CPU. */
@@ -21,7 +24,9 @@ export async function openGpu(): Promise<Gpu> {
     isSoftware: adapter.info.isFallbackAdapter || ["software", "swiftshader"].includes(adapter.info.architecture),
     device: async () => {
       const { createWebGpuDevice } = await import("@trimtab/kernels/webgpu");
-      return createWebGpuDevice(adapter);
+      const device = await createWebGpuDevice({ adapter });
+      dawnOf.set(device, gpu);
+      return device;
     },
   };
 }

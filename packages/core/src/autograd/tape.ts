@@ -116,8 +116,12 @@ export class Tape {
     }
     if (!this.#checkpoint) return fn(x);
     this.#recording = false;
-    const y = this.#scope(() => fn(x));
-    this.#recording = true;
+    let y: Tensor;
+    try {
+      y = this.#scope(() => fn(x));
+    } finally {
+      this.#recording = true;
+    }
     this.record([y], () => {
       const start = this.#nodes.length;
       const again = fn(x);
@@ -166,9 +170,14 @@ export class Tape {
   #scope(fn: () => Tensor): Tensor {
     const outer = this.#fresh;
     this.#fresh = [];
-    const result = fn();
-    this.#release(this.#fresh.filter((tensor) => tensor.buffer !== result.buffer));
-    this.#fresh = outer;
+    let result: Tensor | undefined;
+    try {
+      result = fn();
+    } finally {
+      const kept = result?.buffer;
+      this.#release(this.#fresh.filter((tensor) => tensor.buffer !== kept));
+      this.#fresh = outer;
+    }
     if (!outer.some((tensor) => tensor.buffer === result.buffer)) outer.push(result);
     return result;
   }

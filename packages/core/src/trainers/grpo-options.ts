@@ -1,8 +1,11 @@
 /** Options of GRPO under TRL's names, their defaults and their check. */
 
+import { requireRoom } from "../checkpoint/room";
 import type { TrainingState } from "../checkpoint/state";
 import type { DatasetRow } from "../data/jsonl";
 import { type EncodedPrompt, requireVocabulary, tokenizePrompts } from "../data/tokenize";
+import { generate } from "../generate/generate";
+import type { Completion, GenerateOptions } from "../generate/options";
 import type { PolicyLossOptions } from "../losses/policy-loss";
 import type { LossType } from "../losses/token-weights";
 import type { Decoder } from "../models/decoder";
@@ -41,6 +44,11 @@ export interface GrpoOptions extends TrainingOptions {
   readonly topP?: number | undefined;
   readonly minP?: number | undefined;
   readonly repetitionPenalty?: number | undefined;
+  /**
+   * Samples the completions of a generation batch (TRL's rollout_func): all of the first prompt's, then the second's, ... Default:
+   * `generate`. Give another to learn from recorded completions or from an environment.
+   */
+  readonly rolloutFunction?: RolloutFunction | undefined;
   /** Strings that end a completion. */
   readonly stop?: readonly string[] | undefined;
   /** Coefficient of the KL to the reference in the loss (k3). Default 0. */
@@ -68,6 +76,9 @@ export interface GrpoOptions extends TrainingOptions {
   readonly resume?: TrainingState | undefined;
 }
 
+/** Completes `prompts` `n` times each, as {@link GenerateOptions} say. */
+export type RolloutFunction = (request: GenerateOptions) => Promise<readonly Completion[]>;
+
 /** Options with defaults filled in, and the prompts' tokens. */
 export interface GrpoSettings extends TrainingSettings {
   readonly prompts: readonly EncodedPrompt[];
@@ -84,6 +95,7 @@ export interface GrpoSettings extends TrainingSettings {
   readonly totalSteps: number;
   readonly maxCompletionLength: number;
   readonly temperature: number;
+  readonly rolloutFunction: RolloutFunction;
   readonly sampling: { readonly topK: number; readonly topP: number; readonly minP: number; readonly repetitionPenalty: number };
   readonly stop: readonly string[];
   readonly needsReference: boolean;
@@ -161,6 +173,7 @@ export function resolveGrpo(options: GrpoOptions): GrpoSettings {
     stepsPerRollout: (stepsPerGeneration / accumulation) * numIterations,
     maxCompletionLength,
     temperature: checks.number("temperature", options.temperature ?? 1, 0, undefined, true),
+    rolloutFunction: options.rolloutFunction ?? generate,
     sampling: {
       topK: checks.count("topK", options.topK ?? 0, 0),
       topP,
@@ -183,6 +196,7 @@ export function resolveGrpo(options: GrpoOptions): GrpoSettings {
   };
   checks.throwIfAny("grpo");
 
+  requireRoom(decoder.device, decoder.config, settings.needsReference && reference === "initial" ? 4 : 3);
   const prompts = tokenizePrompts(options.prompts, tokenizer, maxPositions - maxCompletionLength);
   requireVocabulary(prompts, vocabSize);
   const rollouts = (prompts.length * settings.numTrainEpochs) / settings.promptsPerGeneration;

@@ -15,7 +15,8 @@ import { type Batch, collate } from "../data/batch";
 import { microBatches } from "../data/micro-batches";
 import { DataOrder } from "../data/order";
 import { asTurns, type EncodedPrompt } from "../data/tokenize";
-import { generate } from "../generate/generate";
+import { DataError } from "../errors";
+import type { Completion } from "../generate/options";
 import { entropyBonus } from "../losses/entropy-bonus";
 import { entropyWeight, type StepTotals, tokenWeights } from "../losses/token-weights";
 import type { Decoder } from "../models/decoder";
@@ -33,7 +34,7 @@ import { rolloutLogps } from "./rollout-logps";
 import type { TrainingModel } from "./training-model";
 import { captureRun, requireCurrent, restoreRun } from "./training-state";
 
-export type { GrpoOptions } from "./grpo-options";
+export type { GrpoOptions, RolloutFunction } from "./grpo-options";
 
 /** One optimiser step. When it is yielded, weights and optimiser are exactly those after `step` steps. */
 export interface GrpoStep {
@@ -142,7 +143,7 @@ async function rollOut(
   settings: GrpoSettings,
 ): Promise<ScoredRollout> {
   const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, scaleRewards, signal } = settings;
-  const completions = await generate({
+  const completions = await settings.rolloutFunction({
     model,
     prompts: prompts.map((prompt) => prompt.tokens),
     n: G,
@@ -154,6 +155,7 @@ async function rollOut(
     streams: Uint32Array.from({ length: prompts.length * G }, (_, i) => position * G + i),
     signal,
   });
+  requireCompletions(completions, prompts.length * G, model.decoder.config.vocabSize);
   const rollout = buildRollout(completions, settings.maskTruncatedCompletions);
   const asked = completions.map((completion) => prompts[completion.promptIndex] as EncodedPrompt);
   const names = new Set(prompts.flatMap((prompt) => Object.keys(prompt.columns)));
@@ -185,6 +187,17 @@ async function rollOut(
     })),
     metrics: { ...completionMetrics(rollout), ...rewardMetrics(scored, G, scaleRewards) },
   };
+}
+
+/** A rollout function of the user's own may return anything. */
+function requireCompletions(completions: readonly Completion[], count: number, vocabSize: number): void {
+  const isWhole = ({ tokens, logps }: Completion) =>
+    tokens.length > 0 && logps.length === tokens.length && tokens.every((t) => t < vocabSize);
+  const bad = completions.length === count ? completions.findIndex((completion) => !isWhole(completion)) : completions.length;
+  if (bad < 0) return;
+  throw new DataError(
+    `grpo: a rollout must be ${count} completions, each with tokens of the vocabulary and their log-probabilities, got ${completions.length} and a bad one at ${bad}. Correct rolloutFunction.`,
+  );
 }
 
 /** One optimiser step on some rows of a rollout, in as many micro-batches as the settings ask for. */

@@ -6,6 +6,7 @@
  * Left out of TRL's SFTTrainer: dft, assistant-only masks, padding (batches are ragged, so there is none to be free of).
  */
 import { Tape } from "../autograd/tape";
+import { requireRoom } from "../checkpoint/room";
 import type { TrainingState } from "../checkpoint/state";
 import { collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
@@ -179,6 +180,7 @@ function prepare(options: SftOptions): { settings: TrainingSettings; rows: Packe
   const truncationMode = checks.choice("truncationMode", options.truncationMode ?? "keep_start", ["keep_start", "keep_end"]);
   const strategy = checks.choice("packingStrategy", options.packingStrategy ?? "bfd", ["bfd", "bfd_split", "wrapped"]);
   checks.throwIfAny("sft");
+  requireRoom(decoder.device, decoder.config, 3);
 
   const { packing = false, dataset, datasetTextField, completionOnlyLoss } = options;
   const cuts = packing && strategy !== "bfd";

@@ -21,7 +21,10 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #compiled = new Map<Program, Compiled>();
   readonly #pending = new Map<Program, Promise<void>>();
-  readonly #layouts = new Map<string, { readonly key: number; readonly layout: GPUBindGroupLayout; readonly pipelineLayout: GPUPipelineLayout }>();
+  readonly #layouts = new Map<
+    string,
+    { readonly key: number; readonly layout: GPUBindGroupLayout; readonly pipelineLayout: GPUPipelineLayout }
+  >();
   readonly #modules = new Map<string, GPUShaderModule>();
 
   constructor(device: GPUDevice) {
@@ -34,6 +37,10 @@ export class PipelineCache {
 
   get size(): number {
     return this.#compiled.size;
+  }
+
+  has(program: Program): boolean {
+    return this.#compiled.has(program);
   }
 
   /** The pipeline of a program, compiled here and now if need be. */

@@ -49,10 +49,13 @@ export function passProgram(
   params: string,
   { constants = {}, variant }: ProgramOptions = {},
 ): Program {
-  const parsed = params.split(" ").filter(Boolean).map((text): ProgramParam => {
-    const [name, type] = text.split(":") as [string, ScalarType];
-    return { name, type };
-  });
+  const parsed = params
+    .split(" ")
+    .filter(Boolean)
+    .map((text): ProgramParam => {
+      const [name, type] = text.split(":") as [string, ScalarType];
+      return { name, type };
+    });
   return { name: named(entryPoint, variant), entryPoint, sources, access, params: parsed, constants, entry: undefined };
 }
 

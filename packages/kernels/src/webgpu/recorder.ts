@@ -25,6 +25,9 @@ const BUFFER_USAGE = { uniform: 0x40, storage: 0x80, copyDst: 0x8 } as const;
 const EMPTY_BYTES = 256;
 const EMPTY_SLOTS = 16;
 
+/** Runs work inside error scopes. */
+export type Guard = <T>(work: () => T) => T;
+
 export class Recorder {
   /** Number of the batch being recorded; a block whose `batch` equals it has unsubmitted work. */
   batch = 0;
@@ -32,6 +35,7 @@ export class Recorder {
   copies = 0;
   readonly #device: GPUDevice;
   readonly #pipelines: PipelineCache;
+  readonly #guard: Guard;
   readonly #stride: number;
   readonly #ring: { readonly buffer: GPUBuffer; readonly group: GPUBindGroup }[];
   readonly #staging = new ArrayBuffer(DISPATCHES_PER_BATCH * 256);
@@ -43,8 +47,9 @@ export class Recorder {
   #pass: GPUComputePassEncoder | undefined;
   #current: Compiled | undefined;
 
-  constructor(device: GPUDevice, pipelines: PipelineCache) {
+  constructor(device: GPUDevice, pipelines: PipelineCache, guard: Guard) {
     this.#device = device;
+    this.#guard = guard;
     this.#pipelines = pipelines;
     this.#stride = Math.max(MAX_PARAM_BYTES, device.limits.minUniformBufferOffsetAlignment);
     const size = DISPATCHES_PER_BATCH * this.#stride;
@@ -66,9 +71,9 @@ export class Recorder {
     return this.dispatches >= DISPATCHES_PER_BATCH;
   }
 
-  /** `bindings` in the order of the program's binding numbers; undefined or empty ones get a stand-in. */
+  /** `bindings[i]` goes to binding number i; undefined and empty ones get a stand-in. */
   dispatch(program: Program, bindings: readonly (Binding | undefined)[], values: Readonly<Record<string, number>>, grid: Grid): void {
-    const compiled = this.#pipelines.get(program);
+    const compiled = this.#pipelines.has(program) ? this.#pipelines.get(program) : this.#guard(() => this.#pipelines.get(program));
     const group = this.#bindGroup(compiled, bindings);
     const offset = this.dispatches * this.#stride;
     program.params.forEach(({ name, type }, i) => {
@@ -110,12 +115,13 @@ export class Recorder {
   /** Hands everything recorded to the queue and begins a new batch. */
   submit(): void {
     const encoder = this.#endPass();
-    if (this.dispatches > 0) this.#device.queue.writeBuffer(this.#ring[this.batch % RING]!.buffer, 0, this.#staging, 0, this.dispatches * this.#stride);
+    if (this.dispatches > 0)
+      this.#device.queue.writeBuffer(this.#ring[this.batch % RING]!.buffer, 0, this.#staging, 0, this.dispatches * this.#stride);
     this.#encoder = undefined;
     this.batch += 1;
     this.dispatches = 0;
     this.copies = 0;
-    this.#device.queue.submit([encoder.finish()]);
+    this.#guard(() => this.#device.queue.submit([encoder.finish()]));
   }
 
   /** Forgets cached bind groups: the blocks they refer to are about to go. */
@@ -153,7 +159,7 @@ export class Recorder {
       const buffer = this.#empty[program.access[slot] === "r" ? 0 : 1];
       return { binding: slot, resource: { buffer, offset: slot * EMPTY_BYTES, size: EMPTY_BYTES } };
     });
-    const group = this.#device.createBindGroup({ label: program.name, layout, entries });
+    const group = this.#guard(() => this.#device.createBindGroup({ label: program.name, layout, entries }));
     this.#groups.set(key, group);
     return group;
   }

@@ -58,17 +58,17 @@ fn outer_product(sum: ptr<function, array<vec4f, 8>>, low: vec4f, high: vec4f, c
 
 // Fills staged_a and staged_b with depth k .. k + DEPTH. Consecutive threads follow each operand's contiguous axis.
 fn stage(thread: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) {
-  for (var block = thread; block < 4u * (ROW_BLOCKS + GROUP_X); block += THREADS) {
-    if (block < 4u * ROW_BLOCKS) {
-      let outer = select(block % ROW_BLOCKS, block / 4u, shape_a.along_depth);
-      let depth = 4u * select(block / ROW_BLOCKS, block % 4u, shape_a.along_depth);
+  for (var i = thread; i < 4u * (ROW_BLOCKS + GROUP_X); i += THREADS) {
+    if (i < 4u * ROW_BLOCKS) {
+      let outer = select(i % ROW_BLOCKS, i / 4u, shape_a.along_depth);
+      let depth = 4u * select(i / ROW_BLOCKS, i % 4u, shape_a.along_depth);
       let m = block_a(row + 4u * outer, k + depth, shape_a);
       staged_a[depth * A_STRIDE + outer] = m[0];
       staged_a[(depth + 1u) * A_STRIDE + outer] = m[1];
       staged_a[(depth + 2u) * A_STRIDE + outer] = m[2];
       staged_a[(depth + 3u) * A_STRIDE + outer] = m[3];
     } else {
-      let rest = block - 4u * ROW_BLOCKS;
+      let rest = i - 4u * ROW_BLOCKS;
       let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
       let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
       let m = block_b(column + 4u * outer, k + depth, shape_b);

@@ -74,6 +74,11 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
+/** Every flag of a schema, aliases included. */
+export function flagNames(schema: z.ZodObject): string[] {
+  return ["--config", ...fieldsOf(schema).flatMap((field) => [`--${kebab(field.key)}`, ...field.aliases.map((alias) => `--${alias}`)])];
+}
+
 /** Text from the command line as the value it stands for; what does not parse stays text, for the schema to refuse. */
 function coerce(value: string, kind: Field["kind"], orBoolean: boolean): unknown {
   if (orBoolean && /^(true|yes|on)$/i.test(value)) return true;

@@ -88,7 +88,7 @@ export const sftSchema = z.strictObject({
   ...deviceFields,
   ...trainingFields(2e-5),
   ...supervisedFields,
-  maxLength: count().default(1024).describe("longest row in tokens; longer ones are cut"),
+  maxLength: count().optional().describe("longest row in tokens; longer ones are cut; default: 1024, or the context where that is shorter"),
   completionOnlyLoss: z.boolean().optional().describe("learn only the completion; default: where the dataset has prompts"),
 });
 
@@ -124,7 +124,9 @@ export const grpoSchema = z.strictObject({
   onRewardError: z.enum(["throw", "skip"]).default("throw").describe("what a throwing reward does: stop the run, or count as null"),
   ...trainingFields(1e-6),
   numGenerations: z.number().int().min(2).default(8).describe("completions per prompt"),
-  maxCompletionLength: count().default(512).describe("longest completion in tokens"),
+  maxCompletionLength: count()
+    .optional()
+    .describe("longest completion in tokens; default: 512, or half of the context where that is shorter"),
   ...samplingFields,
   beta: z.number().min(0).default(0).describe("weight of the KL to the starting policy in the loss"),
   epsilon: z.number().positive().default(0.2).describe("clip range of the ratio, below and (by default) above"),

@@ -61,7 +61,9 @@ export async function train<S extends TrainingStep>(training: TrainOptions<S>): 
       if (training.samples) samples = [...training.samples(step), ...samples].slice(0, SAMPLES);
       const isDue = options.saveSteps > 0 && step.step % options.saveSteps === 0;
       if (isDue || step.step === step.maxSteps || interrupt.exitCode !== undefined) {
-        await saveCheckpoint(await step.state(), { ...model, config: model.decoder.config }, nodeDirectory(outputDir), { saveTotalLimit: options.saveTotalLimit });
+        await saveCheckpoint(await step.state(), { ...model, config: model.decoder.config }, nodeDirectory(outputDir), {
+          saveTotalLimit: options.saveTotalLimit,
+        });
         savedStep = step.step;
       }
       if (interrupt.exitCode !== undefined) break;

@@ -1,0 +1,199 @@
+/** Elementwise functions of one and two vectors, accumulate and fill. Items are elements. */
+import { exp4, fma, loadTail, log1p4, log4, sigmoid4, storeTail, tanh4 } from "../lib/simd";
+
+const GELU_SCALE: f32 = 0.7978845608028654;
+const GELU_CUBIC: f32 = 0.044715;
+
+/** 2 √(2/π) (x + 0.044715 x³): gelu_tanh(x) = x · sigmoid of it. */
+// @ts-ignore: decorator
+@inline
+export function geluArgument(x: v128): v128 {
+  const cubic = fma(f32x4.mul(f32x4.mul(x, x), f32x4.splat(GELU_CUBIC)), x, x);
+  return f32x4.mul(cubic, f32x4.splat(2 * GELU_SCALE));
+}
+
+/** e^-|v| and 1 / (1 + e^-|v|): both sigmoid(v) and sigmoid(-v) without a loss of digits on either side. */
+// @ts-ignore: decorator
+@inline
+function sigmoidOf(v: v128, decay: v128, share: v128): v128 {
+  return v128.bitselect(f32x4.mul(decay, share), share, f32x4.lt(v, f32x4.splat(0)));
+}
+
+export function silu(x: v128): v128 {
+  return f32x4.mul(x, sigmoid4(x));
+}
+
+export function gelu(x: v128): v128 {
+  return f32x4.mul(x, sigmoid4(geluArgument(x)));
+}
+
+/** s (1 + x (1 - s)) */
+export function siluDerivative(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const decay = exp4(f32x4.neg(f32x4.abs(x)));
+  const share = f32x4.div(one, f32x4.add(one, decay));
+  const s = sigmoidOf(x, decay, share);
+  return f32x4.mul(s, fma(x, sigmoidOf(f32x4.neg(x), decay, share), one));
+}
+
+/** s + x s (1 - s) u', u = {@link geluArgument} */
+export function geluDerivative(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const u = geluArgument(x);
+  const decay = exp4(f32x4.neg(f32x4.abs(u)));
+  const share = f32x4.div(one, f32x4.add(one, decay));
+  const s = sigmoidOf(u, decay, share);
+  const rest = sigmoidOf(f32x4.neg(u), decay, share);
+  const slope = f32x4.mul(fma(f32x4.mul(x, x), f32x4.splat(3 * GELU_CUBIC), one), f32x4.splat(2 * GELU_SCALE));
+  return fma(f32x4.mul(f32x4.mul(x, slope), s), rest, s);
+}
+
+/** Kinds as in UNARY_KINDS. */
+function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
+  switch (kind) {
+    case 0: return fma(a, x, b);
+    case 1: return exp4(x);
+    case 2: return log4(x);
+    case 3: return f32x4.mul(x, x);
+    case 4: return f32x4.sqrt(x);
+    case 5: return f32x4.div(f32x4.splat(1), x);
+    case 6: return f32x4.abs(x);
+    case 7: return f32x4.min(f32x4.max(x, a), b);
+    case 8: return sigmoid4(x);
+    case 9: return f32x4.sub(f32x4.min(x, f32x4.splat(0)), log1p4(exp4(f32x4.neg(f32x4.abs(x)))));
+    case 10: return silu(x);
+    case 11: return gelu(x);
+    default: return tanh4(x);
+  }
+}
+
+function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
+  const one = f32x4.splat(1);
+  switch (kind) {
+    case 0: return f32x4.mul(dy, a);
+    case 1: return f32x4.mul(dy, exp4(x));
+    case 2: return f32x4.div(dy, x);
+    case 3: return f32x4.mul(dy, f32x4.add(x, x));
+    case 4: return f32x4.div(f32x4.mul(dy, f32x4.splat(0.5)), f32x4.sqrt(x));
+    case 5: return f32x4.neg(f32x4.div(dy, f32x4.mul(x, x)));
+    case 6: {
+      const signed = v128.xor(dy, v128.and(x, f32x4.splat(-0.0)));
+      return v128.andnot(signed, f32x4.eq(x, f32x4.splat(0)));
+    }
+    case 7: return v128.and(dy, v128.and(f32x4.le(a, x), f32x4.le(x, b)));
+    case 8: return f32x4.mul(dy, f32x4.mul(sigmoid4(x), sigmoid4(f32x4.neg(x))));
+    case 9: return f32x4.mul(dy, sigmoid4(f32x4.neg(x)));
+    case 10: return f32x4.mul(dy, siluDerivative(x));
+    case 11: return f32x4.mul(dy, geluDerivative(x));
+    default: {
+      // 1 - tanh² x = 4 σ(2x) σ(-2x)
+      const decay = exp4(f32x4.neg(f32x4.abs(f32x4.add(x, x))));
+      const share = f32x4.div(one, f32x4.add(one, decay));
+      return f32x4.mul(dy, f32x4.mul(f32x4.splat(4), f32x4.mul(share, f32x4.mul(decay, share))));
+    }
+  }
+}
+
+export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+  const va = f32x4.splat(a);
+  const vb = f32x4.splat(b);
+  let n = begin;
+  for (; n + 4 <= end; n += 4) v128.store(y + (n << 2), unaryValue(kind, v128.load(x + (n << 2)), va, vb));
+  if (n < end) storeTail(y + (n << 2), unaryValue(kind, loadTail(x + (n << 2), end - n), va, vb), end - n);
+}
+
+export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+  const va = f32x4.splat(a);
+  const vb = f32x4.splat(b);
+  let n = begin;
+  for (; n + 4 <= end; n += 4) {
+    v128.store(dx + (n << 2), unaryGradient(kind, v128.load(dy + (n << 2)), v128.load(x + (n << 2)), va, vb));
+  }
+  if (n < end) {
+    storeTail(dx + (n << 2), unaryGradient(kind, loadTail(dy + (n << 2), end - n), loadTail(x + (n << 2), end - n), va, vb), end - n);
+  }
+}
+
+/** Kinds as in BINARY_KINDS. */
+function binaryValue(kind: u32, x: v128, y: v128): v128 {
+  switch (kind) {
+    case 0: return f32x4.add(x, y);
+    case 1: return f32x4.sub(x, y);
+    case 2: return f32x4.mul(x, y);
+    case 3: return f32x4.div(x, y);
+    case 4: return f32x4.min(x, y);
+    case 5: return f32x4.max(x, y);
+    default: return v128.and(x, f32x4.ne(y, f32x4.splat(0)));
+  }
+}
+
+/** dz where the first operand wins, half of it on a tie, 0 where it loses. */
+// @ts-ignore: decorator
+@inline
+function share(dz: v128, wins: v128, tie: v128): v128 {
+  return v128.or(v128.and(dz, wins), v128.and(f32x4.mul(dz, f32x4.splat(0.5)), tie));
+}
+
+function binaryGradientX(kind: u32, dz: v128, x: v128, y: v128): v128 {
+  switch (kind) {
+    case 0:
+    case 1: return dz;
+    case 2: return f32x4.mul(dz, y);
+    case 3: return f32x4.div(dz, y);
+    case 4: return share(dz, f32x4.lt(x, y), f32x4.eq(x, y));
+    case 5: return share(dz, f32x4.gt(x, y), f32x4.eq(x, y));
+    default: return v128.and(dz, f32x4.ne(y, f32x4.splat(0)));
+  }
+}
+
+function binaryGradientY(kind: u32, dz: v128, x: v128, y: v128): v128 {
+  switch (kind) {
+    case 0: return dz;
+    case 1: return f32x4.neg(dz);
+    case 2: return f32x4.mul(dz, x);
+    case 3: return f32x4.neg(f32x4.div(f32x4.mul(dz, f32x4.div(x, y)), y));
+    case 4: return share(dz, f32x4.lt(y, x), f32x4.eq(x, y));
+    case 5: return share(dz, f32x4.gt(y, x), f32x4.eq(x, y));
+    default: return f32x4.splat(0);
+  }
+}
+
+export function binary_forward(x: usize, y: usize, z: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+  let n = begin;
+  for (; n + 4 <= end; n += 4) v128.store(z + (n << 2), binaryValue(kind, v128.load(x + (n << 2)), v128.load(y + (n << 2))));
+  if (n < end) storeTail(z + (n << 2), binaryValue(kind, loadTail(x + (n << 2), end - n), loadTail(y + (n << 2), end - n)), end - n);
+}
+
+export function binary_backward(dz: usize, x: usize, y: usize, dx: usize, dy: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+  let n = begin;
+  for (; n + 4 <= end; n += 4) {
+    const at: usize = n << 2;
+    const g = v128.load(dz + at);
+    const vx = v128.load(x + at);
+    const vy = v128.load(y + at);
+    v128.store(dx + at, binaryGradientX(kind, g, vx, vy));
+    v128.store(dy + at, binaryGradientY(kind, g, vx, vy));
+  }
+  if (n < end) {
+    const at: usize = n << 2;
+    const count = end - n;
+    const g = loadTail(dz + at, count);
+    const vx = loadTail(x + at, count);
+    const vy = loadTail(y + at, count);
+    storeTail(dx + at, binaryGradientX(kind, g, vx, vy), count);
+    storeTail(dy + at, binaryGradientY(kind, g, vx, vy), count);
+  }
+}
+
+export function accumulate_add(x: usize, y: usize, N: u32, begin: u32, end: u32): void {
+  let n = begin;
+  for (; n + 4 <= end; n += 4) v128.store(y + (n << 2), f32x4.add(v128.load(y + (n << 2)), v128.load(x + (n << 2))));
+  if (n < end) storeTail(y + (n << 2), f32x4.add(loadTail(y + (n << 2), end - n), loadTail(x + (n << 2), end - n)), end - n);
+}
+
+export function fill_set(y: usize, N: u32, value: f32, begin: u32, end: u32): void {
+  const v = f32x4.splat(value);
+  let n = begin;
+  for (; n + 4 <= end; n += 4) v128.store(y + (n << 2), v);
+  if (n < end) storeTail(y + (n << 2), v, end - n);
+}

@@ -1,0 +1,2 @@
+/** The WebGPU device. */
+export { createWebGpuDevice, type WebGpuDevice, type WebGpuOptions } from "./device";
