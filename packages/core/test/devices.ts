@@ -1,8 +1,14 @@
 /// <reference types="node" />
+/// <reference types="@webgpu/types" />
 /** The devices a suite runs on. REQUIRE_DEVICES (comma list) turns an absent one into a failure; else it is a skip with its reason. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Device } from "@trimtab/kernels";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { createWebGpuDevice } from "@trimtab/kernels/webgpu";
 import { afterAll, describe, it } from "vitest";
+import { create } from "webgpu";
 
 /** A device's name in REQUIRE_DEVICES. */
 export type DeviceName = "reference" | "wasm" | "wasm-relaxed" | "webgpu";
@@ -16,10 +22,20 @@ const makers: Readonly<Record<DeviceName, () => Promise<Device | MissingDevice>>
   reference: async () => createReferenceDevice(),
   wasm: async () => ({ missing: "not built" }),
   "wasm-relaxed": async () => ({ missing: "not built" }),
-  webgpu: async () => ({ missing: "not built" }),
+  webgpu: makeWebGpu,
 };
 
 export const deviceNames = Object.keys(makers) as DeviceName[];
+
+/** Makes a device, which the caller destroys. */
+export function makeDevice(name: DeviceName): Promise<Device | MissingDevice> {
+  return makers[name]();
+}
+
+/** True when REQUIRE_DEVICES names the device. */
+export function isRequired(name: DeviceName): boolean {
+  return (process.env.REQUIRE_DEVICES ?? "").split(",").some((entry) => entry.trim() === name);
+}
 
 /** Registers `suite` once per device, with a device made for it and destroyed after it. Call it at the top level of a test file. */
 export function describeDevices(
@@ -27,14 +43,13 @@ export function describeDevices(
   suite: (device: Device, name: DeviceName) => void,
   names: readonly DeviceName[] = deviceNames,
 ): void {
-  const required = (process.env.REQUIRE_DEVICES ?? "").split(",").map((name) => name.trim());
   for (const name of names) {
     describe(`${title} on ${name}`, async () => {
-      const device = await makers[name]();
+      const device = await makeDevice(name);
       if (!("missing" in device)) {
         afterAll(() => device.destroy());
         suite(device, name);
-      } else if (required.includes(name)) {
+      } else if (isRequired(name)) {
         it("has its device", () => {
           throw new Error(`REQUIRE_DEVICES: ${name} must be available, got none: ${device.missing}.`);
         });
@@ -48,3 +63,15 @@ export function describeDevices(
 
 /** How much looser than the reference device a tolerance may be: f32 devices round every intermediate. */
 export const slack = (device: Device): number => (device.info.kind === "reference" ? 1 : 4);
+
+/** Dawn must outlive its devices. */
+const instances: GPU[] = [];
+
+async function makeWebGpu(): Promise<Device | MissingDevice> {
+  process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), "trimtab-xdg-"));
+  const gpu = create([]);
+  instances.push(gpu);
+  const adapter = await gpu.requestAdapter();
+  if (!adapter) return { missing: "Dawn finds no Vulkan driver (.ci/install-system-packages installs a software one)" };
+  return createWebGpuDevice({ adapter });
+}

@@ -33,7 +33,14 @@ const options = (extra: Partial<GrpoOptions> = {}): GrpoOptions => ({
 
 describe("grpo", () => {
   test("learns to emit rewarded tokens and frees what it allocated", async () => {
-    const run = options({ rewards: lowTokens, learningRate: 0.05, maxSteps: 25, perDeviceTrainBatchSize: 24, numGenerations: 8 });
+    const run = options({
+      rewards: lowTokens,
+      learningRate: 0.05,
+      maxSteps: 25,
+      perDeviceTrainBatchSize: 24,
+      numGenerations: 8,
+      beta: 1e-3,
+    });
     const { device, parameters } = run.model.decoder;
     parameters.grads();
     const before = device.counters.liveBytes;
@@ -130,20 +137,68 @@ describe("grpo", () => {
     expect(seen.slice(1).map((n, i) => n - (seen[i] as number))).toEqual([1, 1, 1]);
   });
 
-  test("several steps and passes per rollout take every row once a pass", async () => {
-    const run = options({ perDeviceTrainBatchSize: 4, stepsPerGeneration: 2, numIterations: 2, maxSteps: 8, beta: 0.1 });
+  test("several steps and passes per rollout take every row once a pass, in an order of its own", async () => {
+    const numbered: RewardFunction = (args) => {
+      args.logExtra(
+        "row",
+        args.completions.map((_, i) => i),
+      );
+      return spread(args);
+    };
+    const run = options({ rewards: numbered, perDeviceTrainBatchSize: 4, stepsPerGeneration: 2, numIterations: 2, maxSteps: 8, beta: 0.1 });
     const steps = await allOf(grpo(run));
-    const text = (i: number) => steps[i]?.completions.map((c) => JSON.stringify([c.completion, c.advantage]));
-    expect([...(text(0) as string[]), ...(text(1) as string[])].sort()).toEqual(
-      [...(text(2) as string[]), ...(text(3) as string[])].sort(),
-    );
-    expect(text(0)).toEqual(text(2));
-    expect(text(4)).not.toEqual(text(0));
+    const rows = steps.map((step) => step.completions.map((completion) => completion.extras.row as number));
+    const pass = (first: number) => [...(rows[first] as number[]), ...(rows[first + 1] as number[])];
+    expect([...pass(0)].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(pass(0)).not.toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(pass(2)).toEqual(pass(0));
+    expect(pass(4)).not.toEqual(pass(0));
     expect(steps[0]?.metrics.epoch).toBeCloseTo(0.5 / 3, 12);
     expect(steps[3]?.metrics.epoch).toBeCloseTo(2 / 3, 12);
     expect(steps[0]?.metrics.num_tokens).toBe(steps[3]?.metrics.num_tokens);
     // The second pass sees ratios other than 1.
     expect(steps[2]?.metrics.kl).toBeGreaterThan(0);
+  });
+
+  test("what is sampled depends on the place in the data, not on the batch", async () => {
+    const sampled = async (extra: Partial<GrpoOptions>) => {
+      const steps = await allOf(grpo(options({ learningRate: 0, shuffleDataset: false, prompts: [{ prompt: "ab" }], ...extra })));
+      return steps.flatMap((step) => step.completions.map((completion) => completion.completion));
+    };
+    const two = await sampled({ maxSteps: 2, perDeviceTrainBatchSize: 8 });
+    expect(two.slice(0, 8)).not.toEqual(two.slice(8));
+    expect(await sampled({ maxSteps: 4, perDeviceTrainBatchSize: 4 })).toEqual(two);
+    expect(await sampled({ maxSteps: 2, perDeviceTrainBatchSize: 8, seed: 43 })).not.toEqual(two);
+  });
+
+  test("temperature divides the logits in sampling and in training", async () => {
+    for (const numIterations of [1, 2]) {
+      const [step] = await allOf(
+        grpo(options({ temperature: 0.3, numIterations, model: tinyModel(createReferenceDevice(), { initializerRange: 0.5 }) })),
+      );
+      expect(step?.metrics["sampling/sampling_logp_difference/max"]).toBeLessThan(1e-5);
+    }
+  });
+
+  test("a policy that knows nothing has the entropy of the vocabulary, and bnpo is dapo where a rollout has one step", async () => {
+    const model = () => tinyModel(createReferenceDevice(), { initializerRange: 1e-12 });
+    const [bnpo, dapo] = [
+      options({ model: model(), lossType: "bnpo", maxSteps: 1 }),
+      options({ model: model(), lossType: "dapo", maxSteps: 1 }),
+    ];
+    const [step] = await allOf(grpo(bnpo));
+    await allOf(grpo(dapo));
+    expect(step?.metrics.entropy).toBeCloseTo(Math.log(257), 6);
+    expect(await weightsOf(bnpo.model)).toEqual(await weightsOf(dapo.model));
+  });
+
+  test("the learning rate warms up and follows its schedule", async () => {
+    const rates = async (extra: Partial<GrpoOptions>) =>
+      (await allOf(grpo(options({ learningRate: 1e-3, maxSteps: 5, ...extra })))).map((step) => step.metrics.learning_rate as number);
+    const warm = { lrSchedulerType: "constant_with_warmup" as const };
+    expect(await rates({ ...warm, warmupSteps: 2 })).toEqual([0, 5e-4, 1e-3, 1e-3, 1e-3]);
+    expect(await rates({ ...warm, warmupRatio: 0.3 })).toEqual([0, 5e-4, 1e-3, 1e-3, 1e-3]);
+    expect((await rates({ lrSchedulerType: "linear" })).map((rate) => Math.round(rate * 1e6))).toEqual([1000, 800, 600, 400, 200]);
   });
 
   test.each([1, 2, 3, 4, 5])("a run resumed after step %i ends with the same bits", async (at) => {

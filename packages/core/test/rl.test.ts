@@ -1,6 +1,6 @@
 /** Rewards, metrics and statistics by worked examples. */
 import { ArgumentError } from "@trimtab/kernels";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { RewardError } from "../src/errors";
 import { completionMetrics, policyMetrics, rewardMetrics } from "../src/rl/metrics";
 import { type RewardFunction, scoreCompletions } from "../src/rl/rewards";
@@ -61,6 +61,16 @@ describe("scoreCompletions", () => {
       });
     await expect(scoreCompletions(batch, { functions: [slow], timeoutMs: 20 })).rejects.toThrow(/`slow`.*within 20 ms/);
     expect(seen).toEqual([true]);
+  });
+
+  test("no timer outlives its call", async () => {
+    vi.useFakeTimers();
+    try {
+      await scoreCompletions(batch, { functions: [length, even], timeoutMs: 1000 });
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a column of the wrong length is a RewardError", async () => {

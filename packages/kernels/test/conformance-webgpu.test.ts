@@ -9,7 +9,9 @@ for (const limits of ["adapter", "default"] as const) {
     create: async () => {
       const adapter = await findAdapter();
       // A small scratch sends token-logprob through its vocabulary in many chunks.
-      return "missing" in adapter ? adapter : createWebGpuDevice({ adapter, limits, ...(limits === "default" ? { scratchBytes: 4096 } : {}) });
+      return "missing" in adapter
+        ? adapter
+        : createWebGpuDevice({ adapter, limits, ...(limits === "default" ? { scratchBytes: 4096 } : {}) });
     },
   });
 }

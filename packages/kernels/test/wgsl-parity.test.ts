@@ -67,7 +67,9 @@ describe.each(programs.map((program) => [program.name, program] as const))("%s",
     it("is its contract", () => {
       expect(program.entryPoint).toBe(program.entry!.name);
       expect(program.access).toBe(program.entry!.tensors.map(({ role }) => (role === "in" ? "r" : "w")).join(""));
-      expect(program.params.map(({ name, type }) => `${name}:${type}`)).toEqual(program.entry!.params.map(({ name, type }) => `${name}:${type}`));
+      expect(program.params.map(({ name, type }) => `${name}:${type}`)).toEqual(
+        program.entry!.params.map(({ name, type }) => `${name}:${type}`),
+      );
     });
   }
 });

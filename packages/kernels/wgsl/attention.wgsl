@@ -1,4 +1,4 @@
-// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Prelude: math.
+// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, heads.
 //
 // Every product is one of two: scores (32, 32) = A (32, D) · Bᵀ, or gradients (32, D) += P (32, 32) · B (32, D), with A and B staged 32
 // channels at a time. Of the 8 x 8 threads, (tx, ty) owns rows 4 ty .. 4 ty + 3, scores of columns tx + 8 c, and 4 channels 4 tx of a chunk.
@@ -6,19 +6,21 @@
 struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;  // (N, (H + 2 K) D)
+// The prelude binds qkv (N, (H + 2 K) D) at 0 and, for the backward pass, dout (N, H D) at 2.
 @group(0) @binding(1) var<storage, read> offsets: array<u32>;  // (S + 1)
 @group(0) @binding(2) var<storage, read_write> o: array<f32>;  // (N, H D)
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;  // (N, H)
 
 @group(0) @binding(0) var<storage, read> saved_o: array<f32>;  // (N, H D)
-@group(0) @binding(2) var<storage, read> dout: array<f32>;  // (N, H D)
+@group(0) @binding(2) var<storage, read> dout_rows: array<f32>;  // (N, H D)
 @group(0) @binding(3) var<storage, read> saved_lse: array<f32>;  // (N, H)
 @group(0) @binding(4) var<storage, read_write> delta: array<f32>;  // (N, H)
 @group(0) @binding(4) var<storage, read> saved_delta: array<f32>;  // (N, H)
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
 
 override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most 4
+// False on emulated GPUs, whose compilers take minutes over unrolled loops.
+override UNROLLED: bool = true;
 const ROWS: u32 = 32u;
 const THREADS: u32 = 64u;
 const STRIDE: u32 = 9u;  // 8 vec4 of a chunk, and one against bank conflicts
@@ -30,6 +32,21 @@ var<workgroup> row_partials: array<f32, ROWS * 8u>;
 var<workgroup> row_max: array<f32, ROWS>;
 var<workgroup> row_shrink: array<f32, ROWS>;
 var<workgroup> shared_bound: u32;
+
+// `count`, in a form that only a compiler which should unroll can see through.
+fn bound(count: u32) -> u32 {
+  if (UNROLLED) {
+    return count;
+  }
+  return count + (params.N >> 31u);
+}
+
+fn chunks() -> u32 {
+  if (UNROLLED) {
+    return CHUNKS;
+  }
+  return (params.D + 31u) / 32u;
+}
 
 // Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
 fn segment_of(row: u32) -> vec2u {
@@ -49,58 +66,33 @@ fn segment_of(row: u32) -> vec2u {
   return vec2u(offsets[low], offsets[low + 1u]);
 }
 
-// Channels d .. d + 3 of one head of a row of qkv, zero outside.
-fn qkv_at(row: u32, head: u32, d: u32) -> vec4f {
-  var value = vec4f();
-  if (row < params.N) {
-    let at = (row * (params.H + 2u * params.K) + head) * params.D + d;
-    if (d < params.D) { value.x = qkv[at]; }
-    if (d + 1u < params.D) { value.y = qkv[at + 1u]; }
-    if (d + 2u < params.D) { value.z = qkv[at + 2u]; }
-    if (d + 3u < params.D) { value.w = qkv[at + 3u]; }
-  }
-  return value;
-}
-
-fn dout_at(row: u32, head: u32, d: u32) -> vec4f {
-  var value = vec4f();
-  if (row < params.N) {
-    let at = (row * params.H + head) * params.D + d;
-    if (d < params.D) { value.x = dout[at]; }
-    if (d + 1u < params.D) { value.y = dout[at + 1u]; }
-    if (d + 2u < params.D) { value.z = dout[at + 2u]; }
-    if (d + 3u < params.D) { value.w = dout[at + 3u]; }
-  }
-  return value;
-}
-
 fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
     tile_a[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
   }
 }
 
 fn stage_qkv_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
     tile_b[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
   }
 }
 
 fn stage_dout_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
     tile_a[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
   }
 }
 
 fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < ROWS * 8u; i += THREADS) {
+  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
     tile_b[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
   }
 }
 
 // scores += tile_a · tile_bᵀ
 fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
-  for (var l = 0u; l < 8u; l++) {
+  for (var l = 0u; l < bound(8u); l++) {
     let b0 = tile_b[tx * STRIDE + l];
     let b1 = tile_b[(tx + 8u) * STRIDE + l];
     let b2 = tile_b[(tx + 16u) * STRIDE + l];
@@ -118,12 +110,12 @@ fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
 
 // sums[4 chunk + i] += row 4 ty + i of tile_p · channels 4 tx .. of tile_b
 fn add_products(sums: ptr<function, array<vec4f, 16>>, chunk: u32, tx: u32, ty: u32) {
-  for (var l = 0u; l < 8u; l++) {
+  for (var l = 0u; l < bound(8u); l++) {
     let b0 = tile_b[l * STRIDE + tx];
     let b1 = tile_b[(l + 8u) * STRIDE + tx];
     let b2 = tile_b[(l + 16u) * STRIDE + tx];
     let b3 = tile_b[(l + 24u) * STRIDE + tx];
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < bound(4u); i++) {
       let p = tile_p[(4u * ty + i) * STRIDE + l];
       (*sums)[4u * chunk + i] += p.x * b0 + p.y * b1 + p.z * b2 + p.w * b3;
     }
@@ -153,8 +145,8 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
-    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-      if (CHUNKS > 1u || key == begin) {
+    for (var chunk = 0u; chunk < chunks(); chunk++) {
+      if (chunks() > 1u || key == begin) {
         stage_qkv_a(first, head, chunk, thread);
       }
       stage_qkv_b(key, key_head, chunk, thread);
@@ -163,7 +155,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       scores[i] = select(vec4f(LOWEST), scores[i] * params.scale, is_seen);
@@ -179,27 +171,27 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       row_max[thread] = largest;
     }
     workgroupBarrier();
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let p = select(vec4f(), exp(scores[i] - row_max[row]), scores[i] > vec4f(LOWEST));
       tile_p[row * STRIDE + tx] = p;
       totals[i] = totals[i] * row_shrink[row] + (p.x + p.y + p.z + p.w);
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
         sums[4u * chunk + i] *= row_shrink[row];
       }
     }
-    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+    for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_b(key, key_head + params.K, chunk, thread);
       workgroupBarrier();
       add_products(&sums, chunk, tx, ty);
       workgroupBarrier();
     }
   }
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = 0u; i < bound(4u); i++) {
     row_partials[(4u * ty + i) * 8u + tx] = totals[i];
   }
   workgroupBarrier();
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = 0u; i < bound(4u); i++) {
     let row = 4u * ty + i;
     let n = first + row;
     var total = 0.0;
@@ -208,8 +200,8 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     }
     if (n < params.N) {
       let inverse = select(0.0, 1.0 / total, total > 0.0);
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-        for (var j = 0u; j < 4u; j++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
+        for (var j = 0u; j < bound(4u); j++) {
           let d = chunk * 32u + 4u * tx + j;
           if (d < params.D) {
             o[(n * params.H + head) * params.D + d] = sums[4u * chunk + i][j] * inverse;
@@ -234,7 +226,7 @@ fn attention_backward_delta(
   }
   var sum = 0.0;
   for (var d = 0u; d < params.D; d++) {
-    sum += dout[index * params.D + d] * saved_o[index * params.D + d];
+    sum += dout_rows[index * params.D + d] * saved_o[index * params.D + d];
   }
   delta[index] = sum;
 }
@@ -260,7 +252,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   let begin = workgroupUniformLoad(&shared_bound);
   var row_lse = vec4f();
   var row_delta = vec4f();
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = 0u; i < bound(4u); i++) {
     let n = first + 4u * ty + i;
     if (n < params.N) {
       row_lse[i] = saved_lse[n * params.H + head];
@@ -271,7 +263,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
     var dp = mat4x4f();
-    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+    for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
@@ -284,13 +276,13 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       let p = select(vec4f(), exp(min(scores[i] * params.scale - row_lse[i], vec4f())), is_seen);
       tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]);
     }
-    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+    for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
       add_products(&sums, chunk, tx, ty);
@@ -327,7 +319,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     for (var query = first; query < end; query += ROWS) {
       var scores = mat4x4f();
       var dp = mat4x4f();
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_qkv_a(first, key_head, chunk, thread);
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
@@ -348,23 +340,23 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
           column_delta[c] = saved_delta[columns[c] * params.H + head];
         }
       }
-      for (var i = 0u; i < 4u; i++) {
+      for (var i = 0u; i < bound(4u); i++) {
         let row = 4u * ty + i;
         let is_seeing = (columns >= vec4u(first + row)) & (columns < vec4u(bounds[row]));
         let p = select(vec4f(), exp(min(scores[i] * params.scale - column_lse, vec4f())), is_seeing);
         tile_p[row * STRIDE + tx] = p;
         scores[i] = params.scale * p * (dp[i] - column_delta);
       }
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_dout_b(query, head, chunk, thread);
         workgroupBarrier();
         add_products(&dv, chunk, tx, ty);
         workgroupBarrier();
       }
-      for (var i = 0u; i < 4u; i++) {
+      for (var i = 0u; i < bound(4u); i++) {
         tile_p[(4u * ty + i) * STRIDE + tx] = scores[i];
       }
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
         add_products(&dk, chunk, tx, ty);
@@ -377,11 +369,11 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
 }
 
 fn write_gradient(sums: ptr<function, array<vec4f, 16>>, first: u32, head: u32, tx: u32, ty: u32) {
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = 0u; i < bound(4u); i++) {
     let n = first + 4u * ty + i;
     if (n < params.N) {
-      for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-        for (var j = 0u; j < 4u; j++) {
+      for (var chunk = 0u; chunk < chunks(); chunk++) {
+        for (var j = 0u; j < bound(4u); j++) {
           let d = chunk * 32u + 4u * tx + j;
           if (d < params.D) {
             dqkv[(n * (params.H + 2u * params.K) + head) * params.D + d] = (*sums)[4u * chunk + i][j];

@@ -48,6 +48,15 @@ fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
 }
 
 override SKINNY_ROWS: u32 = 8u;
+
+// Rows of the skinny product: a constant to unroll, except on emulated GPUs, whose compilers take seconds over it.
+fn skinny_rows() -> u32 {
+  if (UNSTAGED) {
+    return forward.M;
+  }
+  return SKINNY_ROWS;
+}
+
 const SKINNY_THREADS: u32 = 64u;
 var<workgroup> skinny: array<vec4f, SKINNY_ROWS * SKINNY_THREADS>;
 
@@ -60,17 +69,17 @@ fn matmul_forward_skinny(
   var sum: array<vec4f, 8>;
   for (var k = 4u * thread; k < forward.K; k += 4u * SKINNY_THREADS) {
     let columns = block_b(first, k, Operand(forward.N, forward.K, true));
-    for (var m = 0u; m < SKINNY_ROWS; m++) {
+    for (var m = 0u; m < skinny_rows(); m++) {
       sum[m] += columns * read_a(m, k, forward.M, forward.K);
     }
   }
-  for (var m = 0u; m < SKINNY_ROWS; m++) {
+  for (var m = 0u; m < skinny_rows(); m++) {
     skinny[m * SKINNY_THREADS + thread] = sum[m];
   }
   workgroupBarrier();
   for (var span = SKINNY_THREADS / 2u; span > 0u; span /= 2u) {
     if (thread < span) {
-      for (var m = 0u; m < SKINNY_ROWS; m++) {
+      for (var m = 0u; m < skinny_rows(); m++) {
         skinny[m * SKINNY_THREADS + thread] += skinny[m * SKINNY_THREADS + thread + span];
       }
     }
@@ -78,7 +87,7 @@ fn matmul_forward_skinny(
   }
   let m = thread / 4u;
   let n = first + thread % 4u;
-  if (m < SKINNY_ROWS && m < forward.M && n < forward.N) {
+  if (m < forward.M && n < forward.N) {
     var value = skinny[m * SKINNY_THREADS][thread % 4u];
     if (forward.has_bias != 0u) {
       value += bias[n];

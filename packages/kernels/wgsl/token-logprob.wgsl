@@ -40,18 +40,19 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     }
   }
   for (var column = group.x * forward.chunk; column < end; column += 4u * GROUP_X) {
-    var sum: array<vec4f, 8>;
+    var sum = array<vec4f, 8>();  // written out: Dawn forgets to clear an array declared in a loop
     tile_product(&sum, thread, row, column, 0u, forward.C, Operand(forward.N, forward.C, true), Operand(forward.V, forward.C, true));
     let columns = column + 4u * tx + vec4u(0u, 1u, 2u, 3u);
     for (var i = 0u; i < 8u; i++) {
-      let z = select(vec4f(LOWEST), sum[i] * forward.inverse_temperature, columns < vec4u(end));
+      let is_inside = columns < vec4u(end);
+      let z = select(vec4f(LOWEST), sum[i] * forward.inverse_temperature, is_inside);
       for (var j = 0u; j < 4u; j++) {
-        if (columns[j] == row_targets[i] && columns[j] < end) {
+        if (columns[j] == row_targets[i] && is_inside[j]) {
           target_logits[row + 8u * ty + i] = z[j];
         }
       }
       let largest = max(running[i].x, max(max(z.x, z.y), max(z.z, z.w)));
-      let e = exp(z - largest);
+      let e = select(vec4f(), exp(z - largest), is_inside);
       running[i] = merge(running[i], vec3f(largest, e.x + e.y + e.z + e.w, dot(e, z - largest)));
     }
   }

@@ -53,8 +53,12 @@ export function textBytes(text: string): Uint8Array<ArrayBuffer> {
   return bytes.slice(0, encodeUtf8(text, bytes));
 }
 
-/** A value as JSON, shortened for a message. */
+/** A value as JSON, shortened for a message; values nested too deeply for JSON.stringify have their type's name. */
 export function describe(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  try {
+    const text = JSON.stringify(value) ?? "nothing";
+    return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  } catch {
+    return Array.isArray(value) ? "a list" : `an ${typeof value}`;
+  }
 }

@@ -1,4 +1,5 @@
 /** What a model family must say: how its config.json reads and writes, and what its tensors are called. */
+import { describe } from "../checkpoint/json-file";
 import { CheckpointError } from "../errors";
 import type { DecoderConfig } from "./config";
 
@@ -39,9 +40,9 @@ export class ConfigReader {
 
   /** A positive integer; `fallback` when the field is absent or null. */
   size(field: string, fallback?: number): number {
-    const value = this.number(field, fallback);
-    if (!Number.isInteger(value) || value <= 0) throw this.#bad(field, "a positive integer", value);
-    return value;
+    const value = this.#json[field] ?? fallback;
+    if (!Number.isSafeInteger(value) || (value as number) <= 0) throw this.#bad(field, "a positive integer", value);
+    return value as number;
   }
 
   number(field: string, fallback?: number): number {
@@ -93,11 +94,12 @@ export class ConfigReader {
     const value = this.#json[field] ?? undefined;
     if (value === undefined || allowed.includes(value)) return;
     const must = allowed.map((v) => JSON.stringify(v)).join(" or ");
-    throw new CheckpointError(`${this.#file}: \`${field}\` must be ${must}, got ${JSON.stringify(value)}. ${why}`, { file: this.#file });
+    throw new CheckpointError(`${this.#file}: \`${field}\` must be ${must}, got ${describe(value)}. ${why}`, { file: this.#file });
   }
 
   #bad(field: string, expected: string, got: unknown): CheckpointError {
-    const shown = got === undefined ? "nothing" : JSON.stringify(got);
-    return new CheckpointError(`${this.#file}: \`${field}\` must be ${expected}, got ${shown}. Check the file.`, { file: this.#file });
+    return new CheckpointError(`${this.#file}: \`${field}\` must be ${expected}, got ${describe(got)}. Check the file.`, {
+      file: this.#file,
+    });
   }
 }

@@ -1,4 +1,5 @@
 /** The model families Trimtab knows, found by `model_type` or `architectures` of a config.json. */
+import { describe } from "../checkpoint/json-file";
 import { CheckpointError, UnsupportedModelError } from "../errors";
 import type { DecoderConfig } from "./config";
 import { ConfigReader, type Family } from "./family";
@@ -8,26 +9,26 @@ import { llama, qwen2, qwen3 } from "./llama";
 export const families: readonly Family[] = [gpt2, llama, qwen2, qwen3];
 
 /** The family of a model type; throws UnsupportedModelError with the list of known ones. */
-export function familyOf(modelType: string): Family {
+export function familyOf(modelType: unknown): Family {
   const family = families.find((f) => f.modelType === modelType);
   if (family) return family;
   const known = families.map((f) => `${f.modelType} (${f.architecture})`).join(", ");
-  throw new UnsupportedModelError(`config.json: \`model_type\` must be one of ${known}, got ${JSON.stringify(modelType)}.`);
+  throw new UnsupportedModelError(`config.json: \`model_type\` must be one of ${known}, got ${describe(modelType)}.`);
 }
 
 /** Reads a parsed config.json. Throws UnsupportedModelError or CheckpointError naming the field. */
 export function parseConfig(json: unknown): DecoderConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new CheckpointError(`config.json: it must be an object, got ${JSON.stringify(json)}.`, { file: "config.json" });
+    throw new CheckpointError(`config.json: it must be an object, got ${describe(json)}.`, { file: "config.json" });
   }
   const fields = json as Record<string, unknown>;
   const architecture = Array.isArray(fields["architectures"]) ? fields["architectures"][0] : undefined;
   const family = architecture === undefined ? undefined : families.find((f) => f.architecture === architecture);
   if (architecture !== undefined && !family) {
     const known = families.map((f) => f.architecture).join(", ");
-    throw new UnsupportedModelError(`config.json: \`architectures\` must be one of ${known}, got ${JSON.stringify(architecture)}.`);
+    throw new UnsupportedModelError(`config.json: \`architectures\` must be one of ${known}, got ${describe(architecture)}.`);
   }
-  const config = (family ?? familyOf(String(fields["model_type"]))).parse(new ConfigReader(fields));
+  const config = (family ?? familyOf(fields["model_type"])).parse(new ConfigReader(fields));
   const { hiddenSize, heads, kvHeads, headDim, vocabSize } = config;
   const problems = [
     !Number.isInteger(headDim) && `hidden size ${hiddenSize} must be a multiple of the ${heads} heads`,

@@ -8,30 +8,26 @@
  * Left out: the correction of sampler mismatch by importance weights (same weights, same device: the mismatch is rounding and
  * is reported as `sampling/*`), DAPO's resampling of groups without spread, tools, a reference that moves.
  */
-import { groupAdvantages, POLICY_SUMS, type Seed, seedWords, shuffle } from "@trimtab/kernels";
+import { POLICY_SUMS, shuffle } from "@trimtab/kernels";
 import { Tape } from "../autograd/tape";
 import type { TrainingState } from "../checkpoint/state";
 import { type Batch, collate } from "../data/batch";
 import { microBatches } from "../data/micro-batches";
 import { DataOrder } from "../data/order";
-import { asTurns, type EncodedPrompt } from "../data/tokenize";
-import { DataError } from "../errors";
-import type { Completion } from "../generate/options";
+import type { EncodedPrompt } from "../data/tokenize";
 import { entropyBonus } from "../losses/entropy-bonus";
 import { entropyWeight, type StepTotals, tokenWeights } from "../losses/token-weights";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
 import type { AdamW } from "../optim/adamw";
-import { completionMetrics, type Metrics, policyMetrics, rewardMetrics, type UpdatedRow } from "../rl/metrics";
-import { scoreCompletions, type TrainerState } from "../rl/rewards";
-import { buildRollout, countingTokens, gatherCounting, rolloutRow } from "../rl/rollout";
+import { type Metrics, policyMetrics, type UpdatedRow } from "../rl/metrics";
+import { countingTokens, gatherCounting, rolloutRow } from "../rl/rollout";
 import { type ScoredCompletion, type ScoredRollout, scoredRolloutFromJSON, scoredRolloutToJSON } from "../rl/scored-rollout";
 import { type GrpoOptions, type GrpoSettings, resolveGrpo } from "./grpo-options";
+import { rollOut } from "./grpo-rollout";
 import { createOptimizer, learningRates, stepTime } from "./options";
 import { surrogates } from "./policy-surrogates";
 import { Readback } from "./readback";
-import { rolloutLogps } from "./rollout-logps";
-import type { TrainingModel } from "./training-model";
 import { captureRun, requireCurrent, restoreRun } from "./training-state";
 
 export type { GrpoOptions, RolloutFunction } from "./grpo-options";
@@ -91,12 +87,12 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
         step,
         maxSteps: totalSteps,
         metrics: {
+          ...scored.metrics,
           ...update.metrics,
           learning_rate: learningRate,
           epoch: consumed / prompts.length,
           num_tokens: run.numTokens,
           skipped_steps: run.skippedSteps,
-          ...scored.metrics,
           ...stepTime(settings, started),
         },
         completions: rows.map((row) => scored.completions[row] as ScoredCompletion),
@@ -131,73 +127,6 @@ const runToJSON = ({ scored, ...counters }: GrpoRun) => ({ ...counters, scored: 
 function runFromJSON(json: Readonly<Record<string, unknown>>): GrpoRun {
   const scored = json.scored as Record<string, unknown> | null;
   return { ...(json as unknown as GrpoRun), scored: scored ? scoredRolloutFromJSON(scored) : undefined };
-}
-
-/** Samples, scores and compares: one generation batch. `position` is that of its first prompt in the data order. */
-async function rollOut(
-  model: TrainingModel,
-  reference: Decoder | undefined,
-  prompts: readonly EncodedPrompt[],
-  position: number,
-  trainerState: TrainerState,
-  settings: GrpoSettings,
-): Promise<ScoredRollout> {
-  const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, scaleRewards, signal } = settings;
-  const completions = await settings.rolloutFunction({
-    model,
-    prompts: prompts.map((prompt) => prompt.tokens),
-    n: G,
-    maxNewTokens: settings.maxCompletionLength,
-    temperature: settings.temperature,
-    ...settings.sampling,
-    stop: settings.stop,
-    seed: samplingKey(settings.seed),
-    streams: Uint32Array.from({ length: prompts.length * G }, (_, i) => position * G + i),
-    signal,
-  });
-  requireCompletions(completions, prompts.length * G, model.decoder.config.vocabSize);
-  const rollout = buildRollout(completions, settings.maskTruncatedCompletions);
-  const asked = completions.map((completion) => prompts[completion.promptIndex] as EncodedPrompt);
-  const names = new Set(prompts.flatMap((prompt) => Object.keys(prompt.columns)));
-  const turns = completions.map((completion, s) => asTurns((asked[s] as EncodedPrompt).prompt, completion.text));
-  const scored = await scoreCompletions(
-    {
-      prompts: asked.map(({ prompt }) => prompt),
-      completions: turns,
-      completionIds: completions.map(({ tokens }) => tokens),
-      columns: Object.fromEntries([...names].map((name) => [name, asked.map(({ columns }) => columns[name])])),
-      trainerState,
-    },
-    { functions, weights: rewardWeights, onRewardError, timeoutMs: rewardTimeoutMs, signal },
-  );
-  const advantages = Float32Array.from(groupAdvantages(scored.rewards, { groupSize: G, scaleRewards }), (advantage) => advantage + 0);
-  return {
-    rollout,
-    advantages,
-    oldLogps: settings.stepsPerRollout > 1 ? await rolloutLogps(model.decoder, rollout, settings) : undefined,
-    refLogps: reference ? await rolloutLogps(reference, rollout, settings) : undefined,
-    completions: turns.map((completion, s) => ({
-      prompt: (asked[s] as EncodedPrompt).prompt,
-      completion,
-      finishReason: rollout.ends[s] as ScoredCompletion["finishReason"],
-      rewards: Object.fromEntries([...scored.byName].map(([name, values]) => [name, values[s] as number | null])),
-      reward: Number.isNaN(scored.rewards[s]) ? null : (scored.rewards[s] as number),
-      advantage: advantages[s] as number,
-      extras: Object.fromEntries(Object.entries(scored.extras).map(([column, values]) => [column, values[s]])),
-    })),
-    metrics: { ...completionMetrics(rollout), ...rewardMetrics(scored, G, scaleRewards) },
-  };
-}
-
-/** A rollout function of the user's own may return anything. */
-function requireCompletions(completions: readonly Completion[], count: number, vocabSize: number): void {
-  const isWhole = ({ tokens, logps }: Completion) =>
-    tokens.length > 0 && logps.length === tokens.length && tokens.every((t) => t < vocabSize);
-  const bad = completions.length === count ? completions.findIndex((completion) => !isWhole(completion)) : completions.length;
-  if (bad < 0) return;
-  throw new DataError(
-    `grpo: a rollout must be ${count} completions, each with tokens of the vocabulary and their log-probabilities, got ${completions.length} and a bad one at ${bad}. Correct rolloutFunction.`,
-  );
 }
 
 /** One optimiser step on some rows of a rollout, in as many micro-batches as the settings ask for. */
@@ -308,9 +237,3 @@ function rowOrder({ rollout }: ScoredRollout, { seed, stepsPerPass }: GrpoSettin
 
 /** Streams of the row shuffles, apart from the dataset's. */
 const ROW_STREAM = 0x80000000;
-
-/** Sampling draws from a key of its own, so that no stream of it meets those of initialisation and shuffling. */
-function samplingKey(seed: number): Seed {
-  const [lo, hi] = seedWords(seed);
-  return [lo, (hi ^ 0x5a3d1e77) >>> 0];
-}

@@ -19,15 +19,21 @@ function sigmoidOf(v: v128, decay: v128, share: v128): v128 {
   return v128.bitselect(f32x4.mul(decay, share), share, f32x4.lt(v, f32x4.splat(0)));
 }
 
+// @ts-ignore: decorator
+@inline
 export function silu(x: v128): v128 {
   return f32x4.mul(x, sigmoid4(x));
 }
 
+// @ts-ignore: decorator
+@inline
 export function gelu(x: v128): v128 {
   return f32x4.mul(x, sigmoid4(geluArgument(x)));
 }
 
 /** s (1 + x (1 - s)) */
+// @ts-ignore: decorator
+@inline
 export function siluDerivative(x: v128): v128 {
   const one = f32x4.splat(1);
   const decay = exp4(f32x4.neg(f32x4.abs(x)));
@@ -37,6 +43,8 @@ export function siluDerivative(x: v128): v128 {
 }
 
 /** s + x s (1 - s) u', u = {@link geluArgument} */
+// @ts-ignore: decorator
+@inline
 export function geluDerivative(x: v128): v128 {
   const one = f32x4.splat(1);
   const u = geluArgument(x);

@@ -1,9 +1,13 @@
 /** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x; db += Σ dy. */
 import { blockProduct } from "../lib/gemm";
-import { fma, sumRows, sumLanes, loadTail, storeTail, dot } from "../lib/simd";
+import { threadScratch } from "../lib/scratch";
+import { dot, fma, loadTail, storeTail, sumRows } from "../lib/simd";
 
-/** Item i of a grid of blocks: rows of block i / columns, columns of block i mod columns. */
-function blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, bias: usize, addend: usize, accumulate: bool, c: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+/**
+ * C (M, N) = [C or addend or 0] + bias + A·B on a grid of blocks: element (i, k) of A at a + i·ai + k·ak bytes, B row-major with ldb bytes a
+ * row, or its transpose so. All three products of a linear layer, and those of token-logprob, are this one.
+ */
+export function matmul__blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, bias: usize, addend: usize, accumulate: bool, c: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
   const columns = (N + columnBlock - 1) / columnBlock;
   const ldc: usize = <usize>N << 2;
   for (let item = begin; item < end; item++) {
@@ -42,18 +46,6 @@ function addRows(addend: usize, bias: usize, c: usize, ld: usize, rows: u32, col
   }
 }
 
-export function matmul_forward__blocks(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
-  blocks(x, <usize>K << 2, 4, w, <usize>K << 2, true, bias, addend, false, y, M, N, K, rowBlock, columnBlock, begin, end);
-}
-
-export function matmul_backward_input__blocks(dy: usize, w: usize, dx: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
-  blocks(dy, <usize>N << 2, 4, w, <usize>K << 2, false, 0, 0, false, dx, M, K, N, rowBlock, columnBlock, begin, end);
-}
-
-export function matmul_backward_weight__blocks(dy: usize, x: usize, dw: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
-  blocks(dy, 4, <usize>N << 2, x, <usize>K << 2, false, 0, 0, true, dw, N, K, M, rowBlock, columnBlock, begin, end);
-}
-
 /** Two rows of x against four of w along k, nothing packed. */
 function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): void {
   let w1 = w + ld, w2 = w1 + ld, w3 = w2 + ld;
@@ -76,9 +68,10 @@ function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): v
 export { dots2 as matmul__dots2 };
 
 /** The few rows of a decoding step: items are groups of four outputs. */
-export function matmul_forward__dots(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, scratch: usize, begin: u32, end: u32): void {
+export function matmul__dots(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, begin: u32, end: u32): void {
   const ld: usize = <usize>K << 2;
   const whole: u32 = K & ~3;
+  const scratch = threadScratch();
   for (let group = begin; group < end; group++) {
     const n = group << 2;
     const count = min<u32>(4, N - n);

@@ -207,21 +207,37 @@ export function packRowPanels(src: usize, ld: usize, dst: usize, cols: u32, k: u
   for (let j: u32 = 0; j < cols; j += PANEL, src += PANEL * ld, dst += k * PANEL_BYTES) packRows(src, ld, dst, min<u32>(PANEL, cols - j), k);
 }
 
+/** dst (depth, pitch) = a block of a row-major matrix, its rows laid next to each other: no page or cache set is visited twice. */
+function copyBlock(src: usize, ld: usize, dst: usize, pitch: usize, depth: u32): void {
+  for (let i: u32 = 0; i < depth; i++, src += ld, dst += pitch) {
+    for (let j: usize = 0; j < pitch; j += 16) v128.store(dst + j, v128.load(src + j));
+  }
+}
+
+/** Most rows of a block whose left operand is read by columns: what thread scratch holds of it. */
+export const COPIED_ROWS: u32 = 240;
+
 /** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, B row-major (bTransposed: its transpose is). */
 export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
   const packed = threadScratch();
   const zero = zeros();
   for (let k0: u32 = 0; k0 < k; k0 += DEPTH) {
     const depth = min<u32>(DEPTH, k - k0);
-    const ap = a + k0 * ak;
+    let ap = a + k0 * ak;
+    let step = ak;
+    if (ai == 4 && cols > PANEL) {
+      step = ((rows + 3) & ~3) << 2;
+      copyBlock(ap, ak, packed + GEMM_SCRATCH, step, depth);
+      ap = packed + GEMM_SCRATCH;
+    }
     for (let j: u32 = 0; j < cols; j += PANEL) {
       const n = min<u32>(PANEL, cols - j);
       if (bTransposed) packRows(b + j * ldb + (k0 << 2), ldb, packed, n, depth);
       else packColumns(b + k0 * ldb + (j << 2), ldb, packed, n, depth);
       const cp = c + (j << 2);
-      if (k0) panelProduct(ap, ai, ak, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
-      else if (initial) panelProduct(ap, ai, ak, packed, PANEL_BYTES, initial + (j << 2), is, cp, ldc, rows, n, depth);
-      else panelProduct(ap, ai, ak, packed, PANEL_BYTES, zero, 0, cp, ldc, rows, n, depth);
+      if (k0) panelProduct(ap, ai, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
+      else if (initial) panelProduct(ap, ai, step, packed, PANEL_BYTES, initial + (j << 2), is, cp, ldc, rows, n, depth);
+      else panelProduct(ap, ai, step, packed, PANEL_BYTES, zero, 0, cp, ldc, rows, n, depth);
     }
   }
 }

@@ -31,6 +31,11 @@ export interface WebGpuOptions {
   readonly debug?: boolean;
   /** What all buffers together may take; unlimited by default, as WebGPU tells nobody how much there is. */
   readonly memoryBytes?: number;
+  /**
+   * Whether the GPU is emulated by a CPU; found out by default. Emulated GPUs get kernels that read memory without staging it in
+   * workgroup memory, in loops that their compilers do not unroll.
+   */
+  readonly isSoftware?: boolean;
   /** Most bytes of scratch that one op should take (default 64 MiB): token-logprob and split products work in chunks of it. */
   readonly scratchBytes?: number;
 }
@@ -122,7 +127,7 @@ class QueueDevice implements WebGpuDevice {
     this.#gpu = gpu;
     this.#isOwned = isOwned;
     this.#isDebug = debug;
-    const isSoftware = isEmulated(adapterInfo);
+    const isSoftware = options.isSoftware ?? isEmulated(adapterInfo);
     const maxBufferBytes = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
     this.info = Object.freeze({
       kind: "webgpu",

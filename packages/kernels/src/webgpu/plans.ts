@@ -9,6 +9,8 @@ import headNormSource from "../../wgsl/head-norm.wgsl";
 import kvCacheSource from "../../wgsl/kv-cache.wgsl";
 import layerNormSource from "../../wgsl/layer-norm.wgsl";
 import gridPrelude from "../../wgsl/lib/grid.wgsl";
+import scalarHeads from "../../wgsl/lib/heads-scalar.wgsl";
+import vectorHeads from "../../wgsl/lib/heads-vec4.wgsl";
 import mathPrelude from "../../wgsl/lib/math.wgsl";
 import scalarOperands from "../../wgsl/lib/operands-scalar.wgsl";
 import vectorOperands from "../../wgsl/lib/operands-vec4.wgsl";
@@ -297,21 +299,27 @@ const matmulCombine = passProgram(
 
 /** Rows up to which a forward product reads w once, row by row. */
 const SKINNY_ROWS = [1, 2, 4, 8] as const;
-const skinnyPrograms = [false, true].map((isAligned) =>
-  SKINNY_ROWS.map(
-    (rows): Program => ({
-      ...passProgram(
+const skinnyPrograms = [false, true].map((isSoftware) =>
+  [false, true].map((isAligned) =>
+    (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
+      passProgram(
         "matmul_forward_skinny",
         [isAligned ? vectorOperands : scalarOperands, tilePrelude, matmulSource],
         "rrrrw",
         "M:u32 K:u32 N:u32 has_bias:u32 has_addend:u32",
-        { constants: { SKINNY_ROWS: rows }, variant: `${rows} rows, ${isAligned ? "vec4" : "scalar"}` },
+        {
+          constants: { SKINNY_ROWS: rows, UNSTAGED: isSoftware ? 1 : 0 },
+          variant: [`${rows} rows`, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["rolled"] : [])].join(", "),
+        },
       ),
-    }),
+    ),
   ),
 );
-const skinnyProgram = (M: number, isAligned: boolean): Program | undefined =>
-  skinnyPrograms[isAligned ? 1 : 0]![SKINNY_ROWS.findIndex((rows) => M <= rows)];
+function skinnyProgram(isSoftware: boolean, M: number, isAligned: boolean): Program | undefined {
+  const programs = skinnyPrograms[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!;
+  if (M > SKINNY_ROWS.at(-1)!) return undefined;
+  return isSoftware ? programs[0] : programs[SKINNY_ROWS.findIndex((rows) => M <= rows)];
+}
 
 /** A product (rows, depth) · (depth, columns) cut into tiles, and its depth into slices where the tiles are few. */
 interface Cut {
@@ -392,13 +400,13 @@ const matmulPlans: Plan[] = [
   {
     entry: ops.matmul.forward,
     programs: ({ isSoftware }, { M, K }) => {
-      const skinny = M !== undefined && K !== undefined ? skinnyProgram(M, isMultipleOf4(K)) : undefined;
+      const skinny = M !== undefined && K !== undefined ? skinnyProgram(isSoftware, M, isMultipleOf4(K)) : undefined;
       return skinny ? [skinny] : [...usualTiles(isSoftware, matmulForward, forwardSlices), matmulCombine];
     },
     run: (context, tensors, values) => {
       const { M, K, N } = values as { M: number; K: number; N: number };
       const isAligned = isMultipleOf4(K);
-      const skinny = skinnyProgram(M, isAligned);
+      const skinny = skinnyProgram(context.isSoftware, M, isAligned);
       if (skinny) {
         context.run(skinny, tensors, values, line(divide(N, 4)));
         return;
@@ -435,44 +443,57 @@ const matmulPlans: Plan[] = [
 /** Rows of one tile and channels of one chunk in attention.wgsl. */
 const ATTENTION_TILE = 32;
 const MAX_HEAD_CHANNELS = 128;
-const attention = [mathPrelude, attentionSource];
 const ATTENTION_PARAMS = "N:u32 S:u32 H:u32 K:u32 D:u32 scale:f32";
 
-/** Programs for heads of up to 32, 64, 96 and 128 channels: their register tiles differ. */
-const attentionVariants = [1, 2, 3, 4].map((CHUNKS) => {
-  const options = { constants: { CHUNKS }, variant: `D up to ${32 * CHUNKS}` };
-  return {
-    forward: contractProgram(ops.attention.forward, attention, options),
-    query: passProgram("attention_backward_query", attention, "rrrrrw", ATTENTION_PARAMS, options),
-    key: passProgram("attention_backward_key", attention, "rrrrrw", ATTENTION_PARAMS, options),
-  };
-});
-const attentionDelta = passProgram("attention_backward_delta", attention, "r-r-w", ATTENTION_PARAMS);
+/** By unrolling and alignment, then for heads of up to 32, 64, 96 and 128 channels, whose register tiles differ. */
+const attentionVariants = [true, false].map((isUnrolled) =>
+  [false, true].map((isAligned) =>
+    (isUnrolled ? [1, 2, 3, 4] : [4]).map((CHUNKS) => {
+      const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, attentionSource];
+      const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isUnrolled ? [] : ["rolled"])].join(", ");
+      const options = { constants: { CHUNKS, UNROLLED: isUnrolled ? 1 : 0 }, variant };
+      return {
+        forward: contractProgram(ops.attention.forward, sources, options),
+        query: passProgram("attention_backward_query", sources, "rrrrrw", ATTENTION_PARAMS, options),
+        key: passProgram("attention_backward_key", sources, "rrrrrw", ATTENTION_PARAMS, options),
+      };
+    }),
+  ),
+);
+const attentionDelta = passProgram("attention_backward_delta", [mathPrelude, scalarHeads, attentionSource], "r-r-w", ATTENTION_PARAMS);
 
-function attentionVariant(D: number) {
-  const variant = attentionVariants[divide(D, ATTENTION_TILE) - 1];
-  if (!variant) {
+function attentionVariant(isSoftware: boolean, D: number) {
+  if (D < 1 || D > MAX_HEAD_CHANNELS) {
     throw new ShapeError(
       `attention: heads must have 1 to ${MAX_HEAD_CHANNELS} channels on webgpu, got ${D}. Use the wasm device for this model.`,
     );
   }
-  return variant;
+  const variants = attentionVariants[isSoftware ? 1 : 0]![isMultipleOf4(D) ? 1 : 0]!;
+  return variants[Math.min(variants.length, divide(D, ATTENTION_TILE)) - 1]!;
 }
 
 const attentionPlans: Plan[] = [
   {
     entry: ops.attention.forward,
-    programs: (_, { D }) => (D === undefined ? [] : [attentionVariant(D).forward]),
+    programs: ({ isSoftware }, { D }) => (D === undefined ? [] : [attentionVariant(isSoftware, D).forward]),
     run: (context, tensors, values) => {
-      context.run(attentionVariant(values.D!).forward, tensors, values, [divide(values.N!, ATTENTION_TILE), values.H!, 1]);
+      context.run(attentionVariant(context.isSoftware, values.D!).forward, tensors, values, [
+        divide(values.N!, ATTENTION_TILE),
+        values.H!,
+        1,
+      ]);
     },
   },
   {
     entry: ops.attention.backward,
-    programs: (_, { D }) => (D === undefined ? [attentionDelta] : [attentionDelta, attentionVariant(D).query, attentionVariant(D).key]),
+    programs: ({ isSoftware }, { D }) => {
+      if (D === undefined) return [attentionDelta];
+      const { query, key } = attentionVariant(isSoftware, D);
+      return [attentionDelta, query, key];
+    },
     run: (context, [dout, qkv, o, lse, offsets, dqkv], values) => {
       const { N, H, K, D } = values as { N: number; H: number; K: number; D: number };
-      const { query, key } = attentionVariant(D);
+      const { query, key } = attentionVariant(context.isSoftware, D);
       const delta = context.scratch(N * H * FLOAT);
       context.run(attentionDelta, [o, undefined, dout, undefined, delta], values, line(divide(N * H, 64)));
       const bindings = [qkv, offsets, dout, lse, delta, dqkv];
@@ -648,10 +669,10 @@ export function everyProgram(): readonly Program[] {
     ...[matmulForward, matmulBackwardInput, matmulBackwardWeight, matmulAddInput, forwardSlices, inputSlices, weightSlices],
     ...[logprobPartial, logprobGradient],
   ];
-  const found = new Set<Program>(skinnyPrograms.flat());
+  const found = new Set<Program>(skinnyPrograms.flat(2));
   for (const isSoftware of [false, true]) {
     for (const plan of allPlans) {
-      for (const sizes of [{}, ...[32, 64, 96, 128].map((D) => ({ D }))])
+      for (const sizes of [{}, ...[30, 32, 62, 64, 94, 96, 126, 128].map((D) => ({ D }))])
         for (const program of plan.programs({ isSoftware }, sizes)) found.add(program);
     }
     for (const tile of ["large", "small"] as const) {

@@ -1,5 +1,5 @@
 /** Progress with rate and time left: a bar on a terminal, plain lines elsewhere. Written to standard error. */
-import { Format, SingleBar } from "cli-progress";
+import progressBars from "cli-progress";
 
 export interface ProgressOptions {
   /** What is going on, e.g. "GRPO". */
@@ -65,7 +65,7 @@ function terminalBar(
   describe: (done: number, note: string) => string,
   stream: NodeJS.WriteStream,
 ): Progress {
-  const bar = new SingleBar({
+  const bar = new progressBars.SingleBar({
     stream,
     barsize: 24,
     hideCursor: true,
@@ -74,7 +74,7 @@ function terminalBar(
     gracefulExit: false,
     forceRedraw: true,
     format: (barOptions, params, payload: { text?: string }) =>
-      `${label} ${Format.BarFormat(params.progress, { ...barOptions, barCompleteString: "█".repeat(24), barIncompleteString: "░".repeat(24) })} ${params.value}/${params.total}  ${payload.text ?? ""}`,
+      `${label} ${progressBars.Format.BarFormat(params.progress, { ...barOptions, barCompleteString: "█".repeat(24), barIncompleteString: "░".repeat(24) })} ${params.value}/${params.total}  ${payload.text ?? ""}`,
   });
   bar.start(total, first, { text: "" });
   return {

@@ -1,0 +1,180 @@
+/** One token per row of logits: penalty, temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution. */
+import { uniform } from "../lib/random";
+import { exp4, maxLanes } from "../lib/simd";
+
+/** Σ of four lanes in f64, in order. */
+// @ts-ignore: decorator
+@inline
+function wideSum(v: v128): f64 {
+  const pair = f64x2.add(f64x2.promote_low_f32x4(v), f64x2.promote_low_f32x4(v128.shuffle<f64>(v, v, 1, 1)));
+  return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
+}
+
+/** Logits (V), padded with -infinity to a multiple of four in `to`, divided by the temperature. */
+function copyScaled(from: usize, to: usize, V: u32, temperature: f32): f32 {
+  const vt = f32x4.splat(temperature);
+  let highest = f32x4.splat(-Infinity);
+  let j: u32 = 0;
+  for (; j + 4 <= V; j += 4) {
+    const z = f32x4.div(v128.load(from + (j << 2)), vt);
+    v128.store(to + (j << 2), z);
+    highest = f32x4.max(highest, z);
+  }
+  let peak = maxLanes(highest);
+  for (; j < V; j++) {
+    const z = load<f32>(from + (j << 2)) / temperature;
+    store<f32>(to + (j << 2), z);
+    peak = max<f32>(peak, z);
+  }
+  for (; j & 3; j++) store<f32>(to + (j << 2), -Infinity);
+  return peak;
+}
+
+/** weights = e^(z - peak) where z >= threshold, else 0; returns their sum. */
+function exponentials(z: usize, weights: usize, padded: u32, peak: f32, threshold: f32): f64 {
+  const vp = f32x4.splat(peak);
+  const vt = f32x4.splat(threshold);
+  let total: f64 = 0;
+  for (let j: u32 = 0; j < padded; j += 4) {
+    const v = v128.load(z + (j << 2));
+    const e = v128.and(exp4(f32x4.sub(v, vp)), f32x4.ge(v, vt));
+    v128.store(weights + (j << 2), e);
+    total += wideSum(e);
+  }
+  return total;
+}
+
+function countAbove(z: usize, padded: u32, threshold: f32): u32 {
+  const vt = f32x4.splat(threshold);
+  let counts = i32x4.splat(0);
+  for (let j: u32 = 0; j < padded; j += 4) counts = i32x4.sub(counts, f32x4.gt(v128.load(z + (j << 2)), vt));
+  return i32x4.extract_lane(counts, 0) + i32x4.extract_lane(counts, 1) + i32x4.extract_lane(counts, 2) + i32x4.extract_lane(counts, 3);
+}
+
+function weightAbove(z: usize, weights: usize, padded: u32, threshold: f32): f64 {
+  const vt = f32x4.splat(threshold);
+  let total: f64 = 0;
+  for (let j: u32 = 0; j < padded; j += 4) {
+    const kept = v128.and(v128.load(weights + (j << 2)), f32x4.gt(v128.load(z + (j << 2)), vt));
+    if (v128.any_true(kept)) total += wideSum(kept);
+  }
+  return total;
+}
+
+/** Floats in order as unsigned integers, and back. */
+// @ts-ignore: decorator
+@inline
+function orderOf(x: f32): u32 {
+  const bits = reinterpret<u32>(x);
+  return bits & 0x80000000 ? ~bits : bits | 0x80000000;
+}
+// @ts-ignore: decorator
+@inline
+function floatOf(order: u32): f32 {
+  return reinterpret<f32>(order & 0x80000000 ? order & 0x7fffffff : ~order);
+}
+
+/** The smallest float t with fewer than k of z above it: the k-th largest. */
+function topKThreshold(z: usize, padded: u32, k: u32, peak: f32): f32 {
+  let low = orderOf(-Infinity);
+  let high = orderOf(peak);
+  while (low < high) {
+    const middle = low + ((high - low) >>> 1);
+    if (countAbove(z, padded, floatOf(middle)) < k) high = middle;
+    else low = middle + 1;
+  }
+  return floatOf(low);
+}
+
+/** The smallest float t with less weight than `mass` above it. */
+function topPThreshold(z: usize, weights: usize, padded: u32, mass: f64, peak: f32): f32 {
+  let low = orderOf(-Infinity);
+  let high = orderOf(peak);
+  while (low < high) {
+    const middle = low + ((high - low) >>> 1);
+    if (weightAbove(z, weights, padded, floatOf(middle)) < mass) high = middle;
+    else low = middle + 1;
+  }
+  return floatOf(low);
+}
+
+/**
+ * Items are rows `first` .. `first` + items - 1 of the batch; z and weights (items, ⌈V / 4⌉ · 4) are scratch. The cumulative sum is f64, so that
+ * a token changes only when the draw falls within an ulp of a boundary.
+ */
+export function sample_forward__rows(logits: usize, streams: usize, positions: usize, seen: usize, tokens: usize, logp: usize, z: usize, weights: usize, first: u32, V: u32, W: u32, temperature: f32, top_k: u32, top_p: f64, min_p: f64, repetition_penalty: f32, seed_lo: u32, seed_hi: u32, begin: u32, end: u32): void {
+  const padded = (V + 3) & ~3;
+  const isGreedy = temperature == 0;
+  const divisor: f32 = isGreedy ? 1 : temperature;
+  for (let item = begin; item < end; item++) {
+    const n = first + item;
+    const row = logits + ((n * V) << 2);
+    const zs = z + ((item * padded) << 2);
+    const ws = weights + ((item * padded) << 2);
+    // The log-sum-exp that training will see: before penalty and truncation.
+    let peak = copyScaled(row, zs, V, divisor);
+    const plainPeak = peak;
+    let total = exponentials(zs, ws, padded, peak, -Infinity);
+    const plainLse = <f64>plainPeak + NativeMath.log1p(total - 1);
+
+    if (seen && repetition_penalty != 1) {
+      peak = -Infinity;
+      for (let j: u32 = 0; j < V; j++) {
+        const at: usize = j << 2;
+        let value = load<f32>(zs + at);
+        if ((load<u32>(seen + ((n * W + (j >>> 5)) << 2)) >>> (j & 31)) & 1) {
+          const logit = load<f32>(row + at);
+          value = (logit > 0 ? logit / repetition_penalty : logit * repetition_penalty) / divisor;
+          store<f32>(zs + at, value);
+        }
+        peak = max<f32>(peak, value);
+      }
+      total = exponentials(zs, ws, padded, peak, -Infinity);
+    }
+
+    let token: u32 = V - 1;
+    if (isGreedy) {
+      for (let j: u32 = 0; j < V; j++) {
+        if (load<f32>(zs + (j << 2)) == peak) {
+          token = j;
+          break;
+        }
+      }
+    } else {
+      let threshold: f32 = -Infinity;
+      if (top_k > 0 && top_k < V) {
+        threshold = topKThreshold(zs, padded, top_k, peak);
+        total = exponentials(zs, ws, padded, peak, threshold);
+      }
+      if (top_p < 1) {
+        threshold = max<f32>(threshold, topPThreshold(zs, ws, padded, top_p * total, peak));
+      }
+      const least = <f32>min_p;
+      total = 0;
+      for (let j: u32 = 0; j < padded; j += 4) {
+        const at: usize = j << 2;
+        const v = v128.load(zs + at);
+        const w = v128.load(ws + at);
+        const isLikely = v128.or(f32x4.ge(w, f32x4.splat(least)), f32x4.eq(v, f32x4.splat(peak)));
+        const kept = v128.and(v128.and(w, f32x4.ge(v, f32x4.splat(threshold))), isLikely);
+        v128.store(ws + at, kept);
+        total += wideSum(kept);
+      }
+      const target = <f64>uniform(seed_lo, seed_hi, load<u32>(positions + (n << 2)), load<u32>(streams + (n << 2))) * total;
+      let cumulative: f64 = 0;
+      for (let j: u32 = 0; j < V; j++) {
+        const w = load<f32>(ws + (j << 2));
+        if (w == 0) continue;
+        token = j;
+        cumulative += <f64>w;
+        if (cumulative > target) break;
+      }
+    }
+    store<u32>(tokens + (n << 2), token);
+    store<f32>(logp + (n << 2), <f32>(<f64>(load<f32>(row + (token << 2)) / divisor) - plainLse));
+    if (seen) {
+      const word = seen + ((n * W + (token >>> 5)) << 2);
+      store<u32>(word, load<u32>(word) | (1 << (token & 31)));
+    }
+  }
+}

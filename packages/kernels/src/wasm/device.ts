@@ -1,0 +1,303 @@
+/** The wasm device: kernels over one linear memory, run by the calling thread and its pool. */
+import { bind, elementCount } from "../bind";
+import type { EntryPoint } from "../contract";
+import type { Device, DeviceBuffer, DeviceCounters, DeviceInfo, DispatchArgs, TensorData, TensorRef } from "../device";
+import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
+import { Heap } from "./heap";
+import { arenaBase, SCRATCH_BASE } from "./layout";
+import { engineBytes } from "./module-bytes";
+import { type PlanCall, plans } from "./plans";
+import { type Phase, type PoolWorkerInit, Team } from "./pool";
+import { instantiate, PAGE_BYTES, type WasmFunction, type WasmMemory, wasmApi } from "./webassembly";
+
+/** A started worker, as the adapter sees it. */
+export interface WorkerPort {
+  /** Resolves when the worker is about to enter its loop; rejects when it cannot start. */
+  readonly ready: Promise<void>;
+  terminate(): void | Promise<void>;
+}
+
+export interface WasmDeviceOptions {
+  /** Threads including the calling one; 1 by default. More than one needs `spawn` and shared memory. */
+  readonly threads?: number;
+  /** Fused multiply-add: where the engine supports it ("auto", the default), always, or never (the same bits everywhere). */
+  readonly relaxed?: "auto" | boolean;
+  /** Starts a worker that calls `runPoolWorker` with this value after reporting ready. */
+  readonly spawn?: (init: PoolWorkerInit) => WorkerPort;
+  /** Linear memory may grow up to this many bytes; 4 GiB by default. */
+  readonly maxMemoryBytes?: number;
+  /** Shared memory; by default exactly when there is more than one thread. */
+  readonly shared?: boolean;
+  /** Whether the calling thread may block in Atomics.wait: true by default, false on a page's main thread. */
+  readonly mayWait?: boolean;
+  /** How many times an idle worker looks for work before it sleeps. */
+  readonly spins?: number;
+}
+
+const MAX_PAGES = 65536;
+const DEFAULT_SPINS = 100_000;
+/** Kernels may read, never write, a few vectors past a tensor. */
+const OVERREAD_BYTES = 4096;
+/** Memory grows by at least this much, so that it grows rarely. */
+const GROWTH_BYTES = 16 << 20;
+
+/** Makes a wasm device; with `threads` > 1 it resolves when every worker has reported ready. */
+export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<Device> {
+  const { threads = 1, relaxed = "auto", spawn, mayWait = true, spins = DEFAULT_SPINS } = options;
+  if (!(Number.isInteger(threads) && threads >= 1)) {
+    throw new DeviceError(`createWasmDevice: \`threads\` must be a positive integer, got ${threads}.`);
+  }
+  const shared = options.shared ?? threads > 1;
+  if (threads > 1 && !shared) {
+    throw new DeviceError("createWasmDevice: more than one thread needs shared memory, got `shared: false`. Use one thread.");
+  }
+  if (threads > 1 && !spawn) {
+    throw new DeviceError("createWasmDevice: more than one thread needs `spawn`, got none. Pass one, or use one thread.");
+  }
+  if (shared && typeof SharedArrayBuffer === "undefined") {
+    throw new DeviceError("createWasmDevice: shared memory must be available, got none (is the page cross-origin isolated?). Use one thread.");
+  }
+  const engine = engineBytes(relaxed, shared);
+  const maximum = Math.min(MAX_PAGES, Math.floor((options.maxMemoryBytes ?? MAX_PAGES * PAGE_BYTES) / PAGE_BYTES));
+  const initial = Math.ceil((arenaBase(threads) + OVERREAD_BYTES) / PAGE_BYTES);
+  if (maximum < initial) {
+    throw new OutOfMemoryError(
+      `createWasmDevice: maxMemoryBytes must be at least ${initial * PAGE_BYTES} for ${threads} threads, got ${maximum * PAGE_BYTES}.`,
+      initial * PAGE_BYTES,
+      maximum * PAGE_BYTES,
+    );
+  }
+  const module = await wasmApi.compile(engine.bytes);
+  const memory = new wasmApi.Memory({ initial, maximum, ...(shared ? { shared } : {}) });
+  const kernels = instantiate(module, memory);
+  const ports: WorkerPort[] = [];
+  if (spawn) for (let index = 1; index < threads; index++) ports.push(spawn({ module, memory, index, spins }));
+  try {
+    await Promise.all(ports.map((port) => port.ready));
+  } catch (cause) {
+    await Promise.all(ports.map((port) => port.terminate()));
+    throw new DeviceError("createWasmDevice: every pool worker must report ready, got a failure. Use one thread, or see the cause.", { cause });
+  }
+  const info: DeviceInfo = {
+    kind: "wasm",
+    name: `wasm (${engine.relaxed ? "relaxed" : "strict"} SIMD, ${threads} thread${threads === 1 ? "" : "s"})`,
+    threads,
+    relaxed: engine.relaxed,
+    software: false,
+    maxBufferBytes: maximum * PAGE_BYTES - arenaBase(threads) - OVERREAD_BYTES,
+    memoryBytes: maximum * PAGE_BYTES,
+  };
+  return new WasmDevice(info, memory, kernels, ports, threads > 1 ? new Team(memory, spins, mayWait) : undefined);
+}
+
+interface WasmBuffer extends DeviceBuffer {
+  readonly address: number;
+}
+
+class WasmDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly counters: DeviceCounters = {
+    dispatches: 0,
+    submits: 0,
+    pipelines: 0,
+    readbacks: 0,
+    readbackBytes: 0,
+    uploadBytes: 0,
+    liveBytes: 0,
+    peakBytes: 0,
+  };
+  readonly #memory: WasmMemory;
+  readonly #kernels = new Map<string, { readonly fn: WasmFunction; readonly index: number }>();
+  readonly #ports: readonly WorkerPort[];
+  readonly #team: Team | undefined;
+  readonly #heap: Heap;
+  readonly #buffers = new Map<DeviceBuffer, WasmBuffer>();
+  readonly #used = new Set<string>();
+  #f32: Float32Array;
+  #u32: Uint32Array;
+  #nextId = 1;
+  #failure: DeviceError | undefined;
+
+  constructor(info: DeviceInfo, memory: WasmMemory, kernels: ReadonlyMap<string, WasmFunction>, ports: readonly WorkerPort[], team: Team | undefined) {
+    this.info = info;
+    this.#memory = memory;
+    this.#ports = ports;
+    this.#team = team;
+    [...kernels].forEach(([name, fn], index) => {
+      this.#kernels.set(name, { fn, index });
+    });
+    kernels.get("set_thread_scratch")?.(SCRATCH_BASE);
+    this.#heap = new Heap(arenaBase(info.threads));
+    this.#f32 = new Float32Array(memory.buffer);
+    this.#u32 = new Uint32Array(memory.buffer);
+    this.#heap.extend(memory.buffer.byteLength - OVERREAD_BYTES);
+  }
+
+  alloc(byteLength: number): DeviceBuffer {
+    if (!(Number.isInteger(byteLength) && byteLength >= 0)) {
+      throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
+    }
+    this.#assertUsable("alloc");
+    const address = this.#take(byteLength);
+    const buffer: WasmBuffer = Object.freeze({ id: this.#nextId++, byteLength, address });
+    this.#buffers.set(buffer, buffer);
+    this.counters.liveBytes += byteLength;
+    this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.liveBytes);
+    return buffer;
+  }
+
+  free(buffer: DeviceBuffer): void {
+    const { address, byteLength } = this.#own("free", buffer);
+    this.#buffers.delete(buffer);
+    this.#heap.free(address);
+    this.counters.liveBytes -= byteLength;
+  }
+
+  write(tensor: TensorRef, data: TensorData): void {
+    const dtype = data instanceof Uint32Array ? "u32" : "f32";
+    if (dtype !== tensor.dtype) throw new ShapeError(`write: data must be ${tensor.dtype}, got ${dtype}.`);
+    const count = this.#check("write", tensor);
+    if (count !== data.length) throw new ShapeError(`write: the tensor holds ${count} elements, got ${data.length}.`);
+    const at = this.#address("write", tensor) >>> 2;
+    if (data instanceof Uint32Array) this.#u32.set(data, at);
+    else this.#f32.set(data, at);
+    this.counters.uploadBytes += count * 4;
+  }
+
+  copy(from: TensorRef, to: TensorRef): void {
+    const count = this.#check("copy", from);
+    const other = this.#check("copy", to);
+    if (count !== other) throw new ShapeError(`copy: both tensors must hold equally many elements, got ${count} and ${other}.`);
+    const source = this.#address("copy", from) >>> 2;
+    this.#u32.copyWithin(this.#address("copy", to) >>> 2, source, source + count);
+  }
+
+  dispatch(entry: EntryPoint, args: DispatchArgs): void {
+    this.#assertUsable(entry.name);
+    const plan = plans.get(entry.name);
+    if (!plan) throw new DeviceError(`${entry.name}: the wasm device must have a plan for it, got none. Add one to src/wasm/plans.ts.`);
+    const bound = bind(entry, args);
+    const pointers = new Map<string, number>();
+    entry.tensors.forEach((spec, i) => {
+      const tensor = bound.tensors[i];
+      pointers.set(spec.name, tensor === undefined ? 0 : this.#address(entry.name, tensor));
+    });
+    const scratch: number[] = [];
+    const call: PlanCall = {
+      entry,
+      pointer: (tensor) => pointers.get(tensor) as number,
+      value: (name) => bound.values[name] as number,
+      scratch: (byteLength) => {
+        const address = this.#take(byteLength);
+        scratch.push(address);
+        return address;
+      },
+      words: (pointer, length) => this.#u32.subarray(pointer >>> 2, (pointer >>> 2) + length),
+    };
+    try {
+      for (const phase of plan(call)) this.#run(entry, phase);
+    } finally {
+      for (const address of scratch) this.#heap.free(address);
+    }
+    this.#used.add(entry.name);
+    this.counters.dispatches += 1;
+    this.counters.pipelines = this.#used.size;
+  }
+
+  async read(tensor: TensorRef): Promise<TensorData> {
+    this.#assertUsable("read");
+    const count = this.#check("read", tensor);
+    const at = this.#address("read", tensor) >>> 2;
+    this.counters.readbacks += 1;
+    this.counters.readbackBytes += count * 4;
+    return tensor.dtype === "u32" ? this.#u32.slice(at, at + count) : this.#f32.slice(at, at + count);
+  }
+
+  async sync(): Promise<void> {
+    this.#assertUsable("sync");
+  }
+
+  async destroy(): Promise<void> {
+    this.#failure ??= new DeviceError("the wasm device was destroyed. Create another one.");
+    this.#buffers.clear();
+    this.counters.liveBytes = 0;
+    this.#team?.stop();
+    await Promise.all(this.#ports.map((port) => port.terminate()));
+  }
+
+  #run(entry: EntryPoint, { kernel, args, items, grain }: Phase): void {
+    if (items <= 0) return;
+    const found = this.#kernels.get(kernel);
+    if (!found) throw new DeviceError(`${entry.name}: the engine must export \`${kernel}\`, got no such function. Rebuild it.`);
+    if (!this.#team || grain >= items) {
+      found.fn(...args, 0, items);
+      return;
+    }
+    this.counters.submits += 1;
+    const failed = this.#team.run(found.fn, found.index, [...args], items, grain);
+    if (failed === 0) return;
+    this.#failure = new DeviceError(`${entry.name}: every worker must finish its share, got a failure in worker ${failed}. Create the device again.`);
+    throw this.#failure;
+  }
+
+  /** Memory from the arena, which grows when it must. */
+  #take(byteLength: number): number {
+    const found = this.#heap.take(byteLength);
+    if (found !== undefined) return found;
+    const shortfall = this.#heap.shortfall(byteLength);
+    const now = this.#memory.buffer.byteLength;
+    const limit = this.info.memoryBytes as number;
+    const needed = this.#heap.end + shortfall + OVERREAD_BYTES;
+    const wanted = Math.min(limit, Math.max(needed, now + Math.max(GROWTH_BYTES, now / 4)));
+    if (needed > limit || !this.#grow(Math.ceil((wanted - now) / PAGE_BYTES), Math.ceil((needed - now) / PAGE_BYTES))) {
+      const available = Math.max(0, limit - this.#heap.end - OVERREAD_BYTES);
+      throw new OutOfMemoryError(
+        `alloc: ${byteLength} bytes must fit the wasm memory of ${limit} bytes, got ${this.#heap.liveBytes} in use. Use a smaller batch or model, or raise maxMemoryBytes (4 GiB at most).`,
+        byteLength,
+        available,
+      );
+    }
+    this.#heap.extend(this.#memory.buffer.byteLength - OVERREAD_BYTES);
+    return this.#heap.take(byteLength) as number;
+  }
+
+  /** Grows by `pages`, or by `fewest` where the host refuses; views are made again. */
+  #grow(pages: number, fewest: number): boolean {
+    for (const count of [pages, fewest]) {
+      try {
+        this.#memory.grow(count);
+      } catch {
+        continue;
+      }
+      this.#f32 = new Float32Array(this.#memory.buffer);
+      this.#u32 = new Uint32Array(this.#memory.buffer);
+      return true;
+    }
+    return false;
+  }
+
+  #own(what: string, buffer: DeviceBuffer): WasmBuffer {
+    const own = this.#buffers.get(buffer);
+    if (!own) throw new DeviceError(`${what}: buffer ${buffer.id} must be live and of this device, got one that is freed or foreign.`);
+    return own;
+  }
+
+  #address(what: string, tensor: TensorRef): number {
+    return this.#own(what, tensor.buffer).address + tensor.byteOffset;
+  }
+
+  /** Checks that a tensor lies inside its buffer; returns its element count. */
+  #check(what: string, tensor: TensorRef): number {
+    const count = elementCount(tensor.shape);
+    if (tensor.byteOffset % 4 !== 0 || tensor.byteOffset + count * 4 > tensor.buffer.byteLength) {
+      throw new ShapeError(
+        `${what}: (${tensor.shape.join(", ")}) at byte ${tensor.byteOffset} must lie inside its buffer of ${tensor.buffer.byteLength} bytes.`,
+      );
+    }
+    return count;
+  }
+
+  #assertUsable(what: string): void {
+    if (this.#failure) throw new DeviceError(`${what}: ${this.#failure.message}`, { cause: this.#failure });
+  }
+}
