@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Device } from "@trimtab/kernels";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { createWasmDevice } from "@trimtab/kernels/wasm";
 import { createWebGpuDevice } from "@trimtab/kernels/webgpu";
 import { afterAll, describe, it } from "vitest";
 import { create } from "webgpu";
@@ -20,8 +21,13 @@ export interface MissingDevice {
 
 const makers: Readonly<Record<DeviceName, () => Promise<Device | MissingDevice>>> = {
   reference: async () => createReferenceDevice(),
-  wasm: async () => ({ missing: "not built" }),
-  "wasm-relaxed": async () => ({ missing: "not built" }),
+  wasm: () => createWasmDevice({ relaxed: false }),
+  "wasm-relaxed": async () => {
+    const device = await createWasmDevice({ relaxed: "auto" });
+    if (device.info.relaxed) return device;
+    await device.destroy();
+    return { missing: "this JavaScript engine has no relaxed SIMD (Node 20 needs --experimental-wasm-relaxed-simd)" };
+  },
   webgpu: makeWebGpu,
 };
 

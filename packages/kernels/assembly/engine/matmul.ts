@@ -47,7 +47,7 @@ function addRows(addend: usize, bias: usize, c: usize, ld: usize, rows: u32, col
 }
 
 /** Two rows of x against four of w along k, nothing packed. */
-function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): void {
+export function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): void {
   let w1 = w + ld, w2 = w1 + ld, w3 = w2 + ld;
   let c00 = f32x4.splat(0), c01 = c00, c02 = c00, c03 = c00, c10 = c00, c11 = c00, c12 = c00, c13 = c00;
   for (let k: u32 = 0; k < K; k += 4) {
@@ -65,7 +65,6 @@ function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): v
   v128.store(out, sumRows(c00, c01, c02, c03));
   v128.store(out, sumRows(c10, c11, c12, c13), 16);
 }
-export { dots2 as matmul__dots2 };
 
 /** The few rows of a decoding step: items are groups of four outputs. */
 export function matmul__dots(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, begin: u32, end: u32): void {

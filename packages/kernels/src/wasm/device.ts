@@ -250,9 +250,9 @@ class WasmDevice implements Device {
     const needed = this.#heap.end + shortfall + OVERREAD_BYTES;
     const wanted = Math.min(limit, Math.max(needed, now + Math.max(GROWTH_BYTES, now / 4)));
     if (needed > limit || !this.#grow(Math.ceil((wanted - now) / PAGE_BYTES), Math.ceil((needed - now) / PAGE_BYTES))) {
-      const available = Math.max(0, limit - this.#heap.end - OVERREAD_BYTES);
+      const available = this.info.maxBufferBytes - this.#heap.liveBytes;
       throw new OutOfMemoryError(
-        `alloc: ${byteLength} bytes must fit the wasm memory of ${limit} bytes, got ${this.#heap.liveBytes} in use. Use a smaller batch or model, or raise maxMemoryBytes (4 GiB at most).`,
+        `alloc: ${byteLength} bytes must fit the wasm memory of ${limit} bytes, got ${available} free. Use a smaller batch or model, or raise maxMemoryBytes (4 GiB at most).`,
         byteLength,
         available,
       );
