@@ -1,11 +1,14 @@
 import { defineConfig } from "tsup";
 
+const typesOnly = process.argv.includes("--dts-only");
+
 export default defineConfig({
   entry: ["src/index.ts"],
   format: ["esm"],
   platform: "neutral",
   target: "es2022",
-  dts: { compilerOptions: { paths: {} } },
-  clean: true,
+  // `build:types` adds the declarations beside what `build` wrote: they take longer than everything else together
+  dts: typesOnly && { only: true, compilerOptions: { paths: {} } },
+  clean: !typesOnly,
   treeshake: true,
 });

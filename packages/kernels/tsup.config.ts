@@ -1,5 +1,7 @@
 import { defineConfig } from "tsup";
 
+const typesOnly = process.argv.includes("--dts-only");
+
 export default defineConfig({
   entry: {
     index: "src/index.ts",
@@ -12,8 +14,9 @@ export default defineConfig({
   format: ["esm"],
   platform: "neutral",
   target: "es2022",
-  dts: true,
-  clean: true,
+  // `build:types` adds the declarations beside what `build` wrote: they take longer than everything else together
+  dts: typesOnly && { only: true },
+  clean: !typesOnly,
   treeshake: true,
   loader: { ".wgsl": "text", ".wasm": "binary" },
 });

@@ -1,5 +1,7 @@
 import { defineConfig } from "tsup";
 
+const typesOnly = process.argv.includes("--dts-only");
+
 export default defineConfig({
   entry: { index: "src/index.ts", cli: "src/cli.ts", "pool-worker": "src/pool-worker.ts", "reward-worker": "src/rewards/reward-worker.ts" },
   format: ["esm"],
@@ -7,7 +9,8 @@ export default defineConfig({
   external: ["webgpu"],
   platform: "node",
   target: "node20",
-  dts: { entry: { index: "src/index.ts" }, compilerOptions: { paths: {} } },
-  clean: true,
+  // `build:types` adds the declarations beside what `build` wrote: they take longer than everything else together
+  dts: typesOnly && { only: true, entry: { index: "src/index.ts" }, compilerOptions: { paths: {} } },
+  clean: !typesOnly,
   treeshake: true,
 });

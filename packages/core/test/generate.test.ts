@@ -142,7 +142,8 @@ describeDevices("generate", (device, name) => {
       const whole = free[i] as Completion;
       const at = whole.tokens.findIndex((token) => ids.includes(token));
       expect([...completion.tokens]).toEqual([...whole.tokens.slice(0, at < 0 ? 30 : at + 1)]);
-      expect(completion.logps).toEqual(whole.logps.slice(0, completion.tokens.length));
+      // f32 devices choose another matrix kernel when rows have left the batch
+      expectClose(completion.logps, whole.logps.slice(0, completion.tokens.length), { rtol: 1e-5, atol: 1e-5 });
       expect(completion.finishReason).toBe(at < 0 ? "length" : "stop");
     });
     expect(ended[0]?.tokens.length).toBe(1);

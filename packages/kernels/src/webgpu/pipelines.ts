@@ -67,7 +67,12 @@ export class PipelineCache {
 
   async #prepare(program: Program): Promise<void> {
     try {
-      const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(program));
+      // What is wrong with the module is told by the pipeline; nobody else need hear of it.
+      this.#device.pushErrorScope("validation");
+      const descriptor = this.#descriptor(program);
+      const moduleError = this.#device.popErrorScope();
+      const pipeline = await this.#device.createComputePipelineAsync(descriptor);
+      await moduleError;
       if (!this.#compiled.has(program)) this.#store(program, pipeline);
     } catch (cause) {
       const info = await this.#module(program).getCompilationInfo();

@@ -1,0 +1,27 @@
+/**
+ * The kernels that real GPUs get (staged tiles, unrolled loops), on whatever adapter there is. An emulated GPU gets others by default, and
+ * takes minutes to compile the widest of these, so the trials here keep to narrow ones: heads of up to 32 channels, 1 or 2 skinny rows.
+ */
+import { cases } from "../conformance/index";
+import { runConformance } from "../conformance/vitest";
+import { createWebGpuDevice } from "../src/webgpu/index";
+import { findAdapter } from "./webgpu-adapter";
+
+const OPS = ["matmul_", "token_logprob_", "attention_"];
+
+runConformance({
+  name: "webgpu (hardware kernels)",
+  cases: cases
+    .filter(({ entry }) => OPS.some((op) => entry.name.startsWith(op)))
+    .map((item) => ({
+      ...item,
+      sizes: item.sizes.filter(({ D, M }) => {
+        if (item.entry.name === "matmul_forward") return M! <= 2 || M! > 8;
+        return D === undefined || (D <= 32 && D % 4 === 0);
+      }),
+    })),
+  create: async () => {
+    const adapter = await findAdapter();
+    return "missing" in adapter ? adapter : createWebGpuDevice({ adapter, limits: "default", isSoftware: false });
+  },
+});
