@@ -11,7 +11,18 @@ const common = ["-O3", "--noAssert", "--runtime", "stub", "--use", "abort="];
 /** The device: its memory is the host's, shared between worker threads; the maximum is what a host may choose up to. */
 const engine = (features) => ({
   entry: "assembly/engine.ts",
-  flags: ["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536", "--enable", features, "--disableWarning", "201"],
+  flags: [
+    "--importMemory",
+    "--sharedMemory",
+    "--initialMemory",
+    "1",
+    "--maximumMemory",
+    "65536",
+    "--enable",
+    features,
+    "--disableWarning",
+    "201",
+  ],
 });
 
 /** name of the artefact -> entry file and the flags beyond the common ones. The longest build comes first. */

@@ -8,7 +8,12 @@ import { entryPoints, ops } from "../src/ops/index";
 import { createWasmDevice } from "../src/wasm/index";
 import { spawn } from "./wasm-spawn";
 
-const f32 = (device: Device, count: number): TensorRef => ({ buffer: device.alloc(count * 4), byteOffset: 0, shape: [count], dtype: "f32" });
+const f32 = (device: Device, count: number): TensorRef => ({
+  buffer: device.alloc(count * 4),
+  byteOffset: 0,
+  shape: [count],
+  dtype: "f32",
+});
 
 /** Sizes at which every entry point is cut into many grains. */
 const LARGE: Readonly<Record<string, Values>> = {
@@ -26,6 +31,8 @@ const LARGE: Readonly<Record<string, Values>> = {
   gated_activation_backward: { N: 600, F: 130 },
   head_norm_forward: { N: 1000, D: 32, H: 4, K: 2 },
   head_norm_backward: { N: 1000, D: 32, H: 4, K: 2 },
+  kv_cache_write: { N: 3000, L: 4000, H: 4, K: 2, D: 16 },
+  kv_cache_copy: { N: 3000, L: 8000, E: 128 },
   kv_cache_attend: { N: 16, H: 4, K: 2, D: 64, B: 40 },
   layer_norm_forward: { N: 1500, C: 131 },
   layer_norm_backward: { N: 1500, C: 131 },
@@ -36,9 +43,12 @@ const LARGE: Readonly<Record<string, Values>> = {
   policy_loss_fused: { N: 9000 },
   rms_norm_forward: { N: 1500, C: 131 },
   rms_norm_backward: { N: 1500, C: 131 },
+  rope_rotate: { N: 2000, T: 64, R: 16, P: 200, heads: 6 },
+  sample_forward: { N: 16, V: 8000, W: 250 },
   segment_sum: { N: 200_000, S: 40 },
   segment_broadcast: { N: 200_000, S: 40 },
   token_logprob_forward: { N: 200, C: 70, V: 1500 },
+  token_logprob_coefficients: { N: 30_000 },
   token_logprob_backward: { N: 200, C: 70, V: 1500 },
   unary_forward: { N: 100_001 },
   unary_backward: { N: 100_001 },
@@ -53,7 +63,8 @@ describe("threads", () => {
   });
 
   it("gives the same bits for 1, 2 and 8 threads, twice", async () => {
-    for (const threads of [1, 2, 8]) devices.push(await createWasmDevice({ relaxed: false, threads, spins: 2000, ...(threads > 1 ? { spawn } : {}) }));
+    for (const threads of [1, 2, 8])
+      devices.push(await createWasmDevice({ relaxed: false, threads, spins: 2000, ...(threads > 1 ? { spawn } : {}) }));
     const [one, ...others] = devices as [Device, Device, Device];
     const missing: string[] = [];
     for (const name of Object.keys(LARGE)) expect(entryPoints.has(name)).toBe(true);
@@ -100,7 +111,10 @@ describe("threads", () => {
 /** Where two results differ in bits; empty when they do not. (`toEqual` takes seconds on arrays of this size.) */
 function firstDifference(actual: Tensors, expected: Tensors): string {
   for (const [name, data] of Object.entries(expected)) {
-    const [want, got] = [data, actual[name]!].map((array) => new Uint32Array(array.buffer, array.byteOffset, array.length)) as [Uint32Array, Uint32Array];
+    const [want, got] = [data, actual[name]!].map((array) => new Uint32Array(array.buffer, array.byteOffset, array.length)) as [
+      Uint32Array,
+      Uint32Array,
+    ];
     for (let i = 0; i < want.length; i++) if (want[i] !== got[i]) return `${name}[${i}]: ${data[i]} became ${actual[name]![i]}`;
   }
   return "";
@@ -111,7 +125,10 @@ describe("memory", () => {
     it(`grows on demand and keeps what it holds (${shared ? "shared" : "unshared"})`, async () => {
       const device = await createWasmDevice({ shared, relaxed: false });
       const first = f32(device, 1000);
-      device.write(first, Float32Array.from({ length: 1000 }, (_, i) => i));
+      device.write(
+        first,
+        Float32Array.from({ length: 1000 }, (_, i) => i),
+      );
       const big = f32(device, 20_000_000);
       device.dispatch(ops.fill.set, { tensors: { y: big }, scalars: { value: 2 } });
       expect((await device.read({ ...big, byteOffset: 79_999_744, shape: [2] }))[1]).toBe(2);

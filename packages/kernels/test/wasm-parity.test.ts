@@ -66,7 +66,9 @@ describe("engine exports", () => {
     }
     // No kernel is left that no plan calls.
     const setters = ["set_thread_scratch", "thread_scratch_bytes"];
-    const idle = Object.keys(exports).filter((key) => !seen.has(key) && !setters.includes(key) && !key.startsWith("gemm__") && key !== "memory");
+    const idle = Object.keys(exports).filter(
+      (key) => !seen.has(key) && !setters.includes(key) && !key.startsWith("gemm__") && key !== "memory",
+    );
     expect(idle).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ struct BackwardParams { N: u32, C: u32 }
 @group(1) @binding(0) var<uniform> backward: BackwardParams;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;  // (N, C)
-@group(0) @binding(1) var<storage, read_write> w: array<f32>;  // (C)
+@group(0) @binding(1) var<storage, read> w: array<f32>;  // (C)
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;  // (N, C)
 @group(0) @binding(3) var<storage, read_write> rstd: array<f32>;  // (N)
 

@@ -54,25 +54,25 @@ export function adamw_step(g: usize, stats: usize, p: usize, m: usize, v: usize,
   const inverse2 = f32x4.splat(<f32>(1 / correction2));
   const ve = f32x4.splat(<f32>eps);
   let n = begin;
-  while (n < end) {
+  for (; n + 4 <= end; n += 4) {
+    const at: usize = n << 2;
+    const vg = f32x4.mul(vc, v128.load(g + at));
+    const vm = fma(r1, vg, f32x4.mul(b1, v128.load(m + at)));
+    const vv = fma(f32x4.mul(r2, vg), vg, f32x4.mul(b2, v128.load(v + at)));
+    const denominator = f32x4.add(f32x4.sqrt(f32x4.mul(vv, inverse2)), ve);
+    v128.store(p + at, f32x4.add(f32x4.mul(v128.load(p + at), decay), f32x4.div(f32x4.mul(rate, vm), denominator)));
+    v128.store(m + at, vm);
+    v128.store(v + at, vv);
+  }
+  if (n < end) {
     const at: usize = n << 2;
     const count = end - n;
-    const isWhole = count >= 4;
-    const vg = f32x4.mul(vc, isWhole ? v128.load(g + at) : loadTail(g + at, count));
-    const vm = fma(r1, vg, f32x4.mul(b1, isWhole ? v128.load(m + at) : loadTail(m + at, count)));
-    const vv = fma(f32x4.mul(r2, vg), vg, f32x4.mul(b2, isWhole ? v128.load(v + at) : loadTail(v + at, count)));
+    const vg = f32x4.mul(vc, loadTail(g + at, count));
+    const vm = fma(r1, vg, f32x4.mul(b1, loadTail(m + at, count)));
+    const vv = fma(f32x4.mul(r2, vg), vg, f32x4.mul(b2, loadTail(v + at, count)));
     const denominator = f32x4.add(f32x4.sqrt(f32x4.mul(vv, inverse2)), ve);
-    const old = isWhole ? v128.load(p + at) : loadTail(p + at, count);
-    const vp = f32x4.add(f32x4.mul(old, decay), f32x4.div(f32x4.mul(rate, vm), denominator));
-    if (isWhole) {
-      v128.store(m + at, vm);
-      v128.store(v + at, vv);
-      v128.store(p + at, vp);
-    } else {
-      storeTail(m + at, vm, count);
-      storeTail(v + at, vv, count);
-      storeTail(p + at, vp, count);
-    }
-    n += 4;
+    storeTail(p + at, f32x4.add(f32x4.mul(loadTail(p + at, count), decay), f32x4.div(f32x4.mul(rate, vm), denominator)), count);
+    storeTail(m + at, vm, count);
+    storeTail(v + at, vv, count);
   }
 }

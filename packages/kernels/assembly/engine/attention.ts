@@ -53,12 +53,12 @@ function softmaxPanel(panel: usize, keys: u32, ahead: i32, scale: f32, peak: usi
     for (; j < open; j++, p += PANEL_BYTES) {
       const s = f32x4.mul(v128.load(p), vs);
       v128.store(p, s);
-      highest = f32x4.max(highest, s);
+      highest = f32x4.pmax(highest, s);
     }
     for (; j < keys; j++, p += PANEL_BYTES) {
       const s = v128.bitselect(f32x4.mul(v128.load(p), vs), lowest, causal(ahead, g, j));
       v128.store(p, s);
-      highest = f32x4.max(highest, s);
+      highest = f32x4.pmax(highest, s);
     }
     const factor = exp4(f32x4.sub(old, highest));
     let sum = f32x4.mul(v128.load(total + at), factor);

@@ -18,7 +18,7 @@ function copyScaled(from: usize, to: usize, V: u32, temperature: f32): f32 {
   for (; j + 4 <= V; j += 4) {
     const z = f32x4.div(v128.load(from + (j << 2)), vt);
     v128.store(to + (j << 2), z);
-    highest = f32x4.max(highest, z);
+    highest = f32x4.pmax(highest, z);
   }
   let peak = maxLanes(highest);
   for (; j < V; j++) {

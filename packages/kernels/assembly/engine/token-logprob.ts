@@ -35,7 +35,7 @@ function onlinePanel(panel: usize, rows: u32, inverseTemperature: f32, peak: usi
     for (let j: u32 = 0; j < rows; j++, p += PANEL_BYTES) {
       const z = f32x4.mul(v128.load(p), vt);
       v128.store(p, z);
-      highest = f32x4.max(highest, z);
+      highest = f32x4.pmax(highest, z);
     }
     const factor = exp4(f32x4.sub(old, highest));
     let s = f32x4.mul(v128.load(total + at), factor);
@@ -102,7 +102,7 @@ export function token_logprob_forward__merge(partials: usize, picked: usize, tar
     const at: usize = n << 2;
     const count = min<u32>(4, end - n);
     let peak = f32x4.splat(-Infinity);
-    for (let p: u32 = 0; p < parts; p++) peak = f32x4.max(peak, v128.load(partials + 3 * p * plane + at));
+    for (let p: u32 = 0; p < parts; p++) peak = f32x4.pmax(peak, v128.load(partials + 3 * p * plane + at));
     let total = f32x4.splat(0);
     let weighted = f32x4.splat(0);
     for (let p: u32 = 0; p < parts; p++) {

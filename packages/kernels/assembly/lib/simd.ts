@@ -39,14 +39,18 @@ export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
-/** e^x; 0 below -104, infinity above 88.73, NaN for NaN. Cephes' polynomial on [-ln 2 / 2, ln 2 / 2]. */
+/**
+ * e^x to about 1 ulp; 0 below -87 (where floats turn subnormal), infinity above 88.73, NaN for NaN. Cephes' polynomial on
+ * [-ln 2 / 2, ln 2 / 2]. pmin and pmax are one instruction where min and max are seven, and keep a NaN in their first operand.
+ */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const bounded = f32x4.min(f32x4.max(x, f32x4.splat(-106.0)), f32x4.splat(89.0));
-  const n = f32x4.nearest(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)));
-  let r = f32x4.sub(bounded, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
+  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-88.0)), f32x4.splat(89.0));
+  // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits.
+  const shifted = f32x4.add(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912.0));
+  const n = f32x4.sub(shifted, f32x4.splat(12582912.0));
+  const r = fma(n, f32x4.splat(2.12194440e-4), fma(n, f32x4.splat(-0.693359375), bounded));
   let p = f32x4.splat(1.9875691500e-4);
   p = fma(p, r, f32x4.splat(1.3981999507e-3));
   p = fma(p, r, f32x4.splat(8.3334519073e-3));
@@ -54,12 +58,10 @@ export function exp4(x: v128): v128 {
   p = fma(p, r, f32x4.splat(1.6666665459e-1));
   p = fma(p, r, f32x4.splat(5.0000001201e-1));
   p = f32x4.add(fma(p, f32x4.mul(r, r), r), f32x4.splat(1.0));
-  // 2^n in two factors, so that both ends of the range (subnormal, infinite) come out right.
-  const whole = i32x4.trunc_sat_f32x4_s(n);
-  const half = i32x4.shr_s(whole, 1);
-  const rest = i32x4.sub(whole, half);
-  const bias = i32x4.splat(127);
-  return f32x4.mul(f32x4.mul(p, i32x4.shl(i32x4.add(half, bias), 23)), i32x4.shl(i32x4.add(rest, bias), 23));
+  // 2^(n - 1), then doubled: 2^128 is not a float, and n = -126 gives 0. The shift drops the bits of 1.5 · 2^23.
+  const half = i32x4.shl(i32x4.add(shifted, i32x4.splat(126)), 23);
+  const y = f32x4.mul(p, half);
+  return f32x4.add(y, y);
 }
 
 /** Natural logarithm; -infinity at 0, NaN below. Cephes' polynomial on [√½, √2]. */

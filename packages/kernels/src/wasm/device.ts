@@ -55,7 +55,9 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     throw new DeviceError("createWasmDevice: more than one thread needs `spawn`, got none. Pass one, or use one thread.");
   }
   if (shared && typeof SharedArrayBuffer === "undefined") {
-    throw new DeviceError("createWasmDevice: shared memory must be available, got none (is the page cross-origin isolated?). Use one thread.");
+    throw new DeviceError(
+      "createWasmDevice: shared memory must be available, got none (is the page cross-origin isolated?). Use one thread.",
+    );
   }
   const engine = engineBytes(relaxed, shared);
   const maximum = Math.min(MAX_PAGES, Math.floor((options.maxMemoryBytes ?? MAX_PAGES * PAGE_BYTES) / PAGE_BYTES));
@@ -76,7 +78,9 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     await Promise.all(ports.map((port) => port.ready));
   } catch (cause) {
     await Promise.all(ports.map((port) => port.terminate()));
-    throw new DeviceError("createWasmDevice: every pool worker must report ready, got a failure. Use one thread, or see the cause.", { cause });
+    throw new DeviceError("createWasmDevice: every pool worker must report ready, got a failure. Use one thread, or see the cause.", {
+      cause,
+    });
   }
   const info: DeviceInfo = {
     kind: "wasm",
@@ -118,7 +122,13 @@ class WasmDevice implements Device {
   #nextId = 1;
   #failure: DeviceError | undefined;
 
-  constructor(info: DeviceInfo, memory: WasmMemory, kernels: ReadonlyMap<string, WasmFunction>, ports: readonly WorkerPort[], team: Team | undefined) {
+  constructor(
+    info: DeviceInfo,
+    memory: WasmMemory,
+    kernels: ReadonlyMap<string, WasmFunction>,
+    ports: readonly WorkerPort[],
+    team: Team | undefined,
+  ) {
     this.info = info;
     this.#memory = memory;
     this.#ports = ports;
@@ -236,7 +246,9 @@ class WasmDevice implements Device {
     this.counters.submits += 1;
     const failed = this.#team.run(found.fn, found.index, [...args], items, grain);
     if (failed === 0) return;
-    this.#failure = new DeviceError(`${entry.name}: every worker must finish its share, got a failure in worker ${failed}. Create the device again.`);
+    this.#failure = new DeviceError(
+      `${entry.name}: every worker must finish its share, got a failure in worker ${failed}. Create the device again.`,
+    );
     throw this.#failure;
   }
 

@@ -84,7 +84,15 @@ export class Heap {
   extend(end: number): void {
     const size = Math.floor((end - this.#end) / HEAP_ALIGNMENT) * HEAP_ALIGNMENT;
     if (size <= 0) return;
-    const block: Block = { start: this.#end, size, isFree: false, before: this.#last, after: undefined, previous: undefined, next: undefined };
+    const block: Block = {
+      start: this.#end,
+      size,
+      isFree: false,
+      before: this.#last,
+      after: undefined,
+      previous: undefined,
+      next: undefined,
+    };
     if (this.#last) this.#last.after = block;
     this.#last = block;
     this.#end += size;
@@ -105,7 +113,15 @@ export class Heap {
     this.#unlist(block);
     const rest = block.size - size;
     if (rest >= HEAP_ALIGNMENT) {
-      const tail: Block = { start: block.start + size, size: rest, isFree: false, before: block, after: block.after, previous: undefined, next: undefined };
+      const tail: Block = {
+        start: block.start + size,
+        size: rest,
+        isFree: false,
+        before: block,
+        after: block.after,
+        previous: undefined,
+        next: undefined,
+      };
       if (tail.after) tail.after.before = tail;
       else this.#last = tail;
       block.after = tail;

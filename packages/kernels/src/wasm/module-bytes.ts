@@ -14,12 +14,14 @@ export function engineBytes(wanted: "auto" | boolean, shared: boolean): EngineBy
   const isRelaxed = wanted !== false && wasmApi.validate(relaxed);
   if (wanted === true && !isRelaxed) {
     throw new DeviceError(
-      "createWasmDevice: relaxed SIMD must be supported for `relaxed: true`, got an engine that refuses it. Use `relaxed: \"auto\"`, or run Node 20 with --experimental-wasm-relaxed-simd.",
+      'createWasmDevice: relaxed SIMD must be supported for `relaxed: true`, got an engine that refuses it. Use `relaxed: "auto"`, or run Node 20 with --experimental-wasm-relaxed-simd.',
     );
   }
   const bytes = isRelaxed ? relaxed : strict;
   if (!isRelaxed && !wasmApi.validate(bytes)) {
-    throw new DeviceError("createWasmDevice: WebAssembly with 128-bit SIMD must be supported, got an engine that refuses it. Update the runtime.");
+    throw new DeviceError(
+      "createWasmDevice: WebAssembly with 128-bit SIMD must be supported, got an engine that refuses it. Update the runtime.",
+    );
   }
   return { bytes: shared ? bytes : unshared(bytes), relaxed: isRelaxed };
 }
@@ -65,5 +67,7 @@ export function unshared(bytes: Uint8Array): Uint8Array {
     }
     at = end;
   }
-  throw new DeviceError("unshared: the module must import a shared memory, got none. Rebuild the engine with --importMemory --sharedMemory.");
+  throw new DeviceError(
+    "unshared: the module must import a shared memory, got none. Rebuild the engine with --importMemory --sharedMemory.",
+  );
 }

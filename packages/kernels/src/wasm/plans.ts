@@ -171,7 +171,9 @@ function checkHeadSize(call: PlanCall): void {
   const D = call.value("D");
   const needed = (2 * QUERIES * D + 2 * QUERIES * KEYS + 4 * QUERIES) * 4 + 16384;
   if (needed <= SCRATCH_BYTES) return;
-  throw new DeviceError(`${call.entry.name}: a head must fit the thread scratch of ${SCRATCH_BYTES} bytes, got D = ${D}. Use smaller heads.`);
+  throw new DeviceError(
+    `${call.entry.name}: a head must fit the thread scratch of ${SCRATCH_BYTES} bytes, got D = ${D}. Use smaller heads.`,
+  );
 }
 
 /** Ends of the sequences that are not empty. */
@@ -182,7 +184,9 @@ function sequencesOf(call: PlanCall): [begin: number, end: number][] {
   for (let s = 0; s < S; s++) {
     const [begin, end] = [offsets[s] as number, offsets[s + 1] as number];
     if (end > call.value("N") || end < begin) {
-      throw new DeviceError(`${call.entry.name}: offsets must rise from 0 to at most N = ${call.value("N")}, got ${begin} to ${end} for sequence ${s}.`);
+      throw new DeviceError(
+        `${call.entry.name}: offsets must rise from 0 to at most N = ${call.value("N")}, got ${begin} to ${end} for sequence ${s}.`,
+      );
     }
     if (end > begin) result.push([begin, end]);
   }
@@ -224,7 +228,14 @@ const attentionBackward: Plan = (call) => {
   const work = list.reduce((sum, [begin, end]) => sum + (end - begin) ** 2 / 2, 0) * H * (5 * D * FMA_NS + 2);
   const pointers = ["do", "qkv", "o", "lse"].map((name) => call.pointer(name));
   const items = list.length * K;
-  phases.push(phase("attention_backward__groups", [...pointers, table, dqkv, H, K, D, call.value("scale")], items, Math.max(1, work / Math.max(1, items))));
+  phases.push(
+    phase(
+      "attention_backward__groups",
+      [...pointers, table, dqkv, H, K, D, call.value("scale")],
+      items,
+      Math.max(1, work / Math.max(1, items)),
+    ),
+  );
   return phases;
 };
 
@@ -248,7 +259,12 @@ const tokenLogprobForward: Plan = (call) => {
   const outputs = ["logp", "entropy", "lse", "hit"].map((name) => call.pointer(name));
   const ns = (Math.min(N, block) * V * (C * FMA_NS + 3)) / parts;
   return [
-    phase("token_logprob_forward__parts", [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), block, parts], rowBlocks * parts, ns),
+    phase(
+      "token_logprob_forward__parts",
+      [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), block, parts],
+      rowBlocks * parts,
+      ns,
+    ),
     phase("token_logprob_forward__merge", [partials, picked, call.pointer("targets"), ...outputs, N, V, parts], N, 10 * parts, 4),
   ];
 };
@@ -263,7 +279,12 @@ const tokenLogprobBackward: Plan = (call) => {
   const tile = 96;
   const chunk = Math.min(Math.ceil(V / tile) * tile, Math.max(tile, Math.floor(DZ_BYTES / ld / tile) * tile));
   const dz = call.scratch(Math.min(V, chunk) * ld);
-  const [coefficients, hidden, head, targets] = ["coefficients", "hidden", "head", "targets"].map((name) => call.pointer(name)) as [number, number, number, number];
+  const [coefficients, hidden, head, targets] = ["coefficients", "hidden", "head", "targets"].map((name) => call.pointer(name)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const [dhidden, dhead] = [call.pointer("dhidden"), call.pointer("dhead")];
   const phases: Phase[] = [];
   for (let first = 0; first < V; first += chunk) {
@@ -271,9 +292,25 @@ const tokenLogprobBackward: Plan = (call) => {
     const at = first * C * 4;
     const args = [coefficients, hidden, head, targets, dz, N, C, call.value("inverse_temperature"), first, count, ld, block];
     phases.push(phase("token_logprob_backward__logits", args, Math.ceil(N / block), Math.min(N, block) * count * (C * FMA_NS + 2)));
-    phases.push(blocks({ a: dz, ai: 4, ak: ld, b: head + at, ldb: 4 * C, bTransposed: false, accumulate: first > 0, c: dhidden, M: N, N: C, K: count }));
+    phases.push(
+      blocks({
+        a: dz,
+        ai: 4,
+        ak: ld,
+        b: head + at,
+        ldb: 4 * C,
+        bTransposed: false,
+        accumulate: first > 0,
+        c: dhidden,
+        M: N,
+        N: C,
+        K: count,
+      }),
+    );
     if (dhead) {
-      phases.push(blocks({ a: dz, ai: ld, ak: 4, b: hidden, ldb: 4 * C, bTransposed: false, accumulate: true, c: dhead + at, M: count, N: C, K: N }));
+      phases.push(
+        blocks({ a: dz, ai: ld, ak: 4, b: hidden, ldb: 4 * C, bTransposed: false, accumulate: true, c: dhead + at, M: count, N: C, K: N }),
+      );
     }
   }
   return phases;
@@ -317,11 +354,15 @@ const sampleForward: Plan = (call) => {
   const z = call.scratch(batch * padded * 4);
   const weights = call.scratch(batch * padded * 4);
   const pointers = ["logits", "streams", "positions", "seen", "tokens", "logp"].map((name) => call.pointer(name));
-  const scalars = ["W", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed_lo", "seed_hi"].map((name) => call.value(name));
+  const scalars = ["W", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed_lo", "seed_hi"].map((name) =>
+    call.value(name),
+  );
   const searches = Number(call.value("top_k") > 0) + Number(call.value("top_p") < 1);
   const phases: Phase[] = [];
   for (let first = 0; first < N; first += batch) {
-    phases.push(phase("sample_forward__rows", [...pointers, z, weights, first, V, ...scalars], Math.min(batch, N - first), V * (4 + 20 * searches)));
+    phases.push(
+      phase("sample_forward__rows", [...pointers, z, weights, first, V, ...scalars], Math.min(batch, N - first), V * (4 + 20 * searches)),
+    );
   }
   return phases;
 };
@@ -338,7 +379,10 @@ const table: Readonly<Record<string, Plan>> = {
   binary_forward: elements(0.5),
   binary_backward: elements(0.8),
   embedding_forward: rows(channels, 0.3),
-  embedding_backward: mirror((call) => ({ items: call.value("U"), ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4) })),
+  embedding_backward: mirror((call) => ({
+    items: call.value("U"),
+    ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
+  })),
   fill_set: elements(0.2),
   gated_activation_forward: rows((call) => call.value("F"), 2.5),
   gated_activation_backward: rows((call) => call.value("F"), 5),
