@@ -1,4 +1,4 @@
-/** The shapes that are measured: the four GPT shapes and the Llama shapes of docs/performance.md. */
+/** The shapes that are measured: the four GPT shapes and the Llama shapes of the README. */
 import type { DecoderConfig } from "@trimtab/core";
 
 /** Batch, time, channels, heads, vocabulary, layers. */

@@ -11,7 +11,7 @@ interface PeerTokenizers {
 }
 
 export async function benchmarkTokenizer(options: { peers: boolean }): Promise<Section> {
-  const text = sotu()
+  const text = (sotu() as { text: string }[])
     .map((speech) => speech.text)
     .join("\n\n")
     .slice(0, 2_000_000);

@@ -198,7 +198,7 @@ describe("files", () => {
       /down_proj.weight" must be where.*nowhere/,
     ],
   ])("an index with %s is refused", async (_, edit, message) => {
-    const directory = editJson(fixture("llama-bf16-sharded"), "model.safetensors.index.json", (index) => edit(index["weight_map"] as Json));
+    const directory = editJson(fixture("llama-bf16-sharded"), "model.safetensors.index.json", (index) => edit(index.weight_map as Json));
     expect((await failure(directory)).message).toMatch(message);
   });
 

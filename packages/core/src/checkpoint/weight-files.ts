@@ -30,7 +30,7 @@ export async function openWeights(directory: ReadableDirectory): Promise<WeightF
       { file: SINGLE_FILE },
     );
   }
-  const shardOf = readWeightMap(index["weight_map"]);
+  const shardOf = readWeightMap(index.weight_map);
   const files: SafetensorsFile[] = [];
   try {
     for (const name of new Set(shardOf.values())) {

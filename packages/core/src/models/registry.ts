@@ -22,13 +22,13 @@ export function parseConfig(json: unknown): DecoderConfig {
     throw new CheckpointError(`config.json: it must be an object, got ${describe(json)}.`, { file: "config.json" });
   }
   const fields = json as Record<string, unknown>;
-  const architecture = Array.isArray(fields["architectures"]) ? fields["architectures"][0] : undefined;
+  const architecture = Array.isArray(fields.architectures) ? fields.architectures[0] : undefined;
   const family = architecture === undefined ? undefined : families.find((f) => f.architecture === architecture);
   if (architecture !== undefined && !family) {
     const known = families.map((f) => f.architecture).join(", ");
     throw new UnsupportedModelError(`config.json: \`architectures\` must be one of ${known}, got ${describe(architecture)}.`);
   }
-  const config = (family ?? familyOf(fields["model_type"])).parse(new ConfigReader(fields));
+  const config = (family ?? familyOf(fields.model_type)).parse(new ConfigReader(fields));
   const { hiddenSize, heads, kvHeads, headDim, vocabSize } = config;
   const problems = [
     !Number.isInteger(headDim) && `hidden size ${hiddenSize} must be a multiple of the ${heads} heads`,
