@@ -1,5 +1,11 @@
 /** The example's reward cannot be cheated by repeating, and its prompts are drawn fairly and repeatably. */
-import { describe, expect, it } from "vitest";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
 import { positivity, repeated, repetition, valence, wordsOf } from "../positive-speeches/src/sentiment";
 import { readFlags } from "../positive-speeches/src/settings";
 import { loadSpeeches, openings } from "../positive-speeches/src/speeches";
@@ -56,5 +62,42 @@ describe("flags", () => {
     expect(readFlags(["--steps", "3", "--device", "webgpu"])).toMatchObject({ steps: 3, device: "webgpu", seed: 1 });
     expect(() => readFlags(["--steps", "many"])).toThrow(/--steps: it must be a whole number, got many/);
     expect(() => readFlags(["--stepz", "3"])).toThrow(/stepz/);
+  });
+});
+
+describe("the program, small", () => {
+  const main = fileURLToPath(new URL("../positive-speeches/dist/main.js", import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), "trimtab-speeches-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const run = async (name: string, ...flags: string[]) => {
+    const output = join(folder, name);
+    await promisify(execFile)(process.execPath, [main, "--small", "--output", output, ...flags]);
+    return { output, verdict: JSON.parse(readFileSync(join(output, "verdict.json"), "utf8")) };
+  };
+
+  it("reads, learns to be positive, and leaves a report and a model", { timeout: 300_000 }, async () => {
+    const { output, verdict } = await run("whole");
+    expect(verdict.heldOutPrompts).toBe(256);
+    expect(verdict.bitsPerByte).toBeLessThan(2.6);
+    expect(verdict.rewardGainInDeviations).toBeGreaterThan(0.5);
+    expect(verdict.rewardGainInterval95[0]).toBeGreaterThan(0);
+    expect(verdict.distinct2[1]).toBeGreaterThan(0.6);
+    expect(readFileSync(join(output, "report.html"), "utf8")).toContain("KL to the starting policy");
+    for (const file of ["metrics.jsonl", "model/config.json", "model/model.safetensors", "model/tokenizer.json"]) {
+      expect(existsSync(join(output, file)), file).toBe(true);
+    }
+  });
+
+  it("gives the same bits for a seed, whatever the number of threads, and others for another seed", { timeout: 300_000 }, async () => {
+    const short = ["--pretrain-steps", "20", "--steps", "4"];
+    const [one, two, other] = [
+      await run("one", ...short, "--threads", "1"),
+      await run("two", ...short, "--threads", "2"),
+      await run("other", ...short, "--seed", "2"),
+    ];
+    const weights = ({ output }: { output: string }) => readFileSync(join(output, "model", "model.safetensors"));
+    expect(two.verdict).toEqual(one.verdict);
+    expect(weights(two).equals(weights(one))).toBe(true);
+    expect(weights(other).equals(weights(one))).toBe(false);
   });
 });

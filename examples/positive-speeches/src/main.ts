@@ -59,8 +59,13 @@ async function main(device: Device, settings: Settings): Promise<void> {
   );
 
   // 2. A Llama-shaped model that has never seen a word.
-  const { hiddenSize, intermediateSize, layers, heads, context } = settings;
-  const model = newLanguageModel(device, { hiddenSize, intermediateSize, layers, heads, maxPositions: context }, tokenizer, seed);
+  const { hiddenSize, intermediateSize, layers, heads, initializerRange, context } = settings;
+  const model = newLanguageModel(
+    device,
+    { hiddenSize, intermediateSize, layers, heads, initializerRange, maxPositions: context },
+    tokenizer,
+    seed,
+  );
   console.log(`A model of ${(model.decoder.parameters.count / 1e6).toFixed(2)} million parameters.\n`);
 
   // 3. Pretraining.
@@ -74,11 +79,11 @@ async function main(device: Device, settings: Settings): Promise<void> {
     maxLength: settings.context,
     maxSteps: settings.pretrainSteps,
     perDeviceTrainBatchSize: settings.pretrainRows,
-    learningRate: 4e-3,
+    learningRate: settings.pretrainLearningRate,
     lrSchedulerType: "cosine",
     warmupRatio: 0.05,
     weightDecay: 0.1,
-    adamBeta2: 0.98,
+    adamBeta2: 0.95,
     seed,
   });
   for await (const { step, metrics } of reading) {
@@ -114,11 +119,12 @@ async function main(device: Device, settings: Settings): Promise<void> {
     perDeviceTrainBatchSize: settings.promptsPerStep * settings.generations,
     numGenerations: settings.generations,
     maxCompletionLength: settings.completionLength,
-    learningRate: 1e-3,
+    learningRate: settings.grpoLearningRate,
     lrSchedulerType: "constant_with_warmup",
-    warmupSteps: 3,
-    beta: 0.04,
-    numIterations: 1,
+    warmupSteps: 2,
+    temperature: settings.temperature,
+    numIterations: settings.iterations,
+    beta: settings.beta,
     scaleRewards: "batch",
     seed,
   });
@@ -139,7 +145,7 @@ async function main(device: Device, settings: Settings): Promise<void> {
   };
   const [rewardsBefore, rewardsAfter] = [rewardOf(before), rewardOf(after)];
   const reward = pairedBootstrap(rewardsBefore, rewardsAfter, { seed });
-  const kl = await klFrom(start, model.decoder, after);
+  const kl = await klFrom(start, model.decoder, after, settings.temperature);
   const diversity = (completions: readonly Completion[], n: number) =>
     distinctN(
       completions.map((c) => wordsOf(c.text)),
@@ -228,7 +234,7 @@ Verdict on ${prompts.length} held-out prompts
 
 /** One completion of each prompt, with the same random numbers before and after. */
 function complete(model: LanguageModel, prompts: readonly string[], settings: Settings): Promise<Completion[]> {
-  return generate({ model, prompts, maxNewTokens: settings.completionLength, seed: flags.seed + 1 });
+  return generate({ model, prompts, maxNewTokens: settings.completionLength, temperature: settings.temperature, seed: flags.seed + 1 });
 }
 
 function printCurves(log: MetricsLog): void {

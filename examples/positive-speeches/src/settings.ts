@@ -8,44 +8,65 @@ export interface Settings {
   readonly intermediateSize: number;
   readonly layers: number;
   readonly heads: number;
+  /** Standard deviation of the first weights: about 1 / sqrt(hiddenSize). */
+  readonly initializerRange: number;
   /** Context, and the length of pretraining rows, in tokens. */
   readonly context: number;
   readonly pretrainSteps: number;
   readonly pretrainRows: number;
+  readonly pretrainLearningRate: number;
   readonly grpoSteps: number;
+  /** Updates on each batch of completions. */
+  readonly iterations: number;
+  readonly grpoLearningRate: number;
   readonly promptsPerStep: number;
   readonly generations: number;
   readonly completionLength: number;
+  /** Of sampling, in training and in the verdict. */
+  readonly temperature: number;
+  /** Weight of the KL to the starting policy. */
+  readonly beta: number;
   readonly heldOutPrompts: number;
 }
 
-/** About a minute each of pretraining and GRPO on two CPU cores. */
+/** About a minute of pretraining and half a minute of GRPO on two CPU cores. */
 const FULL: Settings = {
-  vocabSize: 1024,
+  vocabSize: 4096,
   hiddenSize: 128,
   intermediateSize: 352,
   layers: 3,
   heads: 4,
+  initializerRange: 0.08,
   context: 128,
-  pretrainSteps: 300,
-  pretrainRows: 8,
+  pretrainSteps: 600,
+  pretrainRows: 4,
+  pretrainLearningRate: 6e-3,
   grpoSteps: 40,
+  iterations: 2,
+  grpoLearningRate: 6e-4,
   promptsPerStep: 16,
   generations: 8,
-  completionLength: 32,
+  completionLength: 24,
+  temperature: 0.8,
+  beta: 0.15,
   heldOutPrompts: 256,
 };
 
-/** The same experiment for a GPU that is emulated on the CPU, some ten times slower. */
+/** The same experiment with a model of a fifth of the size, for a GPU that is emulated on the CPU. */
 const SMALL: Settings = {
   ...FULL,
+  vocabSize: 2048,
   hiddenSize: 64,
-  intermediateSize: 160,
+  intermediateSize: 176,
   layers: 2,
   heads: 2,
-  pretrainSteps: 120,
-  grpoSteps: 12,
+  initializerRange: 0.1,
+  pretrainSteps: 200,
+  pretrainLearningRate: 1e-2,
+  grpoSteps: 20,
+  grpoLearningRate: 2e-3,
   promptsPerStep: 8,
+  beta: 0.1,
 };
 
 export interface Flags {

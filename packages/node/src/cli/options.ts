@@ -111,7 +111,7 @@ export function resolveOptions<S extends z.ZodObject>(where: string, schema: S, 
   const problems = result.error.issues.map((issue) => {
     const key = String(issue.path[0] ?? "");
     const got = { ...fromFile, ...fromFlags }[key];
-    return `  --${kebab(key)}: ${issue.message}${got === undefined ? "" : `, got ${JSON.stringify(got)}`}`;
+    return `  --${kebab(key)}: ${got === undefined ? "it must be given" : `${issue.message}, got ${JSON.stringify(got)}`}`;
   });
   throw new ConfigError(
     `${where}: every option must be valid, got ${problems.length} problem${problems.length > 1 ? "s" : ""}:\n${problems.join("\n")}\nSee ${where} --help.`,

@@ -110,6 +110,7 @@ export const pretrainSchema = z.strictObject({
   numAttentionHeads: count().default(4).describe("query heads"),
   numKeyValueHeads: count().optional().describe("key/value heads; default: as many as query heads"),
   maxPositionEmbeddings: count().default(512).describe("longest sequence the model is made for"),
+  initializerRange: z.number().positive().optional().describe("standard deviation of the first weights; default: 0.02"),
   tieWordEmbeddings: z.boolean().default(true).describe("the output head is the embedding table"),
 });
 

@@ -16,9 +16,9 @@ export async function pretrain(options: z.output<typeof pretrainSchema>): Promis
     : Tokenizer.train(textsOf(dataset, options.datasetTextField), { vocabSize: options.vocabSize });
   return withDevice(options, async (device) => {
     const run = await openRun(options);
-    const { modelType, hiddenSize, intermediateSize, numKeyValueHeads: kvHeads, tieWordEmbeddings: tied } = options;
+    const { modelType, hiddenSize, intermediateSize, numKeyValueHeads: kvHeads, tieWordEmbeddings: tied, initializerRange } = options;
     const { numHiddenLayers: layers, numAttentionHeads: heads, maxPositionEmbeddings: maxPositions } = options;
-    const shape = { modelType, hiddenSize, intermediateSize, layers, heads, kvHeads, maxPositions, tied };
+    const shape = { modelType, hiddenSize, intermediateSize, layers, heads, kvHeads, maxPositions, tied, initializerRange };
     const model = newLanguageModel(device, shape, tokenizer, options.seed);
     const steps = sft({ ...options, model, dataset, resume: run.resume, clock: () => performance.now() });
     return train({ command: "pretrain", model, device, steps, run, options });
