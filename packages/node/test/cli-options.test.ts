@@ -88,7 +88,9 @@ describe("options of a command", () => {
   });
 
   it("names what is missing", () => {
-    expect(() => parse(["--model", "m"])).toThrow(/--dataset-name: it must be given\n {2}--output-dir: it must be given\n {2}--reward-funcs: it must be given/);
+    expect(() => parse(["--model", "m"])).toThrow(
+      /--dataset-name: it must be given\n {2}--output-dir: it must be given\n {2}--reward-funcs: it must be given/,
+    );
   });
 
   it("suggests nothing where nothing is near", () => {

@@ -4,7 +4,7 @@
  * Scores are computed transposed, Sᵀ (keys, queries) = K Qᵀ: a row of keys needs no packing, queries are packed once per tile, softmax
  * runs down columns (four queries a vector, no horizontal step), and Sᵀ as it lies is the left operand of both P·V and Pᵀ·dO.
  */
-import { GEMM_SCRATCH, PANEL, PANEL_BYTES, packRows, panelProduct, product, zeros } from "../lib/gemm";
+import { GEMM_SCRATCH, PANEL, PANEL_BYTES, packColumnPanels, packRows, panelProduct, product, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
 import { dot, exp4, loadTail, log4, storeTail } from "../lib/simd";
 
@@ -12,6 +12,16 @@ import { dot, exp4, loadTail, log4, storeTail } from "../lib/simd";
 const QUERIES: u32 = 48;
 const KEYS: u32 = 96;
 const TILE_ROW: usize = <usize>QUERIES << 2;
+/** Bytes of a packed panel of KEYS, and of QUERIES rows. Rows of qkv are a power of two apart and would share a few cache sets. */
+const KEY_PANEL: usize = KEYS * PANEL_BYTES;
+const QUERY_PANEL: usize = QUERIES * PANEL_BYTES;
+
+/** Panels of a head of D channels. */
+// @ts-ignore: decorator
+@inline
+function headPanels(D: u32): u32 {
+  return (D + PANEL - 1) / PANEL;
+}
 
 /** y (n) *= factor */
 function scaleRow(y: usize, n: u32, factor: f32): void {
@@ -37,8 +47,8 @@ function causal(ahead: i32, first: u32, j: u32): v128 {
 }
 
 /**
- * One online-softmax step on a panel (keys, 12) of scores: masks, takes the new maximum, replaces scores by probabilities relative to it.
- * peak, total, shrink (12 each): running maximum, running sum, and by how much what was summed before must shrink.
+ * One online-softmax step on a panel (keys, 16) of scores: masks, takes the new maximum, replaces scores by probabilities relative to it.
+ * peak, total, shrink (16 each): running maximum, running sum, and by how much what was summed before must shrink.
  */
 function softmaxPanel(panel: usize, keys: u32, ahead: i32, scale: f32, peak: usize, total: usize, shrink: usize): void {
   const vs = f32x4.splat(scale);
@@ -84,7 +94,8 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
   const packed = scratch;
   const panelSize: usize = D * PANEL_BYTES;
   const panel = packed + (QUERIES / PANEL) * panelSize;
-  const out = panel + KEYS * PANEL_BYTES;
+  const packedV = panel + KEY_PANEL;
+  const out = packedV + headPanels(D) * KEY_PANEL;
   const peaks = out + QUERIES * head;
   const totals = peaks + TILE_ROW;
   const shrink = totals + TILE_ROW;
@@ -106,7 +117,7 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
     for (let k0 = first; k0 < q1; k0 += KEYS) {
       const keys = min<u32>(KEYS, q1 - k0);
       const keyRows = qkv + k0 * row + keyColumn;
-      const valueRows = qkv + k0 * row + valueColumn;
+      packColumnPanels(qkv + k0 * row + valueColumn, row, packedV, KEY_PANEL, D, keys);
       for (let q = q0; q < q1; q += PANEL) {
         const i = q - q0;
         const count = min<u32>(PANEL, q1 - q);
@@ -122,7 +133,7 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
             if (factor != 1) scaleRow(target + r * head, D, factor);
           }
         }
-        product(panel, 4, PANEL_BYTES, valueRows, PANEL_BYTES, row, target, head, count, D, seen, k0 > first);
+        product(panel, 4, PANEL_BYTES, packedV, KEY_PANEL, PANEL_BYTES, target, head, count, D, seen, k0 > first);
       }
     }
     for (let q = q0; q < q1; q += 4) {
@@ -182,7 +193,10 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
   const panelSize: usize = D * PANEL_BYTES;
   const packedQ = threadScratch() + GEMM_SCRATCH;
   const packedG = packedQ + (QUERIES / PANEL) * panelSize;
-  const scores = packedG + (QUERIES / PANEL) * panelSize;
+  const columnsQ = packedG + (QUERIES / PANEL) * panelSize;
+  const columnsG = columnsQ + headPanels(D) * QUERY_PANEL;
+  const columnsK = columnsG + headPanels(D) * QUERY_PANEL;
+  const scores = columnsK + headPanels(D) * KEY_PANEL;
   const slopes = scores + KEYS * TILE_ROW;
   const lses = slopes + KEYS * TILE_ROW;
   const deltas = lses + TILE_ROW;
@@ -200,6 +214,7 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
       const keys = min<u32>(KEYS, last - k0);
       const keyRows = qkv + k0 * row + keyColumn;
       const valueRows = qkv + k0 * row + valueColumn;
+      packColumnPanels(keyRows, row, columnsK, KEY_PANEL, D, keys);
       const dk = dqkv + k0 * row + keyColumn;
       const dv = dqkv + k0 * row + valueColumn;
       for (let h = firstHead; h < lastHead; h++) {
@@ -219,6 +234,8 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
             panelProduct(keyRows, row, 4, pq, PANEL_BYTES, zero, 0, scores + (i << 2), TILE_ROW, rows, PANEL, D);
             panelProduct(valueRows, row, 4, pg, PANEL_BYTES, zero, 0, slopes + (i << 2), TILE_ROW, rows, PANEL, D);
           }
+          packColumnPanels(queryRows, row, columnsQ, QUERY_PANEL, D, queries);
+          packColumnPanels(gradRows, outRow, columnsG, QUERY_PANEL, D, queries);
           for (let i: u32 = 0; i < queries; i++) {
             const at: usize = (q0 + i) * outRow + h * head;
             store<f32>(lses + (i << 2), load<f32>(lse + (((q0 + i) * H + h) << 2)));
@@ -233,9 +250,9 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
               memory.fill(dv + j * row, 0, head);
             }
           }
-          product(scores, TILE_ROW, 4, gradRows, PANEL_BYTES, outRow, dv, row, seen, D, queries, !isFirst);
-          product(slopes, TILE_ROW, 4, queryRows, PANEL_BYTES, row, dk, row, seen, D, queries, !isFirst);
-          product(slopes, 4, TILE_ROW, keyRows, PANEL_BYTES, row, dqkv + q0 * row + h * head, row, queries, D, seen, k0 > first);
+          product(scores, TILE_ROW, 4, columnsG, QUERY_PANEL, PANEL_BYTES, dv, row, seen, D, queries, !isFirst);
+          product(slopes, TILE_ROW, 4, columnsQ, QUERY_PANEL, PANEL_BYTES, dk, row, seen, D, queries, !isFirst);
+          product(slopes, 4, TILE_ROW, columnsK, KEY_PANEL, PANEL_BYTES, dqkv + q0 * row + h * head, row, queries, D, seen, k0 > first);
         }
       }
     }

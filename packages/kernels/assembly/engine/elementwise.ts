@@ -12,6 +12,13 @@ export function geluArgument(x: v128): v128 {
   return f32x4.mul(cubic, f32x4.splat(2 * GELU_SCALE));
 }
 
+/** The derivative of {@link geluArgument}. */
+// @ts-ignore: decorator
+@inline
+export function geluSlope(x: v128): v128 {
+  return f32x4.mul(fma(f32x4.mul(x, x), f32x4.splat(3 * GELU_CUBIC), f32x4.splat(1)), f32x4.splat(2 * GELU_SCALE));
+}
+
 /** e^-|v| and 1 / (1 + e^-|v|): both sigmoid(v) and sigmoid(-v) without a loss of digits on either side. */
 // @ts-ignore: decorator
 @inline
@@ -52,11 +59,12 @@ export function geluDerivative(x: v128): v128 {
   const share = f32x4.div(one, f32x4.add(one, decay));
   const s = sigmoidOf(u, decay, share);
   const rest = sigmoidOf(f32x4.neg(u), decay, share);
-  const slope = f32x4.mul(fma(f32x4.mul(x, x), f32x4.splat(3 * GELU_CUBIC), one), f32x4.splat(2 * GELU_SCALE));
-  return fma(f32x4.mul(f32x4.mul(x, slope), s), rest, s);
+  return fma(f32x4.mul(f32x4.mul(x, geluSlope(x)), s), rest, s);
 }
 
-/** Kinds as in UNARY_KINDS. */
+/** Kinds as in UNARY_KINDS. Inlined with a constant kind: a call per vector, and a branch, would cost as much as the cheap kinds do. */
+// @ts-ignore: decorator
+@inline
 function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
   switch (kind) {
     case 0: return fma(a, x, b);
@@ -75,6 +83,8 @@ function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
   }
 }
 
+// @ts-ignore: decorator
+@inline
 function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
   const one = f32x4.splat(1);
   switch (kind) {
@@ -102,7 +112,9 @@ function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
   }
 }
 
-export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+// @ts-ignore: decorator
+@inline
+function unaryLoop(kind: u32, x: usize, y: usize, a: f32, b: f32, begin: u32, end: u32): void {
   const va = f32x4.splat(a);
   const vb = f32x4.splat(b);
   let n = begin;
@@ -110,7 +122,27 @@ export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: 
   if (n < end) storeTail(y + (n << 2), unaryValue(kind, loadTail(x + (n << 2), end - n), va, vb), end - n);
 }
 
-export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+  switch (kind) {
+    case 0: unaryLoop(0, x, y, a, b, begin, end); break;
+    case 1: unaryLoop(1, x, y, a, b, begin, end); break;
+    case 2: unaryLoop(2, x, y, a, b, begin, end); break;
+    case 3: unaryLoop(3, x, y, a, b, begin, end); break;
+    case 4: unaryLoop(4, x, y, a, b, begin, end); break;
+    case 5: unaryLoop(5, x, y, a, b, begin, end); break;
+    case 6: unaryLoop(6, x, y, a, b, begin, end); break;
+    case 7: unaryLoop(7, x, y, a, b, begin, end); break;
+    case 8: unaryLoop(8, x, y, a, b, begin, end); break;
+    case 9: unaryLoop(9, x, y, a, b, begin, end); break;
+    case 10: unaryLoop(10, x, y, a, b, begin, end); break;
+    case 11: unaryLoop(11, x, y, a, b, begin, end); break;
+    default: unaryLoop(12, x, y, a, b, begin, end);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function unaryGradientLoop(kind: u32, dy: usize, x: usize, dx: usize, a: f32, b: f32, begin: u32, end: u32): void {
   const va = f32x4.splat(a);
   const vb = f32x4.splat(b);
   let n = begin;
@@ -122,7 +154,27 @@ export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32
   }
 }
 
+export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {
+  switch (kind) {
+    case 0: unaryGradientLoop(0, dy, x, dx, a, b, begin, end); break;
+    case 1: unaryGradientLoop(1, dy, x, dx, a, b, begin, end); break;
+    case 2: unaryGradientLoop(2, dy, x, dx, a, b, begin, end); break;
+    case 3: unaryGradientLoop(3, dy, x, dx, a, b, begin, end); break;
+    case 4: unaryGradientLoop(4, dy, x, dx, a, b, begin, end); break;
+    case 5: unaryGradientLoop(5, dy, x, dx, a, b, begin, end); break;
+    case 6: unaryGradientLoop(6, dy, x, dx, a, b, begin, end); break;
+    case 7: unaryGradientLoop(7, dy, x, dx, a, b, begin, end); break;
+    case 8: unaryGradientLoop(8, dy, x, dx, a, b, begin, end); break;
+    case 9: unaryGradientLoop(9, dy, x, dx, a, b, begin, end); break;
+    case 10: unaryGradientLoop(10, dy, x, dx, a, b, begin, end); break;
+    case 11: unaryGradientLoop(11, dy, x, dx, a, b, begin, end); break;
+    default: unaryGradientLoop(12, dy, x, dx, a, b, begin, end);
+  }
+}
+
 /** Kinds as in BINARY_KINDS. */
+// @ts-ignore: decorator
+@inline
 function binaryValue(kind: u32, x: v128, y: v128): v128 {
   switch (kind) {
     case 0: return f32x4.add(x, y);
@@ -142,6 +194,8 @@ function share(dz: v128, wins: v128, tie: v128): v128 {
   return v128.or(v128.and(dz, wins), v128.and(f32x4.mul(dz, f32x4.splat(0.5)), tie));
 }
 
+// @ts-ignore: decorator
+@inline
 function binaryGradientX(kind: u32, dz: v128, x: v128, y: v128): v128 {
   switch (kind) {
     case 0:
@@ -154,6 +208,8 @@ function binaryGradientX(kind: u32, dz: v128, x: v128, y: v128): v128 {
   }
 }
 
+// @ts-ignore: decorator
+@inline
 function binaryGradientY(kind: u32, dz: v128, x: v128, y: v128): v128 {
   switch (kind) {
     case 0: return dz;
@@ -166,13 +222,29 @@ function binaryGradientY(kind: u32, dz: v128, x: v128, y: v128): v128 {
   }
 }
 
-export function binary_forward(x: usize, y: usize, z: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+// @ts-ignore: decorator
+@inline
+function binaryLoop(kind: u32, x: usize, y: usize, z: usize, begin: u32, end: u32): void {
   let n = begin;
   for (; n + 4 <= end; n += 4) v128.store(z + (n << 2), binaryValue(kind, v128.load(x + (n << 2)), v128.load(y + (n << 2))));
   if (n < end) storeTail(z + (n << 2), binaryValue(kind, loadTail(x + (n << 2), end - n), loadTail(y + (n << 2), end - n)), end - n);
 }
 
-export function binary_backward(dz: usize, x: usize, y: usize, dx: usize, dy: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+export function binary_forward(x: usize, y: usize, z: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+  switch (kind) {
+    case 0: binaryLoop(0, x, y, z, begin, end); break;
+    case 1: binaryLoop(1, x, y, z, begin, end); break;
+    case 2: binaryLoop(2, x, y, z, begin, end); break;
+    case 3: binaryLoop(3, x, y, z, begin, end); break;
+    case 4: binaryLoop(4, x, y, z, begin, end); break;
+    case 5: binaryLoop(5, x, y, z, begin, end); break;
+    default: binaryLoop(6, x, y, z, begin, end);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function binaryGradientLoop(kind: u32, dz: usize, x: usize, y: usize, dx: usize, dy: usize, begin: u32, end: u32): void {
   let n = begin;
   for (; n + 4 <= end; n += 4) {
     const at: usize = n << 2;
@@ -190,6 +262,18 @@ export function binary_backward(dz: usize, x: usize, y: usize, dx: usize, dy: us
     const vy = loadTail(y + at, count);
     storeTail(dx + at, binaryGradientX(kind, g, vx, vy), count);
     storeTail(dy + at, binaryGradientY(kind, g, vx, vy), count);
+  }
+}
+
+export function binary_backward(dz: usize, x: usize, y: usize, dx: usize, dy: usize, N: u32, kind: u32, begin: u32, end: u32): void {
+  switch (kind) {
+    case 0: binaryGradientLoop(0, dz, x, y, dx, dy, begin, end); break;
+    case 1: binaryGradientLoop(1, dz, x, y, dx, dy, begin, end); break;
+    case 2: binaryGradientLoop(2, dz, x, y, dx, dy, begin, end); break;
+    case 3: binaryGradientLoop(3, dz, x, y, dx, dy, begin, end); break;
+    case 4: binaryGradientLoop(4, dz, x, y, dx, dy, begin, end); break;
+    case 5: binaryGradientLoop(5, dz, x, y, dx, dy, begin, end); break;
+    default: binaryGradientLoop(6, dz, x, y, dx, dy, begin, end);
   }
 }
 

@@ -60,7 +60,11 @@ function mix4(o: usize, p: usize, v0: usize, v1: usize, v2: usize, v3: usize, D:
 }
 
 function scaleVector(o: usize, D: u32, factor: f32): void {
-  for (let d: usize = 0, size: usize = D << 2; d < size; d += 4) store<f32>(o + d, load<f32>(o + d) * factor);
+  const v = f32x4.splat(factor);
+  const whole: usize = (D & ~3) << 2;
+  let d: usize = 0;
+  for (; d < whole; d += 16) v128.store(o + d, f32x4.mul(v128.load(o + d), v));
+  if (D & 3) storeTail(o + d, f32x4.mul(loadTail(o + d, D & 3), v), D & 3);
 }
 
 /** Items are (row, key head) pairs: the query heads of a group read the same keys. */

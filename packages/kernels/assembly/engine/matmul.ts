@@ -46,21 +46,60 @@ function addRows(addend: usize, bias: usize, c: usize, ld: usize, rows: u32, col
   }
 }
 
-/** Two rows of x against four of w along k, nothing packed. */
+/** Two rows of x against four of w along k, nothing packed; steps are separated as in lib/gemm.ts, for the same reason. */
 export function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: usize): void {
   let w1 = w + ld, w2 = w1 + ld, w3 = w2 + ld;
   let c00 = f32x4.splat(0), c01 = c00, c02 = c00, c03 = c00, c10 = c00, c11 = c00, c12 = c00, c13 = c00;
-  for (let k: u32 = 0; k < K; k += 4) {
-    const a0 = v128.load(x0), a1 = v128.load(x1);
-    const b0 = v128.load(w);
-    c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
-    const b1 = v128.load(w1);
-    c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
-    const b2 = v128.load(w2);
-    c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
-    const b3 = v128.load(w3);
-    c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
-    x0 += 16; x1 += 16; w += 16; w1 += 16; w2 += 16; w3 += 16;
+  const end = x0 + (K << 2);
+  while (x0 != end) {
+    {
+      const a0 = v128.load(x0), a1 = v128.load(x1);
+      const b0 = v128.load(w);
+      c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
+      const b1 = v128.load(w1);
+      c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
+      const b2 = v128.load(w2);
+      c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
+      const b3 = v128.load(w3);
+      c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
+    }
+    if (x0 + 16 == end) break;
+    {
+      const a0 = v128.load(x0, 16), a1 = v128.load(x1, 16);
+      const b0 = v128.load(w, 16);
+      c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
+      const b1 = v128.load(w1, 16);
+      c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
+      const b2 = v128.load(w2, 16);
+      c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
+      const b3 = v128.load(w3, 16);
+      c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
+    }
+    if (x0 + 32 == end) break;
+    {
+      const a0 = v128.load(x0, 32), a1 = v128.load(x1, 32);
+      const b0 = v128.load(w, 32);
+      c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
+      const b1 = v128.load(w1, 32);
+      c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
+      const b2 = v128.load(w2, 32);
+      c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
+      const b3 = v128.load(w3, 32);
+      c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
+    }
+    if (x0 + 48 == end) break;
+    {
+      const a0 = v128.load(x0, 48), a1 = v128.load(x1, 48);
+      const b0 = v128.load(w, 48);
+      c00 = fma(a0, b0, c00); c10 = fma(a1, b0, c10);
+      const b1 = v128.load(w1, 48);
+      c01 = fma(a0, b1, c01); c11 = fma(a1, b1, c11);
+      const b2 = v128.load(w2, 48);
+      c02 = fma(a0, b2, c02); c12 = fma(a1, b2, c12);
+      const b3 = v128.load(w3, 48);
+      c03 = fma(a0, b3, c03); c13 = fma(a1, b3, c13);
+    }
+    x0 += 64; x1 += 64; w += 64; w1 += 64; w2 += 64; w3 += 64;
   }
   v128.store(out, sumRows(c00, c01, c02, c03));
   v128.store(out, sumRows(c10, c11, c12, c13), 16);

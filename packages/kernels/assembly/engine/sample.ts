@@ -10,19 +10,19 @@ function wideSum(v: v128): f64 {
   return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
 }
 
-/** Logits (V), padded with -infinity to a multiple of four in `to`, divided by the temperature. */
-function copyScaled(from: usize, to: usize, V: u32, temperature: f32): f32 {
-  const vt = f32x4.splat(temperature);
+/** Logits (V) times the inverse temperature, padded with -infinity to a multiple of four in `to`; returns the largest. */
+function copyScaled(from: usize, to: usize, V: u32, inverse: f32): f32 {
+  const vt = f32x4.splat(inverse);
   let highest = f32x4.splat(-Infinity);
   let j: u32 = 0;
   for (; j + 4 <= V; j += 4) {
-    const z = f32x4.div(v128.load(from + (j << 2)), vt);
+    const z = f32x4.mul(v128.load(from + (j << 2)), vt);
     v128.store(to + (j << 2), z);
     highest = f32x4.pmax(highest, z);
   }
   let peak = maxLanes(highest);
   for (; j < V; j++) {
-    const z = load<f32>(from + (j << 2)) / temperature;
+    const z = load<f32>(from + (j << 2)) * inverse;
     store<f32>(to + (j << 2), z);
     peak = max<f32>(peak, z);
   }
@@ -30,18 +30,73 @@ function copyScaled(from: usize, to: usize, V: u32, temperature: f32): f32 {
   return peak;
 }
 
+/** Elements summed in f32 lanes before they join an f64 sum. */
+const RUN: u32 = 64;
+
 /** weights = e^(z - peak) where z >= threshold, else 0; returns their sum. */
 function exponentials(z: usize, weights: usize, padded: u32, peak: f32, threshold: f32): f64 {
   const vp = f32x4.splat(peak);
   const vt = f32x4.splat(threshold);
   let total: f64 = 0;
-  for (let j: u32 = 0; j < padded; j += 4) {
-    const v = v128.load(z + (j << 2));
-    const e = v128.and(exp4(f32x4.sub(v, vp)), f32x4.ge(v, vt));
-    v128.store(weights + (j << 2), e);
-    total += wideSum(e);
+  for (let first: u32 = 0; first < padded; first += RUN) {
+    let s = f32x4.splat(0);
+    for (let j = first, last = min<u32>(padded, first + RUN); j < last; j += 4) {
+      const v = v128.load(z + (j << 2));
+      const e = v128.and(exp4(f32x4.sub(v, vp)), f32x4.ge(v, vt));
+      v128.store(weights + (j << 2), e);
+      s = f32x4.add(s, e);
+    }
+    total += wideSum(s);
   }
   return total;
+}
+
+/** Zeroes the weights below the threshold or below `least`, the peak's excepted; returns the sum of the rest. */
+function truncate(z: usize, weights: usize, padded: u32, peak: f32, threshold: f32, least: f32): f64 {
+  const vp = f32x4.splat(peak);
+  const vt = f32x4.splat(threshold);
+  const vl = f32x4.splat(least);
+  let total: f64 = 0;
+  for (let first: u32 = 0; first < padded; first += RUN) {
+    let s = f32x4.splat(0);
+    for (let j = first, last = min<u32>(padded, first + RUN); j < last; j += 4) {
+      const v = v128.load(z + (j << 2));
+      const w = v128.load(weights + (j << 2));
+      const isLikely = v128.or(f32x4.ge(w, vl), f32x4.eq(v, vp));
+      const kept = v128.and(v128.and(w, f32x4.ge(v, vt)), isLikely);
+      v128.store(weights + (j << 2), kept);
+      s = f32x4.add(s, kept);
+    }
+    total += wideSum(s);
+  }
+  return total;
+}
+
+/** The first token at which the cumulative weight exceeds target; the last one with any weight when rounding leaves none. */
+function tokenAt(weights: usize, padded: u32, target: f64): u32 {
+  let cumulative: f64 = 0;
+  let last: u32 = 0;
+  for (let first: u32 = 0; first < padded; first += RUN) {
+    const stop = min<u32>(padded, first + RUN);
+    let s = f32x4.splat(0);
+    for (let j = first; j < stop; j += 4) s = f32x4.add(s, v128.load(weights + (j << 2)));
+    const run = wideSum(s);
+    if (run == 0) continue;
+    // The run's own sum decides whether it is entered, so that the sums agree with the total.
+    const isHere = cumulative + run > target;
+    let inside = cumulative;
+    for (let j = first; j < stop; j++) {
+      const w = load<f32>(weights + (j << 2));
+      if (w == 0) continue;
+      last = j;
+      if (!isHere) continue;
+      inside += <f64>w;
+      if (inside > target) return j;
+    }
+    if (isHere) return last;
+    cumulative += run;
+  }
+  return last;
 }
 
 function countAbove(z: usize, padded: u32, threshold: f32): u32 {
@@ -105,14 +160,14 @@ function topPThreshold(z: usize, weights: usize, padded: u32, mass: f64, peak: f
 export function sample_forward__rows(logits: usize, streams: usize, positions: usize, seen: usize, tokens: usize, logp: usize, z: usize, weights: usize, first: u32, V: u32, W: u32, temperature: f32, top_k: u32, top_p: f64, min_p: f64, repetition_penalty: f32, seed_lo: u32, seed_hi: u32, begin: u32, end: u32): void {
   const padded = (V + 3) & ~3;
   const isGreedy = temperature == 0;
-  const divisor: f32 = isGreedy ? 1 : temperature;
+  const inverse: f32 = isGreedy ? 1 : 1 / temperature;
   for (let item = begin; item < end; item++) {
     const n = first + item;
     const row = logits + ((n * V) << 2);
     const zs = z + ((item * padded) << 2);
     const ws = weights + ((item * padded) << 2);
     // The log-sum-exp that training will see: before penalty and truncation.
-    let peak = copyScaled(row, zs, V, divisor);
+    let peak = copyScaled(row, zs, V, inverse);
     const plainPeak = peak;
     let total = exponentials(zs, ws, padded, peak, -Infinity);
     const plainLse = <f64>plainPeak + NativeMath.log1p(total - 1);
@@ -124,7 +179,7 @@ export function sample_forward__rows(logits: usize, streams: usize, positions: u
         let value = load<f32>(zs + at);
         if ((load<u32>(seen + ((n * W + (j >>> 5)) << 2)) >>> (j & 31)) & 1) {
           const logit = load<f32>(row + at);
-          value = (logit > 0 ? logit / repetition_penalty : logit * repetition_penalty) / divisor;
+          value = (logit > 0 ? logit / repetition_penalty : logit * repetition_penalty) * inverse;
           store<f32>(zs + at, value);
         }
         peak = max<f32>(peak, value);
@@ -149,29 +204,12 @@ export function sample_forward__rows(logits: usize, streams: usize, positions: u
       if (top_p < 1) {
         threshold = max<f32>(threshold, topPThreshold(zs, ws, padded, top_p * total, peak));
       }
-      const least = <f32>min_p;
-      total = 0;
-      for (let j: u32 = 0; j < padded; j += 4) {
-        const at: usize = j << 2;
-        const v = v128.load(zs + at);
-        const w = v128.load(ws + at);
-        const isLikely = v128.or(f32x4.ge(w, f32x4.splat(least)), f32x4.eq(v, f32x4.splat(peak)));
-        const kept = v128.and(v128.and(w, f32x4.ge(v, f32x4.splat(threshold))), isLikely);
-        v128.store(ws + at, kept);
-        total += wideSum(kept);
-      }
+      if (threshold > -Infinity || min_p > 0) total = truncate(zs, ws, padded, peak, threshold, <f32>min_p);
       const target = <f64>uniform(seed_lo, seed_hi, load<u32>(positions + (n << 2)), load<u32>(streams + (n << 2))) * total;
-      let cumulative: f64 = 0;
-      for (let j: u32 = 0; j < V; j++) {
-        const w = load<f32>(ws + (j << 2));
-        if (w == 0) continue;
-        token = j;
-        cumulative += <f64>w;
-        if (cumulative > target) break;
-      }
+      token = min<u32>(V - 1, tokenAt(ws, padded, target));
     }
     store<u32>(tokens + (n << 2), token);
-    store<f32>(logp + (n << 2), <f32>(<f64>(load<f32>(row + (token << 2)) / divisor) - plainLse));
+    store<f32>(logp + (n << 2), <f32>(<f64>(load<f32>(row + (token << 2)) * inverse) - plainLse));
     if (seen) {
       const word = seen + ((n * W + (token >>> 5)) << 2);
       store<u32>(word, load<u32>(word) | (1 << (token & 31)));

@@ -11,7 +11,7 @@ import { exp4, fma, loadTail, log4, storeTail } from "../lib/simd";
 /** Vocabulary entries of one tile. */
 const TILE: u32 = 96;
 
-/** out (tile, 12) = head rows · one packed panel of hidden rows. */
+/** out (tile, 16) = head rows · one packed panel of hidden rows. */
 function logitsPanel(head: usize, C: u32, packed: usize, out: usize, outRow: usize, rows: u32): void {
   const row: usize = C << 2;
   const zero = zeros();
@@ -25,7 +25,7 @@ function packBlock(hidden: usize, C: u32, packed: usize, rows: u32): void {
   for (let i: u32 = 0; i < rows; i += PANEL) packRows(hidden + i * row, row, packed + i * row, min<u32>(PANEL, rows - i), C);
 }
 
-/** One online step on a panel (rows of the vocabulary, 12): peak, total Σ e^(z - peak), weighted Σ e^(z - peak) z. */
+/** One online step on a panel (rows of the vocabulary, 16): peak, total Σ e^(z - peak), weighted Σ e^(z - peak) z. */
 function onlinePanel(panel: usize, rows: u32, inverseTemperature: f32, peak: usize, total: usize, weighted: usize): void {
   const vt = f32x4.splat(inverseTemperature);
   for (let at: usize = 0; at < PANEL_BYTES; at += 16) {

@@ -1,75 +1,145 @@
 /**
- * The inner loops of every product of matrices: 3x12 register tiles over panels of 12 columns.
+ * The inner loops of every product of matrices: 2x16 register tiles over panels of 16 columns.
  *
  * C (rows, cols) = initial + A · B, where element (i, k) of A lies at a + i·ai + k·ak (bytes: either operand order, no
- * packing) and row k of a panel of B lies at b + k·bs. Nine accumulators, three vectors of B, one of A and one product are
- * 14 registers: TurboFan has 15 on x64, and one accumulator spilled costs a third of the speed, which is why the tile is not
- * the usual 6x8. For the same reason the kernels are exported: inlined into a loop, they are unrolled and spill.
+ * packing) and row k of a panel of B lies at b + k·bs.
+ *
+ * The shape and the form of the kernels answer to TurboFan, which has 15 vector registers on x64, orders arithmetic freely inside a basic block
+ * (usually: all loads first) and spills what does not fit; one accumulator spilled costs a third of the speed. So a block holds one step of k,
+ * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
+ * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill (docs/decisions has the measurements).
  */
 import { fma } from "./simd";
 import { threadScratch } from "./scratch";
 
 /** Columns of a panel of B. */
-export const PANEL: u32 = 12;
+export const PANEL: u32 = 16;
 /** Bytes of a row of a packed panel. */
-export const PANEL_BYTES: usize = 48;
-/** Depth of a block: a packed panel of 256 rows is 12 KiB and stays in the first-level cache. */
+export const PANEL_BYTES: usize = 64;
+/** Depth of a block: a packed panel of 256 rows is 16 KiB and stays in the first-level cache. */
 export const DEPTH: u32 = 256;
 
 /** Thread scratch used here: a packed panel, an edge tile, a row of zeros. Others start at GEMM_SCRATCH. */
 const EDGE: usize = <usize>DEPTH * PANEL_BYTES;
-const ZEROS: usize = EDGE + 3 * PANEL_BYTES;
+const ZEROS: usize = EDGE + 4 * PANEL_BYTES;
 export const GEMM_SCRATCH: usize = ZEROS + PANEL_BYTES + 64;
 
-/** Rows 1 and 2 alias row 0 where `rows` is smaller; they are computed and not stored. Initial rows lie `is` apart (0: one row for all). */
-export function kernel12(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
+/** Two rows, 16 columns. With one row the second aliases it and is not stored. Initial rows lie `is` apart (0: one row for all). */
+export function kernel16(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
   let a1 = a + (rows > 1 ? ai : 0);
-  let a2 = a1 + (rows > 2 ? ai : 0);
   const i1 = initial + (rows > 1 ? is : 0);
-  const i2 = i1 + (rows > 2 ? is : 0);
+  let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32), c03 = v128.load(initial, 48);
+  let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32), c13 = v128.load(i1, 48);
   const end = b + k * bs;
-  let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32);
-  let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32);
-  let c20 = v128.load(i2), c21 = v128.load(i2, 16), c22 = v128.load(i2, 32);
   while (b != end) {
-    const b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
-    const x2 = v128.load32_splat(a2);
-    c22 = fma(x2, b2, c22); c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-    const x1 = v128.load32_splat(a1);
-    c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-    const x0 = v128.load32_splat(a);
-    c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    a += ak; a1 += ak; a2 += ak; b += bs;
+    {
+      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x1 = v128.load32_splat(a1);
+      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x1 = v128.load32_splat(a1);
+      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x1 = v128.load32_splat(a1);
+      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x1 = v128.load32_splat(a1);
+      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; b += bs;
   }
-  v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32);
+  v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
   if (rows > 1) {
     c += ldc;
-    v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32);
-  }
-  if (rows > 2) {
-    c += ldc;
-    v128.store(c, c20); v128.store(c, c21, 16); v128.store(c, c22, 32);
+    v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32); v128.store(c, c13, 48);
   }
 }
 
+/** Four rows, 8 columns: for what is left of a row of panels. Rows beyond `rows` alias the last one and are not stored. */
 export function kernel8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
   let a1 = a + (rows > 1 ? ai : 0);
   let a2 = a1 + (rows > 2 ? ai : 0);
+  let a3 = a2 + (rows > 3 ? ai : 0);
   const i1 = initial + (rows > 1 ? is : 0);
   const i2 = i1 + (rows > 2 ? is : 0);
-  const end = b + k * bs;
+  const i3 = i2 + (rows > 3 ? is : 0);
   let c00 = v128.load(initial), c01 = v128.load(initial, 16);
   let c10 = v128.load(i1), c11 = v128.load(i1, 16);
   let c20 = v128.load(i2), c21 = v128.load(i2, 16);
+  let c30 = v128.load(i3), c31 = v128.load(i3, 16);
+  const end = b + k * bs;
   while (b != end) {
-    const b1 = v128.load(b, 16), b0 = v128.load(b);
-    const x2 = v128.load32_splat(a2);
-    c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-    const x1 = v128.load32_splat(a1);
-    c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-    const x0 = v128.load32_splat(a);
-    c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    a += ak; a1 += ak; a2 += ak; b += bs;
+    {
+      const b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x3 = v128.load32_splat(a3);
+      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+      const x2 = v128.load32_splat(a2);
+      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+      const x1 = v128.load32_splat(a1);
+      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x3 = v128.load32_splat(a3);
+      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+      const x2 = v128.load32_splat(a2);
+      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+      const x1 = v128.load32_splat(a1);
+      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x3 = v128.load32_splat(a3);
+      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+      const x2 = v128.load32_splat(a2);
+      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+      const x1 = v128.load32_splat(a1);
+      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
+    if (b == end) break;
+    {
+      const b1 = v128.load(b, 16), b0 = v128.load(b);
+      const x3 = v128.load32_splat(a3);
+      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+      const x2 = v128.load32_splat(a2);
+      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+      const x1 = v128.load32_splat(a1);
+      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+      const x0 = v128.load32_splat(a);
+      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+    }
+    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
   }
   v128.store(c, c00); v128.store(c, c01, 16);
   if (rows > 1) {
@@ -80,51 +150,34 @@ export function kernel8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, ini
     c += ldc;
     v128.store(c, c20); v128.store(c, c21, 16);
   }
-}
-
-export function kernel4(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
-  let a1 = a + (rows > 1 ? ai : 0);
-  let a2 = a1 + (rows > 2 ? ai : 0);
-  const i1 = initial + (rows > 1 ? is : 0);
-  const i2 = i1 + (rows > 2 ? is : 0);
-  const end = b + k * bs;
-  let c00 = v128.load(initial);
-  let c10 = v128.load(i1);
-  let c20 = v128.load(i2);
-  while (b != end) {
-    const b0 = v128.load(b);
-    c20 = fma(v128.load32_splat(a2), b0, c20);
-    c10 = fma(v128.load32_splat(a1), b0, c10);
-    c00 = fma(v128.load32_splat(a), b0, c00);
-    a += ak; a1 += ak; a2 += ak; b += bs;
+  if (rows > 3) {
+    c += ldc;
+    v128.store(c, c30); v128.store(c, c31, 16);
   }
-  v128.store(c, c00);
-  if (rows > 1) v128.store(c + ldc, c10);
-  if (rows > 2) v128.store(c + 2 * ldc, c20);
 }
 
-/** One panel: C (rows, cols <= 12) = initial + A (rows, k) · panel (k, 12). Reads up to 12 columns of `initial`, writes only `cols`. */
+/** One panel: C (rows, cols <= 16) = initial + A (rows, k) · panel (k, 16). Reads whole vectors of `initial` and B, writes only `cols`. */
 export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
-  if (cols & 3) {
-    const edge = threadScratch() + EDGE;
-    for (let i: u32 = 0; i < rows; i += 3) {
-      const m = min<u32>(3, rows - i);
-      kernel12(a, ai, ak, b, bs, initial, is, edge, PANEL_BYTES, k, m);
-      for (let r: u32 = 0; r < m; r++) memory.copy(c + r * ldc, edge + r * PANEL_BYTES, cols << 2);
-      a += 3 * ai;
-      initial += 3 * is;
-      c += 3 * ldc;
-    }
-  } else if (cols == 12) {
-    for (let i: u32 = 0; i < rows; i += 3, a += 3 * ai, initial += 3 * is, c += 3 * ldc) kernel12(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
+  if (cols == 16) {
+    for (let i: u32 = 0; i < rows; i += 2, a += 2 * ai, initial += 2 * is, c += 2 * ldc) kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else if (cols == 8) {
-    for (let i: u32 = 0; i < rows; i += 3, a += 3 * ai, initial += 3 * is, c += 3 * ldc) kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
+    for (let i: u32 = 0; i < rows; i += 4, a += 4 * ai, initial += 4 * is, c += 4 * ldc) kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else {
-    for (let i: u32 = 0; i < rows; i += 3, a += 3 * ai, initial += 3 * is, c += 3 * ldc) kernel4(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
+    const edge = threadScratch() + EDGE;
+    const height: u32 = cols < 8 ? 4 : 2;
+    for (let i: u32 = 0; i < rows; i += height) {
+      const m = min<u32>(height, rows - i);
+      if (cols < 8) kernel8(a, ai, ak, b, bs, initial, is, edge, PANEL_BYTES, k, m);
+      else kernel16(a, ai, ak, b, bs, initial, is, edge, PANEL_BYTES, k, m);
+      for (let r: u32 = 0; r < m; r++) memory.copy(c + r * ldc, edge + r * PANEL_BYTES, cols << 2);
+      a += height * ai;
+      initial += height * is;
+      c += height * ldc;
+    }
   }
 }
 
-/** A row of twelve zeros: `initial` of a product that overwrites. */
+/** A row of zeros: `initial` of a product that overwrites. */
 // @ts-ignore: decorator
 @inline
 export function zeros(): usize {
@@ -132,10 +185,11 @@ export function zeros(): usize {
   v128.store(p, f32x4.splat(0));
   v128.store(p, f32x4.splat(0), 16);
   v128.store(p, f32x4.splat(0), 32);
+  v128.store(p, f32x4.splat(0), 48);
   return p;
 }
 
-/** C (rows, cols) (+)= A · B for B in panels `panelStep` bytes apart: packed (bs 48) or straight from a row-major matrix (panelStep 48). */
+/** C (rows, cols) (+)= A · B for B in panels `panelStep` bytes apart: packed (bs 64) or straight from a row-major matrix (panelStep 64). */
 export function product(a: usize, ai: usize, ak: usize, b: usize, panelStep: usize, bs: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32, accumulate: bool): void {
   const zero = zeros();
   for (let j: u32 = 0; j < cols; j += PANEL, b += panelStep, c += PANEL_BYTES) {
@@ -143,13 +197,14 @@ export function product(a: usize, ai: usize, ak: usize, b: usize, panelStep: usi
   }
 }
 
-/** panel (k, 12) = columns of a row-major matrix: dst[i][j] = src[i·ld + j], zero from column `cols` on. */
+/** panel (k, 16) = columns of a row-major matrix: dst[i][j] = src[i·ld + j], zero from column `cols` on. */
 export function packColumns(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
   if (cols == PANEL) {
     for (let i: u32 = 0; i < k; i++, src += ld, dst += PANEL_BYTES) {
       v128.store(dst, v128.load(src));
       v128.store(dst, v128.load(src, 16), 16);
       v128.store(dst, v128.load(src, 32), 32);
+      v128.store(dst, v128.load(src, 48), 48);
     }
     return;
   }
@@ -158,13 +213,15 @@ export function packColumns(src: usize, ld: usize, dst: usize, cols: u32, k: u32
     v128.store(dst, zero);
     v128.store(dst, zero, 16);
     v128.store(dst, zero, 32);
+    v128.store(dst, zero, 48);
     for (let j: u32 = 0; j < cols; j++) store<f32>(dst + (j << 2), load<f32>(src + (j << 2)));
   }
 }
 
-/** Four rows of src become four columns of dst: the transposition inside the packing. */
-function packFour(src: usize, ld: usize, dst: usize, k: u32): void {
+/** Four rows of src (4, k) become four columns of dst, whose rows lie `pitch` bytes apart. */
+function transposeFour(src: usize, ld: usize, dst: usize, pitch: usize, k: u32): void {
   let p0 = src, p1 = src + ld, p2 = p1 + ld, p3 = p2 + ld;
+  let d1 = dst + pitch, d2 = d1 + pitch, d3 = d2 + pitch;
   let i: u32 = 0;
   for (; i + 4 <= k; i += 4) {
     const r0 = v128.load(p0), r1 = v128.load(p1), r2 = v128.load(p2), r3 = v128.load(p3);
@@ -173,24 +230,25 @@ function packFour(src: usize, ld: usize, dst: usize, k: u32): void {
     const lo23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
     const hi23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
     v128.store(dst, v128.shuffle<f64>(lo01, lo23, 0, 2));
-    v128.store(dst, v128.shuffle<f64>(lo01, lo23, 1, 3), 48);
-    v128.store(dst, v128.shuffle<f64>(hi01, hi23, 0, 2), 96);
-    v128.store(dst, v128.shuffle<f64>(hi01, hi23, 1, 3), 144);
-    p0 += 16; p1 += 16; p2 += 16; p3 += 16; dst += 192;
+    v128.store(d1, v128.shuffle<f64>(lo01, lo23, 1, 3));
+    v128.store(d2, v128.shuffle<f64>(hi01, hi23, 0, 2));
+    v128.store(d3, v128.shuffle<f64>(hi01, hi23, 1, 3));
+    p0 += 16; p1 += 16; p2 += 16; p3 += 16;
+    dst += 4 * pitch; d1 += 4 * pitch; d2 += 4 * pitch; d3 += 4 * pitch;
   }
   for (; i < k; i++) {
     store<f32>(dst, load<f32>(p0));
     store<f32>(dst, load<f32>(p1), 4);
     store<f32>(dst, load<f32>(p2), 8);
     store<f32>(dst, load<f32>(p3), 12);
-    p0 += 4; p1 += 4; p2 += 4; p3 += 4; dst += 48;
+    p0 += 4; p1 += 4; p2 += 4; p3 += 4; dst += pitch;
   }
 }
 
-/** panel (k, 12) = rows of a row-major matrix, transposed: dst[i][j] = src[j·ld + i], zero from column `cols` on. */
+/** panel (k, 16) = rows of a row-major matrix, transposed: dst[i][j] = src[j·ld + i], zero from column `cols` on. */
 export function packRows(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
   let j: u32 = 0;
-  for (; j + 4 <= cols; j += 4) packFour(src + j * ld, ld, dst + (j << 2), k);
+  for (; j + 4 <= cols; j += 4) transposeFour(src + j * ld, ld, dst + (j << 2), PANEL_BYTES, k);
   for (; j < PANEL; j++) {
     let to = dst + (j << 2);
     if (j < cols) {
@@ -202,20 +260,24 @@ export function packRows(src: usize, ld: usize, dst: usize, cols: u32, k: u32): 
   }
 }
 
-/** All panels of the transpose of src (cols, k): (⌈cols / 12⌉, k, 12). */
-export function packRowPanels(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
-  for (let j: u32 = 0; j < cols; j += PANEL, src += PANEL * ld, dst += k * PANEL_BYTES) packRows(src, ld, dst, min<u32>(PANEL, cols - j), k);
+/** Panels of a row-major matrix (k, cols), `step` bytes apart. */
+export function packColumnPanels(src: usize, ld: usize, dst: usize, step: usize, cols: u32, k: u32): void {
+  for (let j: u32 = 0; j < cols; j += PANEL, src += PANEL_BYTES, dst += step) packColumns(src, ld, dst, min<u32>(PANEL, cols - j), k);
 }
 
-/** dst (depth, pitch) = a block of a row-major matrix, its rows laid next to each other: no page or cache set is visited twice. */
-function copyBlock(src: usize, ld: usize, dst: usize, pitch: usize, depth: u32): void {
-  for (let i: u32 = 0; i < depth; i++, src += ld, dst += pitch) {
-    for (let j: usize = 0; j < pitch; j += 16) v128.store(dst + j, v128.load(src + j));
+/** dst (rows, pitch) = transpose of src (depth, rows): an operand read by columns would touch a cache line for every number. */
+function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u32, depth: u32): void {
+  let k: u32 = 0;
+  for (; k + 4 <= depth; k += 4) transposeFour(src + k * ld, ld, dst + (k << 2), pitch, rows);
+  for (; k < depth; k++) {
+    let from = src + k * ld;
+    let to = dst + (k << 2);
+    for (let i: u32 = 0; i < rows; i++, from += 4, to += pitch) store<f32>(to, load<f32>(from));
   }
 }
 
-/** Most rows of a block whose left operand is read by columns: what thread scratch holds of it. */
-export const COPIED_ROWS: u32 = 240;
+/** Bytes of a transposed row: not a power of two, so that rows spread over cache sets. 240 rows (MAX_ROW_BLOCK of the plans) are 255 KiB. */
+const TRANSPOSED_BYTES: usize = <usize>(DEPTH << 2) + 64;
 
 /** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, B row-major (bTransposed: its transpose is). */
 export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
@@ -224,20 +286,22 @@ export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usiz
   for (let k0: u32 = 0; k0 < k; k0 += DEPTH) {
     const depth = min<u32>(DEPTH, k - k0);
     let ap = a + k0 * ak;
+    let rowStep = ai;
     let step = ak;
     if (ai == 4 && cols > PANEL) {
-      step = ((rows + 3) & ~3) << 2;
-      copyBlock(ap, ak, packed + GEMM_SCRATCH, step, depth);
+      transposeBlock(ap, ak, packed + GEMM_SCRATCH, TRANSPOSED_BYTES, rows, depth);
       ap = packed + GEMM_SCRATCH;
+      rowStep = TRANSPOSED_BYTES;
+      step = 4;
     }
     for (let j: u32 = 0; j < cols; j += PANEL) {
       const n = min<u32>(PANEL, cols - j);
       if (bTransposed) packRows(b + j * ldb + (k0 << 2), ldb, packed, n, depth);
       else packColumns(b + k0 * ldb + (j << 2), ldb, packed, n, depth);
       const cp = c + (j << 2);
-      if (k0) panelProduct(ap, ai, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
-      else if (initial) panelProduct(ap, ai, step, packed, PANEL_BYTES, initial + (j << 2), is, cp, ldc, rows, n, depth);
-      else panelProduct(ap, ai, step, packed, PANEL_BYTES, zero, 0, cp, ldc, rows, n, depth);
+      if (k0) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
+      else if (initial) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, initial + (j << 2), is, cp, ldc, rows, n, depth);
+      else panelProduct(ap, rowStep, step, packed, PANEL_BYTES, zero, 0, cp, ldc, rows, n, depth);
     }
   }
 }

@@ -46,7 +46,7 @@ export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-88.0)), f32x4.splat(89.0));
+  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.0)), f32x4.splat(89.0));
   // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits.
   const shifted = f32x4.add(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912.0));
   const n = f32x4.sub(shifted, f32x4.splat(12582912.0));

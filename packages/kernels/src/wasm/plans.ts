@@ -66,16 +66,18 @@ const rows = (width: (call: PlanCall) => number, ns: number): Plan =>
 
 // --- matmul ----------------------------------------------------------------------------------------------------------
 
-/** Columns of a packed panel and most rows of a block: PANEL and COPIED_ROWS of assembly/lib/gemm.ts. */
-const PANEL = 12;
-const TILE_ROWS = 3;
+/** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), rows of a tile, most rows and columns of a block. */
+const PANEL = 16;
+const TILE_ROWS = 4;
 const MAX_ROW_BLOCK = 240;
 const MAX_COLUMN_BLOCK = 192;
+/** Columns over which the copy of a left operand read by columns is spread. */
+const COPY_COLUMNS = 192;
 /** Nanoseconds of one multiply-add, and the work of a block below which it is not cut further. */
 const FMA_NS = 0.05;
-const BLOCK_NS = 100_000;
+const BLOCK_NS = 40_000;
 /** Blocks wanted, so that eight threads find work; the cut never depends on how many there are. */
-const WANTED_BLOCKS = 32;
+const WANTED_BLOCKS = 16;
 
 /** C (M, N) = A·B over K on a grid of blocks; strides in bytes. */
 interface Product {
@@ -101,7 +103,11 @@ function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, accumula
   // Narrow enough for parallelism, wide enough to be worth a grain.
   const columnsForWork = BLOCK_NS / (rowBlock * K * FMA_NS);
   const columnsForThreads = (N * rowBlocks) / WANTED_BLOCKS;
-  const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, Math.max(PANEL, columnsForThreads, columnsForWork)), PANEL);
+  const columnBlock = even(
+    N,
+    Math.min(MAX_COLUMN_BLOCK, Math.max(ai === 4 ? COPY_COLUMNS : PANEL, columnsForThreads, columnsForWork)),
+    PANEL,
+  );
   const items = rowBlocks * Math.ceil(N / columnBlock);
   const args = [a, ai, ak, b, ldb, Number(bTransposed), bias, addend, Number(accumulate), c, M, N, K, rowBlock, columnBlock];
   return phase("matmul__blocks", args, items, Math.max(1, rowBlock * columnBlock * K * FMA_NS));
@@ -169,7 +175,7 @@ const KEYS = 96;
 /** Refuses heads whose tiles outgrow thread scratch. */
 function checkHeadSize(call: PlanCall): void {
   const D = call.value("D");
-  const needed = (2 * QUERIES * D + 2 * QUERIES * KEYS + 4 * QUERIES) * 4 + 16384;
+  const needed = ((4 * QUERIES + KEYS) * (D + PANEL) + 2 * QUERIES * KEYS + 4 * QUERIES) * 4 + 32768;
   if (needed <= SCRATCH_BYTES) return;
   throw new DeviceError(
     `${call.entry.name}: a head must fit the thread scratch of ${SCRATCH_BYTES} bytes, got D = ${D}. Use smaller heads.`,
@@ -243,7 +249,7 @@ const attentionBackward: Plan = (call) => {
 
 /** Rows of hidden states packed at a time: whole panels, at most 96 rows, in at most half of the thread scratch. */
 function rowBlockFor(call: PlanCall, C: number): number {
-  const panels = Math.min(8, Math.floor(SCRATCH_BYTES / 2 / (C * PANEL * 4)));
+  const panels = Math.min(6, Math.floor(SCRATCH_BYTES / 2 / (C * PANEL * 4)));
   if (panels >= 1) return panels * PANEL;
   throw new DeviceError(`${call.entry.name}: a panel of rows must fit the thread scratch of ${SCRATCH_BYTES} bytes, got C = ${C}.`);
 }
