@@ -1,7 +1,7 @@
 /** What the wasm device promises beyond the kernels: memory, growth, errors, threads, and bits that do not depend on them. */
 import { afterAll, describe, expect, it } from "vitest";
 import { dataOf } from "../conformance/case";
-import { cases, execute, type Trial, type Values } from "../conformance/index";
+import { cases, execute, runTrial, type Trial, type Values } from "../conformance/index";
 import type { Device, TensorRef } from "../src/device";
 import { DeviceError, OutOfMemoryError, ShapeError } from "../src/errors";
 import { entryPoints, ops } from "../src/ops/index";
@@ -89,6 +89,33 @@ describe("threads", () => {
     // Every size above really was shared among threads.
     expect(Object.keys(LARGE).filter((name) => !shared.has(name))).toEqual([]);
     console.info(`not compared across thread counts: ${missing.join(", ")}`);
+  });
+
+  it("agrees with the reference where blocks, depths and parts of the vocabulary meet", async () => {
+    const device = devices[1]!;
+    const sizes: readonly [string, Values][] = [
+      ["matmul_forward", { M: 485, K: 531, N: 211 }],
+      ["matmul_backward_input", { M: 250, K: 211, N: 531 }],
+      ["matmul_backward_weight", { M: 531, K: 211, N: 250 }],
+      ["attention_forward", { N: 500, S: 2, H: 3, K: 1, D: 40 }],
+      ["attention_backward", { N: 500, S: 2, H: 3, K: 1, D: 40 }],
+      ["token_logprob_forward", { N: 130, C: 270, V: 1500 }],
+      ["token_logprob_backward", { N: 130, C: 270, V: 1500 }],
+    ];
+    for (const [name, size] of sizes) {
+      const item = cases.find(({ entry }) => entry.name === name)!;
+      await runTrial(device, { id: `${name} where blocks meet`, case: item, values: { ...item.sizes.at(-1), ...size }, absent: [] });
+    }
+  });
+
+  it("does all the work itself when its workers never wake", async () => {
+    const asleep = () => ({ ready: Promise.resolve(), terminate: () => {} });
+    const device = await createWasmDevice({ relaxed: false, threads: 3, spawn: asleep });
+    const y = f32(device, 500_000);
+    device.dispatch(ops.fill.set, { tensors: { y }, scalars: { value: 7 } });
+    expect((await device.read(y)).every((x) => x === 7)).toBe(true);
+    expect(device.counters.submits).toBe(1);
+    await device.destroy();
   });
 
   it("rejects with the cause when a worker cannot start", async () => {

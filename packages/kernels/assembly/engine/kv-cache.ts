@@ -1,7 +1,8 @@
 /** The paged key/value cache: write, copy, and attention of one new token per row. */
-import { exp4, exp1, fma, loadTail, maxLanes, storeTail, sumLanes, sumRows } from "../lib/simd";
-import { GEMM_SCRATCH } from "../lib/gemm";
+import { GEMM_SCRATCH, PANEL_BYTES, product } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
+import { dot, exp1, exp4, loadTail, maxLanes, storeTail, sumLanes, touch } from "../lib/simd";
+import { dots2 } from "./matmul";
 
 /** Items are rows. */
 export function kv_cache_write(qkv: usize, slots: usize, cache: usize, N: u32, L: u32, H: u32, K: u32, D: u32, begin: u32, end: u32): void {
@@ -19,113 +20,125 @@ export function kv_cache_copy(from: usize, to: usize, cache: usize, N: u32, L: u
   }
 }
 
-/** Positions handled at a time; their scores and slots live in thread scratch. */
-const CHUNK: u32 = 256;
+/** Positions whose scores are held at a time, for two query heads: rows of SCORE_ROW bytes in thread scratch. */
+const CHUNK: u32 = 1024;
+const SCORE_ROW: usize = CHUNK << 2;
 
-/** Scores of four keys: q · k0 .. q · k3. */
-function dots4(q: usize, k0: usize, k1: usize, k2: usize, k3: usize, D: u32): v128 {
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  const whole: usize = (D & ~3) << 2;
-  const tail = D & 3;
-  let d: usize = 0;
-  for (; d < whole; d += 16) {
-    const v = v128.load(q + d);
-    s0 = fma(v, v128.load(k0 + d), s0);
-    s1 = fma(v, v128.load(k1 + d), s1);
-    s2 = fma(v, v128.load(k2 + d), s2);
-    s3 = fma(v, v128.load(k3 + d), s3);
-  }
-  if (tail) {
-    const v = loadTail(q + d, tail);
-    s0 = fma(v, loadTail(k0 + d, tail), s0);
-    s1 = fma(v, loadTail(k1 + d, tail), s1);
-    s2 = fma(v, loadTail(k2 + d, tail), s2);
-    s3 = fma(v, loadTail(k3 + d, tail), s3);
-  }
-  return sumRows(s0, s1, s2, s3);
-}
-
-/** o += p0 v0 + p1 v1 + p2 v2 + p3 v3 */
-function mix4(o: usize, p: usize, v0: usize, v1: usize, v2: usize, v3: usize, D: u32): void {
-  const p0 = v128.load32_splat(p), p1 = v128.load32_splat(p, 4), p2 = v128.load32_splat(p, 8), p3 = v128.load32_splat(p, 12);
-  const whole: usize = (D & ~3) << 2;
-  const tail = D & 3;
-  let d: usize = 0;
-  for (; d < whole; d += 16) {
-    v128.store(o + d, fma(p3, v128.load(v3 + d), fma(p2, v128.load(v2 + d), fma(p1, v128.load(v1 + d), fma(p0, v128.load(v0 + d), v128.load(o + d))))));
-  }
-  if (tail) {
-    storeTail(o + d, fma(p3, loadTail(v3 + d, tail), fma(p2, loadTail(v2 + d, tail), fma(p1, loadTail(v1 + d, tail), fma(p0, loadTail(v0 + d, tail), loadTail(o + d, tail))))), tail);
-  }
-}
-
-function scaleVector(o: usize, D: u32, factor: f32): void {
+/** y (n) *= factor */
+function scaleVector(y: usize, n: u32, factor: f32): void {
   const v = f32x4.splat(factor);
-  const whole: usize = (D & ~3) << 2;
-  let d: usize = 0;
-  for (; d < whole; d += 16) v128.store(o + d, f32x4.mul(v128.load(o + d), v));
-  if (D & 3) storeTail(o + d, f32x4.mul(loadTail(o + d, D & 3), v), D & 3);
+  const whole: usize = (n & ~3) << 2;
+  let i: usize = 0;
+  for (; i < whole; i += 16) v128.store(y + i, f32x4.mul(v128.load(y + i), v));
+  if (n & 3) storeTail(y + i, f32x4.mul(loadTail(y + i, n & 3), v), n & 3);
 }
 
-/** Items are (row, key head) pairs: the query heads of a group read the same keys. */
+/** Brings keys and values of positions t0 .. t0 + count - 1 near: a cache of many layers does not stay in the processor's. */
+function touchSlots(keys: usize, toValue: usize, slotBytes: usize, table: usize, t0: u32, count: u32, block: u32, head: usize): void {
+  for (let t: u32 = t0; t < t0 + count; ) {
+    const within = t % block;
+    const run = min<u32>(block - within, t0 + count - t);
+    let p = keys + (load<u32>(table + ((t / block) << 2)) * block + within) * slotBytes;
+    for (const end = p + run * slotBytes; p != end; p += slotBytes) {
+      touch(p, head);
+      touch(p + toValue, head);
+    }
+    t += run;
+  }
+}
+
+/** Scores of `count` keys, `slotBytes` apart, for two queries; rows of scores lie SCORE_ROW apart. */
+function scorePair(q0: usize, q1: usize, keys: usize, slotBytes: usize, count: u32, D: u32, scores: usize, scratch: usize): void {
+  let t: u32 = 0;
+  if ((D & 3) == 0) {
+    for (; t + 4 <= count; t += 4, keys += 4 * slotBytes) {
+      dots2(q0, q1, keys, slotBytes, D, scratch);
+      v128.store(scores + (t << 2), v128.load(scratch));
+      v128.store(scores + SCORE_ROW + (t << 2), v128.load(scratch, 16));
+    }
+  }
+  for (; t < count; t++, keys += slotBytes) {
+    store<f32>(scores + (t << 2), dot(q0, keys, D));
+    store<f32>(scores + SCORE_ROW + (t << 2), dot(q1, keys, D));
+  }
+}
+
+/** Scores (count) of one head become e^(scale s - peak); returns the new peak and leaves their sum at `sum`. */
+function softmaxRow(scores: usize, count: u32, scale: f32, peak: f32, sum: usize): f32 {
+  const padded = (count + 3) & ~3;
+  for (let t = count; t < padded; t++) store<f32>(scores + (t << 2), scale > 0 ? -Infinity : Infinity);
+  const vs = f32x4.splat(scale);
+  let highest = f32x4.splat(peak);
+  for (let t: u32 = 0; t < padded; t += 4) highest = f32x4.pmax(highest, f32x4.mul(v128.load(scores + (t << 2)), vs));
+  const top = maxLanes(highest);
+  const vp = f32x4.splat(top);
+  let s = f32x4.splat(0);
+  for (let t: u32 = 0; t < padded; t += 4) {
+    const e = exp4(f32x4.sub(f32x4.mul(v128.load(scores + (t << 2)), vs), vp));
+    v128.store(scores + (t << 2), e);
+    s = f32x4.add(s, e);
+  }
+  store<f32>(sum, sumLanes(s));
+  return top;
+}
+
+/**
+ * Items are (row, key head) pairs: the query heads of a group read the same keys, two at a time. A block of the cache is a matrix whose rows lie
+ * one slot apart, so scores are dot products over it and the mixture of values is a product of matrices on it.
+ */
 export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths: usize, o: usize, N: u32, L: u32, B: u32, H: u32, K: u32, D: u32, block: u32, scale: f32, begin: u32, end: u32): void {
   const scores = threadScratch() + GEMM_SCRATCH;
-  const places = scores + (CHUNK << 2);
+  const scratch = scores + 2 * SCORE_ROW;
   const head: usize = D << 2;
   const slotBytes: usize = 2 * K * head;
+  const toValue: usize = K * head;
   for (let item = begin; item < end; item++) {
     const r = item / K;
     const kv = item % K;
     const length = load<u32>(lengths + (r << 2));
     const table = tables + ((r * B) << 2);
     const keys = cache + kv * head;
-    const toValue: usize = K * head;
     const lastHead = ((kv + 1) * H + K - 1) / K;
-    for (let h = (kv * H + K - 1) / K; h < lastHead; h++) {
-      const q = qkv + (r * (H + 2 * K) + h) * head;
+    const firstHead = (kv * H + K - 1) / K;
+    for (let h = firstHead; h < lastHead; h += 2) {
+      const pair: u32 = h + 1 < lastHead ? 2 : 1;
+      const q0 = qkv + (r * (H + 2 * K) + h) * head;
+      const q1 = pair == 2 ? q0 + head : q0;
       const out = o + (r * H + h) * head;
-      memory.fill(out, 0, head);
-      let peak: f32 = -Infinity;
-      let total: f32 = 0;
+      let peak0: f32 = -Infinity, peak1: f32 = -Infinity;
+      let total0: f32 = 0, total1: f32 = 0;
       for (let t0: u32 = 0; t0 < length; t0 += CHUNK) {
         const count = min<u32>(CHUNK, length - t0);
-        for (let t: u32 = 0; t < count; t++) {
-          const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + (t0 + t) % block;
-          store<usize>(places + (t << 2), keys + slot * slotBytes);
+        if (h == firstHead) touchSlots(keys, toValue, slotBytes, table, t0, count, block, head);
+        for (let t: u32 = 0; t < count; ) {
+          const within = (t0 + t) % block;
+          const run = min<u32>(block - within, count - t);
+          const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + within;
+          scorePair(q0, q1, keys + slot * slotBytes, slotBytes, run, D, scores + (t << 2), scratch);
+          t += run;
         }
-        // Rounded up to four: the last key again, with probability 0.
-        const padded = (count + 3) & ~3;
-        for (let t = count; t < padded; t++) store<usize>(places + (t << 2), load<usize>(places + ((count - 1) << 2)));
-        let highest = f32x4.splat(-Infinity);
-        for (let t: u32 = 0; t < padded; t += 4) {
-          const at = places + (t << 2);
-          let s = dots4(q, load<usize>(at), load<usize>(at, 4), load<usize>(at, 8), load<usize>(at, 12), D);
-          s = f32x4.mul(s, f32x4.splat(scale));
-          highest = f32x4.max(highest, s);
-          v128.store(scores + (t << 2), s);
+        const top0 = softmaxRow(scores, count, scale, peak0, scratch);
+        const shrink0 = exp1(peak0 - top0);
+        total0 = total0 * shrink0 + load<f32>(scratch);
+        peak0 = top0;
+        if (t0) scaleVector(out, D, shrink0);
+        if (pair == 2) {
+          const top1 = softmaxRow(scores + SCORE_ROW, count, scale, peak1, scratch);
+          const shrink1 = exp1(peak1 - top1);
+          total1 = total1 * shrink1 + load<f32>(scratch);
+          peak1 = top1;
+          if (t0) scaleVector(out + head, D, shrink1);
         }
-        for (let t = count; t < padded; t++) store<f32>(scores + (t << 2), -Infinity);
-        const newPeak = max<f32>(peak, maxLanes(highest));
-        const vp = f32x4.splat(newPeak);
-        let s = f32x4.splat(0);
-        for (let t: u32 = 0; t < padded; t += 4) {
-          const p = exp4(f32x4.sub(v128.load(scores + (t << 2)), vp));
-          v128.store(scores + (t << 2), p);
-          s = f32x4.add(s, p);
-        }
-        if (t0) {
-          const shrink = exp1(peak - newPeak);
-          total *= shrink;
-          scaleVector(out, D, shrink);
-        }
-        total += sumLanes(s);
-        peak = newPeak;
-        for (let t: u32 = 0; t < padded; t += 4) {
-          const at = places + (t << 2);
-          mix4(out, scores + (t << 2), load<usize>(at) + toValue, load<usize>(at, 4) + toValue, load<usize>(at, 8) + toValue, load<usize>(at, 12) + toValue, D);
+        for (let t: u32 = 0; t < count; ) {
+          const within = (t0 + t) % block;
+          const run = min<u32>(block - within, count - t);
+          const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + within;
+          product(scores + (t << 2), SCORE_ROW, 4, keys + slot * slotBytes + toValue, PANEL_BYTES, slotBytes, out, head, pair, D, run, t0 + t > 0);
+          t += run;
         }
       }
-      scaleVector(out, D, 1 / total);
+      scaleVector(out, D, 1 / total0);
+      if (pair == 2) scaleVector(out + head, D, 1 / total1);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x; db += Σ dy. */
 import { blockProduct } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { dot, fma, loadTail, storeTail, sumRows } from "../lib/simd";
+import { dot, fma, loadTail, storeTail, sumRows, touch } from "../lib/simd";
 
 /**
  * C (M, N) = [C or addend or 0] + bias + A·B on a grid of blocks: element (i, k) of A at a + i·ai + k·ak bytes, B row-major with ldb bytes a
@@ -114,6 +114,7 @@ export function matmul__dots(x: usize, w: usize, bias: usize, addend: usize, y: 
     const n = group << 2;
     const count = min<u32>(4, N - n);
     const wp = w + n * ld;
+    touch(wp, count * ld);
     const b = bias ? (count == 4 ? v128.load(bias + (n << 2)) : loadTail(bias + (n << 2), count)) : f32x4.splat(0);
     for (let m: u32 = 0; m < M; m += 2) {
       const x0 = x + m * ld;

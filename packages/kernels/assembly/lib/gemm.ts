@@ -9,7 +9,7 @@
  * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
  * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill (docs/decisions has the measurements).
  */
-import { fma } from "./simd";
+import { fma, touch } from "./simd";
 import { threadScratch } from "./scratch";
 
 /** Columns of a panel of B. */
@@ -247,6 +247,7 @@ function transposeFour(src: usize, ld: usize, dst: usize, pitch: usize, k: u32):
 
 /** panel (k, 16) = rows of a row-major matrix, transposed: dst[i][j] = src[j·ld + i], zero from column `cols` on. */
 export function packRows(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
+  for (let r: u32 = 0; r < cols; r++) touch(src + r * ld, k << 2);
   let j: u32 = 0;
   for (; j + 4 <= cols; j += 4) transposeFour(src + j * ld, ld, dst + (j << 2), PANEL_BYTES, k);
   for (; j < PANEL; j++) {

@@ -204,3 +204,15 @@ export function dot(x: usize, y: usize, n: u32): f32 {
   if (n & 3) s1 = fma(loadTail(x, n & 3), loadTail(y, n & 3), s1);
   return sumLanes(f32x4.add(s0, s1));
 }
+
+let touched: i32 = 0;
+
+/**
+ * Reads one number of every cache line of [p, p + bytes), all independent of each other: many misses in flight, where the arithmetic that follows
+ * would wait for a few at a time. WebAssembly has no prefetch. The sum goes to a global of this instance, which keeps the loads alive.
+ */
+export function touch(p: usize, bytes: usize): void {
+  let seen: i32 = 0;
+  for (const end = p + bytes; p < end; p += 64) seen |= load<i32>(p);
+  touched = seen;
+}

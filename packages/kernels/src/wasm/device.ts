@@ -239,17 +239,26 @@ class WasmDevice implements Device {
     if (items <= 0) return;
     const found = this.#kernels.get(kernel);
     if (!found) throw new DeviceError(`${entry.name}: the engine must export \`${kernel}\`, got no such function. Rebuild it.`);
-    if (!this.#team || grain >= items) {
-      found.fn(...args, 0, items);
-      return;
+    let failed = 0;
+    try {
+      if (this.#team && grain < items) {
+        this.counters.submits += 1;
+        failed = this.#team.run(found.fn, found.index, [...args], items, grain);
+      } else {
+        found.fn(...args, 0, items);
+      }
+    } catch (cause) {
+      // Other threads may still be at work on this phase: nothing can be trusted any more.
+      this.#failure = new DeviceError(`${entry.name}: \`${kernel}\` must run to its end, got ${cause}. Create the device again.`, {
+        cause,
+      });
     }
-    this.counters.submits += 1;
-    const failed = this.#team.run(found.fn, found.index, [...args], items, grain);
-    if (failed === 0) return;
-    this.#failure = new DeviceError(
-      `${entry.name}: every worker must finish its share, got a failure in worker ${failed}. Create the device again.`,
-    );
-    throw this.#failure;
+    if (failed !== 0) {
+      this.#failure = new DeviceError(
+        `${entry.name}: every worker must finish its share, got a failure in worker ${failed}. Create the device again.`,
+      );
+    }
+    if (this.#failure) throw this.#failure;
   }
 
   /** Memory from the arena, which grows when it must. */

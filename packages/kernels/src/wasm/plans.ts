@@ -97,7 +97,7 @@ interface Product {
 }
 
 function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, accumulate = false, c, M, N, K }: Product): Phase {
-  const even = (size: number, most: number, unit: number) => Math.ceil(size / Math.ceil(size / most) / unit) * unit;
+  const even = (size: number, most: number, unit: number) => Math.ceil(size / Math.max(1, Math.ceil(size / most)) / unit) * unit || unit;
   const rowBlock = even(M, MAX_ROW_BLOCK, TILE_ROWS);
   const rowBlocks = Math.ceil(M / rowBlock);
   // Narrow enough for parallelism, wide enough to be worth a grain.
@@ -114,7 +114,7 @@ function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, accumula
 }
 
 /** Rows up to which outputs are dot products along K and weights are read once, unpacked. */
-const FEW_ROWS = 16;
+const FEW_ROWS = 32;
 
 const matmulForward: Plan = (call) => {
   const [M, K, N] = [call.value("M"), call.value("K"), call.value("N")];
