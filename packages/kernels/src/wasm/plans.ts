@@ -21,7 +21,7 @@ export interface PlanCall {
 export type Plan = (call: PlanCall) => readonly Phase[];
 
 /** Nanoseconds of work worth a grain, and below which nobody is woken; rough figures for one thread. */
-const GRAIN_NS = 20_000;
+const GRAIN_NS = 8_000;
 const INLINE_NS = 40_000;
 
 /** A phase whose items cost about `ns` nanoseconds each. `multiple`: grains are cut at multiples of it. */
