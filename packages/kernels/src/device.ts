@@ -53,6 +53,20 @@ export interface DeviceCounters {
   peakBytes: number;
 }
 
+/** Where every device's counters start. */
+export function newCounters(): DeviceCounters {
+  return {
+    dispatches: 0,
+    submits: 0,
+    pipelines: 0,
+    readbacks: 0,
+    readbackBytes: 0,
+    uploadBytes: 0,
+    liveBytes: 0,
+    peakBytes: 0,
+  };
+}
+
 export interface DispatchArgs {
   readonly tensors: Readonly<Record<string, TensorRef | undefined>>;
   readonly scalars?: Readonly<Record<string, number>>;

@@ -1,7 +1,16 @@
 /** The reference device: f64 storage and plain loops; the oracle of the other two. */
 import { bind, elementCount } from "../bind";
 import type { Dtype, EntryPoint } from "../contract";
-import type { Device, DeviceBuffer, DeviceCounters, DeviceInfo, DispatchArgs, TensorData, TensorRef } from "../device";
+import {
+  type Device,
+  type DeviceBuffer,
+  type DeviceCounters,
+  type DeviceInfo,
+  type DispatchArgs,
+  newCounters,
+  type TensorData,
+  type TensorRef,
+} from "../device";
 import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
 import { implementations } from "./implementations";
 
@@ -30,16 +39,7 @@ const INFO: DeviceInfo = {
 
 class F64Device implements ReferenceDevice {
   readonly info = INFO;
-  readonly counters: DeviceCounters = {
-    dispatches: 0,
-    submits: 0,
-    pipelines: 0,
-    readbacks: 0,
-    readbackBytes: 0,
-    uploadBytes: 0,
-    liveBytes: 0,
-    peakBytes: 0,
-  };
+  readonly counters: DeviceCounters = newCounters();
   readonly #cells = new Map<DeviceBuffer, Float64Array>();
   readonly #used = new Set<string>();
   #nextId = 1;

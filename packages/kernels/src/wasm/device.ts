@@ -1,7 +1,16 @@
 /** The wasm device: kernels over one linear memory, run by the calling thread and its pool. */
 import { bind, elementCount } from "../bind";
 import type { EntryPoint } from "../contract";
-import type { Device, DeviceBuffer, DeviceCounters, DeviceInfo, DispatchArgs, TensorData, TensorRef } from "../device";
+import {
+  type Device,
+  type DeviceBuffer,
+  type DeviceCounters,
+  type DeviceInfo,
+  type DispatchArgs,
+  newCounters,
+  type TensorData,
+  type TensorRef,
+} from "../device";
 import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
 import { Heap } from "./heap";
 import { arenaBase, SCRATCH_BASE } from "./layout";
@@ -100,16 +109,7 @@ interface WasmBuffer extends DeviceBuffer {
 
 class WasmDevice implements Device {
   readonly info: DeviceInfo;
-  readonly counters: DeviceCounters = {
-    dispatches: 0,
-    submits: 0,
-    pipelines: 0,
-    readbacks: 0,
-    readbackBytes: 0,
-    uploadBytes: 0,
-    liveBytes: 0,
-    peakBytes: 0,
-  };
+  readonly counters: DeviceCounters = newCounters();
   readonly #memory: WasmMemory;
   readonly #kernels = new Map<string, { readonly fn: WasmFunction; readonly index: number }>();
   readonly #ports: readonly WorkerPort[];

@@ -1,7 +1,16 @@
 /** The WebGPU device: memory, transfers and dispatch over a GPUDevice that comes in from outside. */
 import { type BoundCall, bind, elementCount } from "../bind";
 import type { EntryPoint } from "../contract";
-import type { Device, DeviceBuffer, DeviceCounters, DeviceInfo, DispatchArgs, TensorData, TensorRef } from "../device";
+import {
+  type Device,
+  type DeviceBuffer,
+  type DeviceCounters,
+  type DeviceInfo,
+  type DispatchArgs,
+  newCounters,
+  type TensorData,
+  type TensorRef,
+} from "../device";
 import { DeviceError, ShapeError } from "../errors";
 import { ErrorWatch } from "./error-watch";
 import { PipelineCache } from "./pipelines";
@@ -95,16 +104,7 @@ class Allocation implements DeviceBuffer {
 
 class QueueDevice implements WebGpuDevice {
   readonly info: DeviceInfo;
-  readonly counters: DeviceCounters = {
-    dispatches: 0,
-    submits: 0,
-    pipelines: 0,
-    readbacks: 0,
-    readbackBytes: 0,
-    uploadBytes: 0,
-    liveBytes: 0,
-    peakBytes: 0,
-  };
+  readonly counters: DeviceCounters = newCounters();
   readonly #gpu: GPUDevice;
   readonly #isOwned: boolean;
   readonly #isDebug: boolean;
