@@ -1,6 +1,7 @@
 /** @trimtab/core: autograd, decoder models, tokenizers, generation, losses, optimisers and trainers, on any device. */
 export { type Device, DeviceError, type DeviceInfo, OutOfMemoryError, ShapeError, TrimtabError } from "@trimtab/kernels";
 export * from "./autograd/elementwise";
+export * from "./autograd/gather";
 export * from "./autograd/segment";
 export * from "./autograd/tape";
 export * from "./autograd/token-logprob";

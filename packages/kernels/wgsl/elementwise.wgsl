@@ -34,7 +34,9 @@ fn unary_value(x: f32) -> f32 {
     case 9u: { return log_sigmoid(x); }
     case 10u: { return silu(x); }
     case 11u: { return gelu_tanh(x); }
-    default: { return tanh_exact(x); }
+    case 12u: { return tanh_exact(x); }
+    case 13u: { return expm1(x); }
+    default: { return log1mexp(x); }
   }
 }
 
@@ -52,7 +54,9 @@ fn unary_derivative(x: f32) -> f32 {
     case 9u: { return sigmoid(-x); }
     case 10u: { return silu_derivative(x); }
     case 11u: { return gelu_tanh_derivative(x); }
-    default: { return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x); }  // 1 - tanh²
+    case 12u: { return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x); }  // 1 - tanh²
+    case 13u: { return exp(x); }
+    default: { return exp(x) / expm1(x); }
   }
 }
 
@@ -94,7 +98,8 @@ fn binary_forward(
     case 3u: { z = x / y; }
     case 4u: { z = min(x, y); }
     case 5u: { z = max(x, y); }
-    default: { if (y != 0.0) { z = x; } }
+    case 6u: { if (y != 0.0) { z = x; } }
+    default: { z = select(0.0, 1.0, x > y); }
   }
   out2[n] = z;
 }
@@ -124,7 +129,8 @@ fn binary_backward(
     case 3u: { dx = dz / y; dy = -dx * (x / y); }
     case 4u: { dx = dz * share_of(x < y, x == y); dy = dz * share_of(y < x, x == y); }
     case 5u: { dx = dz * share_of(x > y, x == y); dy = dz * share_of(y > x, x == y); }
-    default: { if (y != 0.0) { dx = dz; } }
+    case 6u: { if (y != 0.0) { dx = dz; } }
+    default: {}
   }
   out3[n] = dx;
   out4[n] = dy;

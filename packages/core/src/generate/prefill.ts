@@ -1,8 +1,9 @@
 /** Computes prompts, fills the cache with them, and samples the first token of each completion. */
+
+import { gatherRows, rowIndex } from "../autograd/gather";
 import { Tape } from "../autograd/tape";
 import { positionsOf } from "../models/decoder";
 import { attention } from "../nn/attention";
-import { gatherRows, rowIndex } from "../nn/embedding";
 import { linear } from "../nn/linear";
 import type { Group } from "./groups";
 import type { PagedCache } from "./paged-cache";

@@ -6,9 +6,10 @@
  */
 import { type Device, ropeTable } from "@trimtab/kernels";
 import { add, unary } from "../autograd/elementwise";
+import { type RowIndex, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { attention, type HeadLayout, rope } from "../nn/attention";
-import { embedding, type RowIndex, rowIndex } from "../nn/embedding";
+import { embedding } from "../nn/embedding";
 import { gatedActivation } from "../nn/gated-activation";
 import { linear } from "../nn/linear";
 import { headNorm, layerNorm, rmsNorm } from "../nn/norm";

@@ -1,8 +1,9 @@
 /** Log-probabilities of a batch's target tokens under a decoder: the one path from tokens to what objectives need. */
+
+import { gatherRows, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { type TokenLogprobs, tokenLogprob } from "../autograd/token-logprob";
 import type { Batch } from "../data/batch";
-import { gatherRows, rowIndex } from "../nn/embedding";
 import type { Decoder } from "./decoder";
 
 /**

@@ -1,5 +1,5 @@
 /** Elementwise functions of one and two vectors, accumulate and fill. Items are elements. */
-import { exp4, fma, loadTail, log1p4, log4, sigmoid4, storeTail, tanh4 } from "../lib/simd";
+import { exp4, expm14, fma, loadTail, log1mexp4, log1p4, log4, sigmoid4, storeTail, tanh4 } from "../lib/simd";
 
 const GELU_SCALE: f32 = 0.7978845608028654;
 const GELU_CUBIC: f32 = 0.044715;
@@ -79,7 +79,9 @@ function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
     case 9: return f32x4.sub(f32x4.min(x, f32x4.splat(0)), log1p4(exp4(f32x4.neg(f32x4.abs(x)))));
     case 10: return silu(x);
     case 11: return gelu(x);
-    default: return tanh4(x);
+    case 12: return tanh4(x);
+    case 13: return expm14(x);
+    default: return log1mexp4(x);
   }
 }
 
@@ -103,12 +105,15 @@ function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
     case 9: return f32x4.mul(dy, sigmoid4(f32x4.neg(x)));
     case 10: return f32x4.mul(dy, siluDerivative(x));
     case 11: return f32x4.mul(dy, geluDerivative(x));
-    default: {
+    case 12: {
       // 1 - tanh² x = 4 σ(2x) σ(-2x)
       const decay = exp4(f32x4.neg(f32x4.abs(f32x4.add(x, x))));
       const share = f32x4.div(one, f32x4.add(one, decay));
       return f32x4.mul(dy, f32x4.mul(f32x4.splat(4), f32x4.mul(share, f32x4.mul(decay, share))));
     }
+    case 13: return f32x4.mul(dy, exp4(x));
+    // e^x / (1 - e^x) = 1 / (e^-x - 1)
+    default: return f32x4.neg(f32x4.div(dy, expm14(f32x4.neg(x))));
   }
 }
 
@@ -136,7 +141,9 @@ export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: 
     case 9: unaryLoop(9, x, y, a, b, begin, end); break;
     case 10: unaryLoop(10, x, y, a, b, begin, end); break;
     case 11: unaryLoop(11, x, y, a, b, begin, end); break;
-    default: unaryLoop(12, x, y, a, b, begin, end);
+    case 12: unaryLoop(12, x, y, a, b, begin, end); break;
+    case 13: unaryLoop(13, x, y, a, b, begin, end); break;
+    default: unaryLoop(14, x, y, a, b, begin, end);
   }
 }
 
@@ -168,7 +175,9 @@ export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32
     case 9: unaryGradientLoop(9, dy, x, dx, a, b, begin, end); break;
     case 10: unaryGradientLoop(10, dy, x, dx, a, b, begin, end); break;
     case 11: unaryGradientLoop(11, dy, x, dx, a, b, begin, end); break;
-    default: unaryGradientLoop(12, dy, x, dx, a, b, begin, end);
+    case 12: unaryGradientLoop(12, dy, x, dx, a, b, begin, end); break;
+    case 13: unaryGradientLoop(13, dy, x, dx, a, b, begin, end); break;
+    default: unaryGradientLoop(14, dy, x, dx, a, b, begin, end);
   }
 }
 
@@ -183,7 +192,8 @@ function binaryValue(kind: u32, x: v128, y: v128): v128 {
     case 3: return f32x4.div(x, y);
     case 4: return f32x4.min(x, y);
     case 5: return f32x4.max(x, y);
-    default: return v128.and(x, f32x4.ne(y, f32x4.splat(0)));
+    case 6: return v128.and(x, f32x4.ne(y, f32x4.splat(0)));
+    default: return v128.and(f32x4.gt(x, y), f32x4.splat(1));
   }
 }
 
@@ -204,7 +214,8 @@ function binaryGradientX(kind: u32, dz: v128, x: v128, y: v128): v128 {
     case 3: return f32x4.div(dz, y);
     case 4: return share(dz, f32x4.lt(x, y), f32x4.eq(x, y));
     case 5: return share(dz, f32x4.gt(x, y), f32x4.eq(x, y));
-    default: return v128.and(dz, f32x4.ne(y, f32x4.splat(0)));
+    case 6: return v128.and(dz, f32x4.ne(y, f32x4.splat(0)));
+    default: return f32x4.splat(0);
   }
 }
 
@@ -238,7 +249,8 @@ export function binary_forward(x: usize, y: usize, z: usize, N: u32, kind: u32, 
     case 3: binaryLoop(3, x, y, z, begin, end); break;
     case 4: binaryLoop(4, x, y, z, begin, end); break;
     case 5: binaryLoop(5, x, y, z, begin, end); break;
-    default: binaryLoop(6, x, y, z, begin, end);
+    case 6: binaryLoop(6, x, y, z, begin, end); break;
+    default: binaryLoop(7, x, y, z, begin, end);
   }
 }
 
@@ -273,7 +285,8 @@ export function binary_backward(dz: usize, x: usize, y: usize, dx: usize, dy: us
     case 3: binaryGradientLoop(3, dz, x, y, dx, dy, begin, end); break;
     case 4: binaryGradientLoop(4, dz, x, y, dx, dy, begin, end); break;
     case 5: binaryGradientLoop(5, dz, x, y, dx, dy, begin, end); break;
-    default: binaryGradientLoop(6, dz, x, y, dx, dy, begin, end);
+    case 6: binaryGradientLoop(6, dz, x, y, dx, dy, begin, end); break;
+    default: binaryGradientLoop(7, dz, x, y, dx, dy, begin, end);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Four-lane f32 arithmetic: the multiply-add switch, horizontal sums, transposes, and exp/log/tanh good to about 2 ulp. */
+/** Four-lane f32 arithmetic: the multiply-add switch, horizontal sums, transposes, and exp/log/tanh and kin good to about 2 ulp. */
 
 /** a · b + c: fused in the relaxed build, two roundings in the strict one. The only place where the builds differ. */
 // @ts-ignore: decorator
@@ -39,9 +39,22 @@ export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
+/** e^r - 1 for |r| <= ln 2 / 2: Cephes' polynomial r + r² p(r). */
+// @ts-ignore: decorator
+@inline
+function expm1Core(r: v128): v128 {
+  let p = f32x4.splat(1.9875691500e-4);
+  p = fma(p, r, f32x4.splat(1.3981999507e-3));
+  p = fma(p, r, f32x4.splat(8.3334519073e-3));
+  p = fma(p, r, f32x4.splat(4.1665795894e-2));
+  p = fma(p, r, f32x4.splat(1.6666665459e-1));
+  p = fma(p, r, f32x4.splat(5.0000001201e-1));
+  return fma(p, f32x4.mul(r, r), r);
+}
+
 /**
- * e^x to about 1 ulp; 0 below -87 (where floats turn subnormal), infinity above 88.73, NaN for NaN. Cephes' polynomial on
- * [-ln 2 / 2, ln 2 / 2]. pmin and pmax are one instruction where min and max are seven, and keep a NaN in their first operand.
+ * e^x to about 1 ulp; 0 below -87 (where floats turn subnormal), infinity above 88.73, NaN for NaN. {@link expm1Core} after
+ * a multiple of ln 2. pmin and pmax are one instruction where min and max are seven, and keep a NaN in their first operand.
  */
 // @ts-ignore: decorator
 @inline
@@ -51,17 +64,19 @@ export function exp4(x: v128): v128 {
   const shifted = f32x4.add(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912.0));
   const n = f32x4.sub(shifted, f32x4.splat(12582912.0));
   const r = fma(n, f32x4.splat(2.12194440e-4), fma(n, f32x4.splat(-0.693359375), bounded));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = fma(p, r, f32x4.splat(1.3981999507e-3));
-  p = fma(p, r, f32x4.splat(8.3334519073e-3));
-  p = fma(p, r, f32x4.splat(4.1665795894e-2));
-  p = fma(p, r, f32x4.splat(1.6666665459e-1));
-  p = fma(p, r, f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(fma(p, f32x4.mul(r, r), r), f32x4.splat(1.0));
+  const p = f32x4.add(expm1Core(r), f32x4.splat(1.0));
   // 2^(n - 1), then doubled: 2^128 is not a float, and n = -126 gives 0. The shift drops the bits of 1.5 · 2^23.
   const half = i32x4.shl(i32x4.add(shifted, i32x4.splat(126)), 23);
   const y = f32x4.mul(p, half);
   return f32x4.add(y, y);
+}
+
+/** e^x - 1, without losing a small x. */
+// @ts-ignore: decorator
+@inline
+export function expm14(x: v128): v128 {
+  const isSmall = f32x4.lt(f32x4.abs(x), f32x4.splat(0.34657359));
+  return v128.bitselect(expm1Core(x), f32x4.sub(exp4(x), f32x4.splat(1.0)), isSmall);
 }
 
 /** Natural logarithm; -infinity at 0, NaN below. Cephes' polynomial on [√½, √2]. */
@@ -101,7 +116,7 @@ export function log4(x: v128): v128 {
   return v128.bitselect(x, y, f32x4.eq(x, f32x4.splat(Infinity)));
 }
 
-/** log(1 + u) for u >= 0, without losing a small u. */
+/** log(1 + u) for u >= -1/2, without losing a small u. */
 // @ts-ignore: decorator
 @inline
 export function log1p4(u: v128): v128 {
@@ -110,6 +125,14 @@ export function log1p4(u: v128): v128 {
   const exact = f32x4.eq(w, one);
   const denominator = v128.bitselect(one, f32x4.sub(w, one), exact);
   return v128.bitselect(u, f32x4.div(f32x4.mul(log4(w), u), denominator), exact);
+}
+
+/** log(1 - e^x) for x < 0: through expm1 where e^x is near 1, through log1p where it is near 0; -infinity at 0, NaN above. */
+// @ts-ignore: decorator
+@inline
+export function log1mexp4(x: v128): v128 {
+  const isNear = f32x4.gt(x, f32x4.splat(-0.69314718));
+  return v128.bitselect(log4(f32x4.neg(expm14(x))), log1p4(f32x4.neg(exp4(x))), isNear);
 }
 
 /** 1 / (1 + e^-x) */

@@ -16,25 +16,29 @@ const SCALARS: Partial<Record<UnaryKind, { a: number; b: number }>> = { affine: 
 /** Where a function has no finite value or derivative at or below 0, |x| + 0.1 is its input. */
 const POSITIVE: readonly UnaryKind[] = ["log", "sqrt", "reciprocal"];
 
-const unaryInputs = (kind: UnaryKind) => {
-  if (!POSITIVE.includes(kind)) return undefined;
-  return ({ draw }: InputContext) => ({ x: draw("x").map((x) => Math.abs(x) + 0.1) });
-};
+/** Where it has none at or above 0, -|x| - 0.1 is. */
+const NEGATIVE: readonly UnaryKind[] = ["log1mexp"];
+
+/** A number moved to where `kind` has a value and a derivative. */
+function intoDomain(kind: UnaryKind, x: number): number {
+  if (POSITIVE.includes(kind)) return Math.abs(x) + 0.1;
+  return NEGATIVE.includes(kind) ? -Math.abs(x) - 0.1 : x;
+}
 
 const unaryCases = (Object.keys(UNARY_KINDS) as UnaryKind[]).flatMap((kind): Case[] => {
   const values = withValues(sizes, { kind: UNARY_KINDS[kind], ...(SCALARS[kind] ?? { a: 0, b: 0 }) });
-  const inputs = unaryInputs(kind);
-  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE, flops: ({ N }: Values) => N!, ...(inputs ? { inputs } : {}) };
+  const inputs = ({ draw }: InputContext) => ({ x: draw("x").map((x) => intoDomain(kind, x)) });
+  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE, flops: ({ N }: Values) => N!, inputs };
   return [
     { ...shared, entry: unary.forward },
     { ...shared, entry: unary.backward },
   ];
 });
 
-/** Second operands: no divisor near 0, ties for min and max, zeros for keep. */
+/** Second operands: no divisor near 0, ties for min, max and greater, zeros for keep. */
 function secondOperand(kind: BinaryKind, x: Float32Array, y: Float32Array): Float32Array {
   if (kind === "div") return y.map((value) => Math.sign(value || 1) * (Math.abs(value) + 0.1));
-  if (kind === "min" || kind === "max") return y.map((value, i) => (i % 3 === 0 ? x[i]! : value));
+  if (kind === "min" || kind === "max" || kind === "greater") return y.map((value, i) => (i % 3 === 0 ? x[i]! : value));
   if (kind === "keep") return y.map((value, i) => (i % 2 === 0 ? 0 : value || 1));
   return y;
 }
@@ -52,6 +56,13 @@ const binaryCases = (Object.keys(BINARY_KINDS) as BinaryKind[]).flatMap((kind): 
     { ...shared, entry: binary.backward, inputs: (context) => ({ ...inputs(context), dz: hidden(kind, context.draw("dz")) }) },
   ];
 });
+
+/** Around 0, where 1 + x rounds to 1, around the changes of formula, and far out; `rtol` leaves WGSL's exp its 3 + 2 |x| ulp. */
+const ACCURATE: readonly { readonly kind: UnaryKind; readonly rtol: number; readonly x: readonly number[] }[] = [
+  { kind: "expm1", rtol: 2e-6, x: [-1e-9, 1e-9, 3e-5, -3e-5, 0.1, -0.1, 0.34, 0.35, -0.34, -0.35, 0.49, -0.49, 0.51, -0.51, 5, -5, -1000] },
+  { kind: "log1mexp", rtol: 2e-6, x: [-1e-9, -3e-5, -0.01, -0.34, -0.35, -0.49, -0.51, -0.69, -0.7, -1, -5] },
+  { kind: "log1mexp", rtol: 1e-5, x: [-12, -17, -20, -40] },
+];
 
 export const elementwiseCases: Case[] = [
   ...unaryCases,
@@ -73,7 +84,30 @@ export const elementwiseCases: Case[] = [
       flops: ({ N }: Values) => N!,
     })),
   ),
+  ...ACCURATE.flatMap(({ kind, rtol, x }): Case[] =>
+    [unary.forward, unary.backward].map((entry) => ({
+      entry,
+      name: `${kind} keeps its digits`,
+      sizes: [{ N: x.length, kind: UNARY_KINDS[kind], a: 0, b: 0 }],
+      inputs: () => ({ x, ...(entry === unary.backward ? { dy: x.map(() => 1) } : {}) }),
+      tolerance: {
+        rtol,
+        atol: 1e-20,
+        scale: "element",
+        reason: "the point of the kind: relative accuracy where the plain formula has none",
+      },
+      flops: ({ N }: Values) => N!,
+    })),
+  ),
   ...binaryCases,
+  {
+    entry: binary.forward,
+    name: "greater with NaN",
+    sizes: [{ N: 5, kind: BINARY_KINDS.greater }],
+    inputs: () => ({ x: [Number.NaN, 1, Number.NaN, 2, -1], y: [0, Number.NaN, Number.NaN, 1, 1] }),
+    tolerance: { atol: 0, rtol: 0, reason: "0 or 1" },
+    flops: ({ N }) => N!,
+  },
   { entry: accumulate.add, name: "", sizes: sweep("N", EDGES, { N: 1 }), tolerance: ELEMENTWISE, flops: ({ N }) => N! },
   {
     entry: fill.set,
@@ -86,12 +120,12 @@ export const elementwiseCases: Case[] = [
 
 const [COUNT, KINK] = [7, 1e-3];
 
-/** Normals at least `KINK` away from 0 and from the clamp bounds. */
+/** Normals in the domain, at least `KINK` away from 0 and from the clamp bounds. */
 function smooth(random: Random, kind: UnaryKind): number[] {
   const { a, b } = SCALARS[kind] ?? { a: 0, b: 0 };
   return Array.from({ length: COUNT }, () => {
     for (;;) {
-      const x = POSITIVE.includes(kind) ? Math.abs(random.normal()) + 0.1 : random.normal();
+      const x = intoDomain(kind, random.normal());
       if ([0, a, b].every((kink) => Math.abs(x - kink) > KINK)) return x;
     }
   });

@@ -3,7 +3,8 @@ import { defineOp } from "../contract";
 
 /**
  * Values of `kind` for one operand; a and b are the scalars. Derivatives are the ordinary ones; clamp passes the gradient
- * where a <= x <= b, as PyTorch does. gelu_tanh: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))).
+ * where a <= x <= b, as PyTorch does. gelu_tanh: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))). expm1 keeps its digits near 0; log1mexp is
+ * log(1 - eˣ) for x < 0 (a log-probability to the log-probability of the rest), -infinity at 0, with derivative -eˣ / (1 - eˣ).
  */
 export const UNARY_KINDS = {
   affine: 0, // a x + b
@@ -19,14 +20,17 @@ export const UNARY_KINDS = {
   silu: 10,
   gelu_tanh: 11,
   tanh: 12,
+  expm1: 13, // eˣ - 1
+  log1mexp: 14, // log(-expm1(x)) above -ln 2, log1p(-eˣ) below
 } as const;
 export type UnaryKind = keyof typeof UNARY_KINDS;
 
 /**
  * Values of `kind` for two operands. For min and max a tie gives each operand half of the gradient, as PyTorch does.
- * `keep` is x where y != 0, else 0 (never a product: a masked NaN must not matter), gradient to x only.
+ * `keep` is x where y != 0, else 0 (never a product: a masked NaN must not matter), gradient to x only. `greater` is 1 where x > y, else 0
+ * (0 when either is NaN); its gradient is 0.
  */
-export const BINARY_KINDS = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5, keep: 6 } as const;
+export const BINARY_KINDS = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5, keep: 6, greater: 7 } as const;
 export type BinaryKind = keyof typeof BINARY_KINDS;
 
 export const unary = defineOp({

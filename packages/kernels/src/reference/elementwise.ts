@@ -34,6 +34,11 @@ const UNARY: Record<UnaryKind, UnaryFunction> = {
   silu: { value: silu, derivative: siluDerivative },
   gelu_tanh: { value: geluTanh, derivative: geluTanhDerivative },
   tanh: { value: Math.tanh, derivative: (x) => 1 - Math.tanh(x) ** 2 },
+  expm1: { value: Math.expm1, derivative: Math.exp },
+  log1mexp: {
+    value: (x) => (x > -Math.LN2 ? Math.log(-Math.expm1(x)) : Math.log1p(-Math.exp(x))),
+    derivative: (x) => -1 / Math.expm1(-x),
+  },
 };
 
 /** f(x, y) and the two partial derivatives times the upstream gradient dz (a gradient that is not wanted is never a product). */
@@ -54,6 +59,7 @@ const BINARY: Record<BinaryKind, BinaryFunction> = {
   min: { value: Math.min, dx: (dz, x, y) => dz * share(x < y, x === y), dy: (dz, x, y) => dz * share(y < x, x === y) },
   max: { value: Math.max, dx: (dz, x, y) => dz * share(x > y, x === y), dy: (dz, x, y) => dz * share(y > x, x === y) },
   keep: { value: (x, y) => (y !== 0 ? x : 0), dx: (dz, _, y) => (y !== 0 ? dz : 0), dy: () => 0 },
+  greater: { value: (x, y) => (x > y ? 1 : 0), dx: () => 0, dy: () => 0 },
 };
 
 const unaryFunctions = new Map(Object.entries(UNARY_KINDS).map(([name, kind]) => [kind as number, UNARY[name as UnaryKind]]));

@@ -1,0 +1,56 @@
+/** Differentiable lookup by row number, with repetitions: the gradient of a row is summed by one writer in a fixed order. */
+import { ops } from "@trimtab/kernels";
+import { reshape, type Tensor } from "../tensor/tensor";
+import type { Tape } from "./tape";
+
+/** Row numbers with their sorted index on the device; the index is made only for a recording tape. */
+export interface RowIndex {
+  /** u32 (N) */
+  readonly ids: Tensor;
+  /** For the backward pass: which positions use which row. */
+  readonly sorted: { readonly order: Tensor; readonly rows: Tensor; readonly starts: Tensor } | undefined;
+}
+
+/** Uploads ids, and where the tape records, the positions sorted by id (a stable counting order, so gradients have one order). */
+export function rowIndex(tape: Tape, ids: Uint32Array): RowIndex {
+  const uploaded = tape.constant(ids);
+  if (!tape.recording) return { ids: uploaded, sorted: undefined };
+  const order = Uint32Array.from(ids.keys()).sort((a, b) => (ids[a] as number) - (ids[b] as number) || a - b);
+  const rows: number[] = [];
+  const starts: number[] = [];
+  order.forEach((position, i) => {
+    const id = ids[position] as number;
+    if (rows.at(-1) === id) return;
+    rows.push(id);
+    starts.push(i);
+  });
+  starts.push(order.length);
+  return {
+    ids: uploaded,
+    sorted: { order: tape.constant(order), rows: tape.constant(Uint32Array.from(rows)), starts: tape.constant(Uint32Array.from(starts)) },
+  };
+}
+
+/** Rows of x (N, C) by index -> (M, C). */
+export function gatherRows(tape: Tape, x: Tensor, index: RowIndex): Tensor {
+  const y = tape.alloc([index.ids.shape[0] as number, x.shape[1] as number]);
+  tape.run(ops.embedding.forward, { table: x, ids: index.ids, y });
+  tape.record([y], () => {
+    tape.run(ops.embedding.backward, { dy: tape.grad(y), ...index.sorted, dtable: tape.gradOrZero(x) });
+  });
+  return y;
+}
+
+/** x (N), index u32 (M) -> y (M), y[m] = x[index[m]]; an index may repeat or be left out. Throws ShapeError when x has more than one axis. */
+export function gather(tape: Tape, x: Tensor, index: Uint32Array): Tensor {
+  const y = tape.alloc([index.length]);
+  const { ids, sorted } = rowIndex(tape, index);
+  tape.run(ops.embedding.forward, { table: column(x), ids, y: column(y) });
+  tape.record([y], () => {
+    tape.run(ops.embedding.backward, { dy: column(tape.grad(y) as Tensor), ...sorted, dtable: column(tape.gradOrZero(x)) });
+  });
+  return y;
+}
+
+/** (N) -> (N, 1) */
+const column = (x: Tensor): Tensor => reshape(x, [x.shape[0] as number, 1]);
