@@ -3,6 +3,7 @@ export * from "./math/elementary";
 export * from "./math/draws";
 export * from "./math/rope";
 export * from "./advantage/group";
+export * from "./advantage/process";
 export * from "./advantage/temporal";
 
 /** First free byte: the host lays its arrays out from here. */

@@ -79,3 +79,66 @@ export function leave_one_out(out: usize, rewards: usize, n: u32, groupSize: u32
     }
   }
 }
+
+/** out (P): sample standard deviation of each group's present rewards; exactly 0 where they are equal or fewer than two. */
+export function group_spreads(out: usize, rewards: usize, n: u32, groupSize: u32): void {
+  let g: u32 = 0;
+  for (let start: u32 = 0; start < n; start += groupSize) {
+    moments(rewards + ((<usize>start) << 3), groupSize, 1);
+    store<f64>(out + ((<usize>g) << 3), std);
+    g += 1;
+  }
+}
+
+/** A = r - b, b one number per group; 0 where either is absent. */
+export function subtract_baselines(out: usize, rewards: usize, baselines: usize, n: u32, groupSize: u32): void {
+  for (let i: u32 = 0; i < n; i++) {
+    const p = (<usize>i) << 3;
+    const a = load<f64>(rewards + p) - load<f64>(baselines + ((<usize>(i / groupSize)) << 3));
+    store<f64>(out + p, a != a ? 0.0 : a);
+  }
+}
+
+/** out (P): sum of n r / sum of n over each group's present rewards, n = length; NaN where no present completion has a length. */
+export function length_weighted_means(out: usize, rewards: usize, lengths: usize, n: u32, groupSize: u32): void {
+  let g: u32 = 0;
+  for (let start: u32 = 0; start < n; start += groupSize) {
+    let first = NaN;
+    let weight: f64 = 0;
+    let sum: f64 = 0;
+    for (let i: u32 = start; i < start + groupSize; i++) {
+      const p = (<usize>i) << 3;
+      const r = load<f64>(rewards + p);
+      const w = load<f64>(lengths + p);
+      if (r != r || w == 0) continue;
+      // Differences from the first one, so that equal rewards have exactly that mean.
+      if (first != first) first = r;
+      weight += w;
+      sum += w * (r - first);
+    }
+    store<f64>(out + ((<usize>g) << 3), first + sum / weight);
+    g += 1;
+  }
+}
+
+/** The best of each group gets r_max - r_second, over (std + epsilon) where `scale` is not 0; every other completion gets 0. */
+export function best_minus_second(out: usize, rewards: usize, n: u32, groupSize: u32, scale: u32, epsilon: f64): void {
+  for (let start: u32 = 0; start < n; start += groupSize) {
+    moments(rewards + ((<usize>start) << 3), groupSize, 1);
+    let best = start;
+    let largest: f64 = -Infinity;
+    let second: f64 = -Infinity;
+    for (let i: u32 = start; i < start + groupSize; i++) {
+      const p = (<usize>i) << 3;
+      store<f64>(out + p, 0.0);
+      const r = load<f64>(rewards + p);
+      if (r > largest) {
+        second = largest;
+        largest = r;
+        best = i;
+      } else if (r > second) second = r;
+    }
+    if (count < 2) continue;
+    store<f64>(out + ((<usize>best) << 3), (largest - second) / (scale != 0 ? std + epsilon : 1.0));
+  }
+}

@@ -35,6 +35,21 @@ interface HostExports {
   ): void;
   standardize(out: number, x: number, n: number, epsilon: number): void;
   leave_one_out(out: number, rewards: number, n: number, groupSize: number): void;
+  group_spreads(out: number, rewards: number, n: number, groupSize: number): void;
+  subtract_baselines(out: number, rewards: number, baselines: number, n: number, groupSize: number): void;
+  length_weighted_means(out: number, rewards: number, lengths: number, n: number, groupSize: number): void;
+  best_minus_second(out: number, rewards: number, n: number, groupSize: number, scale: number, epsilon: number): void;
+  process_advantages(
+    out: number,
+    values: number,
+    ends: number,
+    steps: number,
+    tokens: number,
+    rows: number,
+    groupSize: number,
+    scale: number,
+    epsilon: number,
+  ): void;
   gae(
     advantages: number,
     returns: number,

@@ -1,8 +1,10 @@
 /** Host-side deterministic mathematics: elementary functions, random numbers, rotary tables, advantages, byte-pair encoding. */
-export * from "./advantages";
 export { ArgumentError } from "./argument-error";
 export * from "./byte-pair";
+export * from "./group-advantages";
 export { hostMath } from "./math";
 export * from "./random";
+export type { RewardScale } from "./reward-scale";
 export * from "./rope";
+export * from "./token-advantages";
 export { encodeUtf8, type Utf8Decoder, utf8Decoder } from "./web-assembly";

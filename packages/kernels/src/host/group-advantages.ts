@@ -1,14 +1,10 @@
-/** Advantage mathematics in f64: groups of completions, and credit over tokens of ragged rows. */
+/** One advantage per completion, in f64: rewards combined, and compared with those of the other completions of their prompt. */
 import { ArgumentError, requireInteger } from "./argument-error";
 import { host, Scratch } from "./host-module";
+import { REWARD_SCALES, type RewardScale } from "./reward-scale";
 
 /** One reward per completion; `null`, `undefined` or NaN means that the reward function does not apply to it. */
 export type Rewards = ArrayLike<number | null | undefined>;
-
-/** Which standard deviation divides a group's advantages. */
-export type RewardScale = "group" | "batch" | "none";
-
-const scales: Record<RewardScale, number> = { group: 0, batch: 1, none: 2 };
 
 function present(rewards: Rewards, into: Float64Array, offset: number, where: string): void {
   for (let i = 0; i < rewards.length; i++) {
@@ -28,8 +24,8 @@ function vector(rewards: Rewards, where: string): Float64Array {
   return values;
 }
 
-function requireGroups(where: string, n: number, groupSize: number): void {
-  requireInteger(where, "groupSize", groupSize, 2);
+function requireGroups(where: string, n: number, groupSize: number, least = 2): void {
+  requireInteger(where, "groupSize", groupSize, least);
   if (n % groupSize !== 0) {
     throw new ArgumentError(
       `${where}: rewards must come in whole groups of ${groupSize}, got ${n}. Pass every group's completions together.`,
@@ -100,7 +96,7 @@ export function groupAdvantages(rewards: Rewards, options: GroupAdvantageOptions
   const scratch = new Scratch();
   const from = scratch.f64(vector(rewards, "groupAdvantages"));
   const out = scratch.reserve(rewards.length * 8);
-  host().group_advantages(out, from, rewards.length, groupSize, scales[scaleRewards], epsilon);
+  host().group_advantages(out, from, rewards.length, groupSize, REWARD_SCALES[scaleRewards], epsilon);
   return scratch.takeF64(out, rewards.length);
 }
 
@@ -169,127 +165,108 @@ export function standardize(values: Rewards, options: { readonly epsilon?: numbe
   return scratch.takeF64(from, values.length);
 }
 
-/** Rows `offsets[s] ... offsets[s + 1]` of a ragged batch of N tokens. */
-export interface RaggedRows {
-  /** (S + 1), from 0 to N. */
-  readonly offsets: ArrayLike<number>;
-  /** (N), 1 = counts; default all. */
-  readonly mask?: ArrayLike<number>;
+/** Options of the rules that only need to know the groups. */
+export interface GroupOptions {
+  /** Completions per prompt; groups are consecutive. */
+  readonly groupSize: number;
 }
 
-function requireRows(where: string, n: number, { offsets, mask }: RaggedRows): void {
-  const last = offsets[offsets.length - 1];
-  let ordered = offsets.length > 0 && offsets[0] === 0 && last === n;
-  for (let s = 1; ordered && s < offsets.length; s++) ordered = (offsets[s] ?? 0) >= (offsets[s - 1] ?? 0);
-  if (!ordered) {
+/**
+ * Standard deviation (Bessel) of each group's present rewards, exactly 0 where they are equal or fewer than two. (B) in, (P) out.
+ * DAPO's dynamic sampling keeps a group only where this is above 0 (Yu et al. 2025, section 3.2).
+ */
+export function groupSpreads(rewards: Rewards, { groupSize }: GroupOptions): Float64Array<ArrayBuffer> {
+  requireGroups("groupSpreads", rewards.length, groupSize);
+  const scratch = new Scratch();
+  const from = scratch.f64(vector(rewards, "groupSpreads"));
+  const out = scratch.reserve((rewards.length / groupSize) * 8);
+  host().group_spreads(out, from, rewards.length, groupSize);
+  return scratch.takeF64(out, rewards.length / groupSize);
+}
+
+/**
+ * ReMax: A_b = r_b - the reward of the greedy completion of its prompt, 0 where either is absent. (B) and (P) in, (B) out.
+ * Source: Li et al. 2024, algorithm 1. `groupSize` may be 1, as in the paper.
+ */
+export function greedyBaseline(rewards: Rewards, greedyRewards: Rewards, { groupSize }: GroupOptions): Float64Array<ArrayBuffer> {
+  requireGroups("greedyBaseline", rewards.length, groupSize, 1);
+  if (greedyRewards.length * groupSize !== rewards.length) {
     throw new ArgumentError(
-      `${where}: offsets must rise from 0 to ${n}, got ${Array.from(offsets).slice(0, 8).join(", ")} ... ${last}. Pass the batch's own offsets.`,
+      `greedyBaseline: there must be one greedy reward for each of the ${rewards.length / groupSize} groups, got ${greedyRewards.length}. Pass the greedy completion of every prompt.`,
     );
   }
-  requireLength(where, "mask", mask, n);
+  const scratch = new Scratch();
+  const from = scratch.f64(vector(rewards, "greedyBaseline"));
+  const baselines = scratch.f64(vector(greedyRewards, "greedyBaseline"));
+  host().subtract_baselines(from, from, baselines, rewards.length, groupSize);
+  return scratch.takeF64(from, rewards.length);
 }
 
-function requireLength(where: string, name: string, values: ArrayLike<number> | undefined, n: number): void {
-  if (values !== undefined && values.length !== n) {
-    throw new ArgumentError(`${where}: ${name} must have ${n} elements, got ${values.length}. Pass arrays of one batch.`);
+/**
+ * OPO: A_b = r_b - Σ n_i r_i / Σ n_i over the present rewards of its group, n_i = `lengths` in counting tokens; 0 where there is no reward. (B) in, (B) out.
+ * Source: Hao et al. 2025 (the variance-minimising baseline when a completion's squared score grows with its length); verl `opo`.
+ */
+export function lengthWeightedBaseline(
+  rewards: Rewards,
+  lengths: ArrayLike<number>,
+  { groupSize }: GroupOptions,
+): Float64Array<ArrayBuffer> {
+  requireGroups("lengthWeightedBaseline", rewards.length, groupSize);
+  if (lengths.length !== rewards.length) {
+    throw new ArgumentError(
+      `lengthWeightedBaseline: there must be one length for each of the ${rewards.length} rewards, got ${lengths.length}. Pass arrays of one batch.`,
+    );
   }
-}
-
-/** Inputs of {@link gae}. */
-export interface GaeInputs extends RaggedRows {
-  /** (N) */
-  readonly rewards: ArrayLike<number>;
-  /** (N) */
-  readonly values: ArrayLike<number>;
-  /** (S): the value after each row's last position, for rows cut short; default 0. */
-  readonly lastValues?: ArrayLike<number>;
-  /** (N): 1 where an episode ends with this position; default none (a row's end is an end). */
-  readonly dones?: ArrayLike<number>;
-  /** Discount per token; default 1. */
-  readonly gamma?: number;
-  /** Default 0.95. */
-  readonly lambda?: number;
-}
-
-/**
- * Generalised advantage estimation, backward over each row: delta_t = r_t + gamma V_{t+1} - V_t,
- * A_t = delta_t + gamma lambda A_{t+1}, R_t = A_t + V_t (returns are taken before any whitening). Each result (N).
- * Source: Schulman et al. 2016; as in verl, mask-0 positions (tool output) pass V and A through, so that credit crosses them.
- * Departure: their own advantage and return are 0 rather than the carried value.
- */
-export function gae(inputs: GaeInputs): { advantages: Float64Array<ArrayBuffer>; returns: Float64Array<ArrayBuffer> } {
-  const { rewards, values, offsets, mask, lastValues, dones, gamma = 1, lambda = 0.95 } = inputs;
-  const n = rewards.length;
-  const rows = offsets.length - 1;
-  requireRows("gae", n, inputs);
-  requireLength("gae", "values", values, n);
-  requireLength("gae", "dones", dones, n);
-  requireLength("gae", "lastValues", lastValues, rows);
   const scratch = new Scratch();
-  const [r, v, o] = [scratch.f64(rewards), scratch.f64(values), scratch.u32(offsets)];
-  const m = mask ? scratch.flags(mask) : 0;
-  const d = dones ? scratch.flags(dones) : 0;
-  const l = lastValues ? scratch.f64(lastValues) : 0;
-  const [advantages, returns] = [scratch.reserve(n * 8), scratch.reserve(n * 8)];
-  host().gae(advantages, returns, r, v, o, m, d, l, rows, gamma, lambda);
-  return { advantages: scratch.takeF64(advantages, n), returns: scratch.takeF64(returns, n) };
+  const [from, weights] = [scratch.f64(vector(rewards, "lengthWeightedBaseline")), scratch.f64(lengths)];
+  const baselines = scratch.reserve((rewards.length / groupSize) * 8);
+  host().length_weighted_means(baselines, from, weights, rewards.length, groupSize);
+  host().subtract_baselines(from, from, baselines, rewards.length, groupSize);
+  return scratch.takeF64(from, rewards.length);
 }
 
-/** Inputs of {@link discountedReturns}. */
-export interface ReturnInputs extends RaggedRows {
-  /** (N) */
-  readonly rewards: ArrayLike<number>;
-  /** Discount per token; default 1. */
-  readonly gamma?: number;
-}
-
-/**
- * R_t = r_t + gamma R_{t+1} over each row, (N); mask-0 positions get 0 and pass R through undiscounted.
- * Departure from verl's REINFORCE++, which resets R at mask 0: credit must cross tool output here as it does in {@link gae}.
- */
-export function discountedReturns(inputs: ReturnInputs): Float64Array<ArrayBuffer> {
-  const { rewards, offsets, mask, gamma = 1 } = inputs;
-  requireRows("discountedReturns", rewards.length, inputs);
-  const scratch = new Scratch();
-  const [r, o] = [scratch.f64(rewards), scratch.u32(offsets)];
-  const m = mask ? scratch.flags(mask) : 0;
-  const out = scratch.reserve(rewards.length * 8);
-  host().discounted_returns(out, r, o, m, offsets.length - 1, gamma);
-  return scratch.takeF64(out, rewards.length);
-}
-
-/** Undiscounted reward to go: {@link discountedReturns} at gamma 1. */
-export function rewardToGo(inputs: Omit<ReturnInputs, "gamma">): Float64Array<ArrayBuffer> {
-  return discountedReturns({ ...inputs, gamma: 1 });
-}
-
-/** Options of {@link whiten}. */
-export interface WhitenOptions {
-  /** (N), 1 = counts; default all. */
-  readonly mask?: ArrayLike<number>;
-  /** Remove the mean; default true. False keeps it, as for rewards. */
-  readonly shiftMean?: boolean;
-  /** "bessel" divides by n - 1 (TRL, verl; default), "population" by n (lm-human-preferences). */
-  readonly variance?: "bessel" | "population";
-  /** Added to the variance; default 1e-8. */
+/** Options of {@link passAtK}. */
+export interface PassAtKOptions extends GroupOptions {
+  /** Divide by the group's standard deviation; default false. */
+  readonly scale?: boolean;
+  /** Added to the standard deviation; default 1e-6 as in verl. */
   readonly epsilon?: number;
 }
 
 /**
- * w = (x - mean) / sqrt(var + epsilon) over mask 1; mask-0 positions give 0. (N) in, (N) out.
- * Source: TRL and verl `masked_whiten`. Too few counted values for the variance is an error, as in verl.
+ * Pass@k: only the best completion of a group learns, with A = r_max - r_second; all others get 0, and so do ties for the best.
+ * (B) in, (B) out. Source: Tang et al. 2025; verl `grpo_passk`. A group with fewer than two present rewards gets 0.
  */
-export function whiten(values: ArrayLike<number>, options: WhitenOptions = {}): Float64Array<ArrayBuffer> {
-  const { mask, shiftMean = true, variance = "bessel", epsilon = 1e-8 } = options;
-  requireLength("whiten", "mask", mask, values.length);
-  const ddof = variance === "bessel" ? 1 : 0;
+export function passAtK(rewards: Rewards, { groupSize, scale = false, epsilon = 1e-6 }: PassAtKOptions): Float64Array<ArrayBuffer> {
+  requireGroups("passAtK", rewards.length, groupSize);
   const scratch = new Scratch();
-  const from = scratch.f64(values);
-  const m = mask ? scratch.flags(mask) : 0;
-  const out = scratch.reserve(values.length * 8);
-  const count = host().whiten(out, from, m, values.length, ddof, shiftMean ? 1 : 0, epsilon);
-  if (count <= ddof) {
-    throw new ArgumentError(`whiten: at least ${ddof + 1} values must count, got ${count}. Use a larger batch or leave whitening off.`);
-  }
-  return scratch.takeF64(out, values.length);
+  const from = scratch.f64(vector(rewards, "passAtK"));
+  const out = scratch.reserve(rewards.length * 8);
+  host().best_minus_second(out, from, rewards.length, groupSize, scale ? 1 : 0, epsilon);
+  return scratch.takeF64(out, rewards.length);
+}
+
+/**
+ * GPG: A_b = α (r_b - mean of its group), α = B / number of rewards that are not 0: groups that all failed add nothing, so the rest is
+ * scaled up. (B) in, (B) out. Source: Chu et al. 2025; verl `gpg` with f_norm 1.
+ */
+export function scaledGroupAdvantages(rewards: Rewards, { groupSize }: GroupOptions): Float64Array<ArrayBuffer> {
+  const advantages = groupAdvantages(rewards, { groupSize, scaleRewards: "none" });
+  const given = Array.from(rewards).filter((reward) => reward !== null && reward !== undefined && !Number.isNaN(reward));
+  const alpha = given.length / Math.max(1, given.filter((reward) => reward !== 0).length);
+  return advantages.map((advantage) => alpha * advantage);
+}
+
+/** Index into `rewards` of the best completion of each group, the first of ties; undefined where a group has no reward. (B) in, (P) out. */
+export function bestOfGroup(rewards: Rewards, { groupSize }: GroupOptions): (number | undefined)[] {
+  requireGroups("bestOfGroup", rewards.length, groupSize, 1);
+  return Array.from({ length: rewards.length / groupSize }, (_, g) => {
+    let best: number | undefined;
+    for (let i = g * groupSize; i < (g + 1) * groupSize; i++) {
+      const reward = rewards[i] ?? Number.NaN;
+      if (Number.isNaN(reward)) continue;
+      if (best === undefined || reward > (rewards[best] as number)) best = i;
+    }
+    return best;
+  });
 }
