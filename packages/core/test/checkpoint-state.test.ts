@@ -5,7 +5,7 @@ import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { afterAll, describe, expect, it } from "vitest";
 import { sum } from "../src/autograd/segment";
 import { Tape } from "../src/autograd/tape";
-import { captureOptimizer, captureParameters, restoreOptimizer, restoreParameters } from "../src/checkpoint/capture";
+import { captureOptimizer, captureParameters, type OptimizerState, restoreOptimizer, restoreParameters } from "../src/checkpoint/capture";
 import { latestCheckpoint, saveCheckpoint } from "../src/checkpoint/checkpoints";
 import { crc32 } from "../src/checkpoint/crc32";
 import { loadDecoder } from "../src/checkpoint/decoder-weights";
@@ -51,6 +51,16 @@ class Run {
       step,
       weights: await captureParameters(this.decoder.parameters),
       optimizer: await captureOptimizer(this.optimizer),
+      others: new Map([
+        [
+          "value",
+          {
+            weights: new Map([["score", Float32Array.of(1, -0, 3)]]),
+            optimizer: { count: 4, m: new Map([["score", Float32Array.of(1, 2, 3)]]), v: new Map([["score", Float32Array.of(4, 5, 6)]]) },
+          },
+        ],
+        ["reference", { weights: new Map([["a.b", Float32Array.of(0.5)]]), optimizer: undefined }],
+      ]),
       run: {
         seen: 12,
         best: Number.NaN,
@@ -64,7 +74,7 @@ class Run {
 
   restore(state: TrainingState): void {
     restoreParameters(this.decoder.parameters, state.weights);
-    restoreOptimizer(this.optimizer, state.optimizer);
+    restoreOptimizer(this.optimizer, state.optimizer as OptimizerState);
   }
 
   dispose(): void {

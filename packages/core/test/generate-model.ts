@@ -19,6 +19,7 @@ export const llamaConfig: DecoderConfig = {
   bias: { qkv: false, out: false, mlp: false },
   headNorm: true,
   tied: false,
+  head: "lm",
   initializerRange: 0.5,
   bosTokenId: 1,
   eosTokenIds: [2],
@@ -35,6 +36,7 @@ export const gpt2Config: DecoderConfig = {
   bias: { qkv: true, out: true, mlp: true },
   headNorm: false,
   tied: true,
+  head: "lm",
 };
 
 export function randomDecoder(device: Device, config: DecoderConfig = llamaConfig): Decoder {

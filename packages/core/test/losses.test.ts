@@ -83,7 +83,7 @@ async function run(device: Device, inputs: Inputs, options: Options, totalsOf: (
       oldLogps: oldLogps ? exact(tape, oldLogps.flat()) : logp,
       refLogps: inputs.refLogps ? exact(tape, pick(inputs.refLogps).flat()) : undefined,
       targetOffsets,
-      advantages: inputs.advantages,
+      advantages: Float32Array.from(lengths.flatMap((length, s) => new Array(length).fill(inputs.advantages[s]))),
       weights: lengths.map((length) => tokenWeights[options.lossType](length, totals)),
     },
     options,
@@ -191,7 +191,7 @@ describe("laws", () => {
       oldLogps: logps,
       refLogps: undefined,
       targetOffsets: Uint32Array.of(0, 2, 3),
-      advantages: [0.5, -2],
+      advantages: Float32Array.of(0.5, 0.5, -2),
       weights: [0.25, 0.5],
     };
     tape.backward(surrogates[level](tape, inputs, options, { sums, surrogate }));
@@ -205,7 +205,14 @@ describe("laws", () => {
     const [sums, surrogate] = [allocate(reference, [8]), allocate(reference, [1])];
     const gradients = leaves(tape, [logps]);
     const oldLogps = exact(tape, [-1.5, -1.9, -2]);
-    const inputs = { logps, oldLogps, refLogps: undefined, targetOffsets: Uint32Array.of(0, 2, 3), advantages: [0, 0], weights: [1, 1] };
+    const inputs = {
+      logps,
+      oldLogps,
+      refLogps: undefined,
+      targetOffsets: Uint32Array.of(0, 2, 3),
+      advantages: new Float32Array(3),
+      weights: [1, 1],
+    };
     tape.backward(surrogates[level](tape, inputs, options, { sums, surrogate }));
     expect(((await gradients())[0] as number[]).every((g) => g === 0)).toBe(true);
     tape.dispose();

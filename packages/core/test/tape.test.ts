@@ -77,6 +77,7 @@ const gatedConfig: DecoderConfig = {
   bias: { qkv: true, out: true, mlp: true },
   headNorm: true,
   tied: true,
+  head: "lm",
   initializerRange: 0.02,
   bosTokenId: undefined,
   eosTokenIds: [],
@@ -93,6 +94,7 @@ const plainConfig: DecoderConfig = {
   mlp: { kind: "plain", activation: "gelu_tanh" },
   headNorm: false,
   tied: false,
+  head: "lm",
 };
 
 const sequence = (...tokens: number[]) => ({

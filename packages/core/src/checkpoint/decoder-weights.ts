@@ -96,7 +96,7 @@ function planWeights(config: DecoderConfig, files: WeightFiles): WeightPlan {
     }
   }
   let tiedHead: StoredTensor | undefined;
-  if (config.tied) {
+  if (config.tied && config.head === "lm") {
     const head = headPart(family, config);
     tiedHead = found.get(head.name);
     found.delete(head.name);

@@ -21,7 +21,7 @@ export interface ModelDescription {
   readonly generationConfig?: GenerationConfig | undefined;
 }
 
-/** config.json, model.safetensors, generation_config.json, and tokenizer files where there is a tokenizer; weights are read one by one. */
+/** config.json, model.safetensors, generation_config.json for a language model, and tokenizer files where there is a tokenizer; weights are read one by one. */
 export function modelFiles(
   model: ModelDescription,
   read: (parameter: string) => Promise<Float32Array> | Float32Array,
@@ -34,7 +34,7 @@ export function modelFiles(
     files.set("tokenizer.json", jsonBytes(tokenizer.toJSON()));
     files.set("tokenizer_config.json", jsonBytes(tokenizer.toConfigJSON()));
   }
-  files.set("generation_config.json", jsonBytes(generationJson(config, generationConfig)));
+  if (config.head === "lm") files.set("generation_config.json", jsonBytes(generationJson(config, generationConfig)));
   files.set("config.json", jsonBytes({ ...familyOf(config.modelType).toJSON(config), torch_dtype: dtype }));
   return files;
 }

@@ -23,6 +23,8 @@ export interface DecoderConfig {
   readonly headNorm: boolean;
   /** The output head is the embedding table. */
   readonly tied: boolean;
+  /** What the last hidden state becomes: logits of the vocabulary, or one score (a reward model). */
+  readonly head: "lm" | "score";
   readonly initializerRange: number;
   readonly bosTokenId: number | undefined;
   readonly eosTokenIds: readonly number[];

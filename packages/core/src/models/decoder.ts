@@ -8,6 +8,7 @@ import { type Device, ropeTable } from "@trimtab/kernels";
 import { add, unary } from "../autograd/elementwise";
 import { type RowIndex, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
+import { ConfigError } from "../errors";
 import { attention, type HeadLayout, rope } from "../nn/attention";
 import { embedding } from "../nn/embedding";
 import { gatedActivation } from "../nn/gated-activation";
@@ -49,8 +50,13 @@ export class Decoder {
     }
   }
 
-  /** The output head, (V, C): its own parameter, or the embedding table where they are tied. */
+  /** The output head, (V, C): its own parameter, or the embedding table where they are tied. Throws ConfigError where there is none. */
   get head(): Parameter {
+    if (this.config.head !== "lm") {
+      throw new ConfigError(
+        "decoder: predicting tokens needs a language-model head, got a model with a score head. Use it as a reward model.",
+      );
+    }
     return this.parameters.get(this.config.tied ? "embedding" : "head");
   }
 
@@ -165,6 +171,7 @@ export function parameterSpecs(config: DecoderConfig): ParameterSpec[] {
     addLinear(`${mlp}.down`, C, F, bias.mlp, residual);
   }
   addNorm("norm");
-  if (!config.tied) add("head", [V, C], normal);
+  if (config.head === "score") add("score", [1, C], { std: 1 / Math.sqrt(C + 1) });
+  else if (!config.tied) add("head", [V, C], normal);
   return specs;
 }

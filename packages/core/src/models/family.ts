@@ -18,7 +18,9 @@ export interface TensorPart {
 
 export interface Family {
   readonly modelType: string;
+  /** The name of the language model in `architectures`, and of the same decoder with a score head. */
   readonly architecture: string;
+  readonly scoreArchitecture: string;
   /** Reads config.json; throws CheckpointError naming the field. */
   parse(json: ConfigReader): DecoderConfig;
   /** Writes config.json in the layout that transformers 4 and 5 both read. */
@@ -85,6 +87,17 @@ export class ConfigReader {
     return new ConfigReader(value as Record<string, unknown>, this.#file);
   }
 
+  /** The first entry of a list; undefined when absent or empty. */
+  first(field: string): unknown {
+    const value = this.#json[field];
+    return Array.isArray(value) ? value[0] : undefined;
+  }
+
+  /** The fields that are there. */
+  names(): string[] {
+    return Object.keys(this.#json);
+  }
+
   has(field: string): boolean {
     return (this.#json[field] ?? undefined) !== undefined;
   }
@@ -102,4 +115,20 @@ export class ConfigReader {
       file: this.#file,
     });
   }
+}
+
+/** Which head a config.json describes: a score where `architectures` names the family's classification model, which must have one label. */
+export function parseHead(json: ConfigReader, scoreArchitecture: string): DecoderConfig["head"] {
+  if (json.first("architectures") !== scoreArchitecture) return "lm";
+  const labels = json.object("id2label")?.names().length ?? json.size("num_labels", 1);
+  if (labels === 1) return "score";
+  throw new CheckpointError(`config.json: a score head must have one label, got ${labels} in \`id2label\`. Train it as a regression.`, {
+    file: "config.json",
+  });
+}
+
+/** What config.json says of a head; transformers counts its labels by `id2label`. */
+export function headJSON(config: DecoderConfig, names: Pick<Family, "architecture" | "scoreArchitecture">): Record<string, unknown> {
+  if (config.head === "lm") return { architectures: [names.architecture] };
+  return { architectures: [names.scoreArchitecture], id2label: { 0: "LABEL_0" }, label2id: { LABEL_0: 0 } };
 }

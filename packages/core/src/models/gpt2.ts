@@ -1,12 +1,13 @@
 /** GPT-2: layer norm, learned positions, plain GELU, linear weights stored (in, out). */
 import type { UnaryKind } from "@trimtab/kernels";
-import type { Family, TensorPart } from "./family";
+import { type Family, headJSON, parseHead, type TensorPart } from "./family";
 
 const ACTIVATIONS: Record<string, UnaryKind> = { gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh", silu: "silu", tanh: "tanh" };
 
 export const gpt2: Family = {
   modelType: "gpt2",
   architecture: "GPT2LMHeadModel",
+  scoreArchitecture: "GPT2ForSequenceClassification",
 
   parse(json) {
     json.only("scale_attn_weights", [true], "Only scaled attention is supported.");
@@ -30,6 +31,7 @@ export const gpt2: Family = {
       bias: { qkv: true, out: true, mlp: true },
       headNorm: false,
       tied: json.boolean("tie_word_embeddings", true),
+      head: parseHead(json, gpt2.scoreArchitecture),
       initializerRange: json.number("initializer_range", 0.02),
       bosTokenId: json.tokenId("bos_token_id"),
       eosTokenIds: json.tokenIds("eos_token_id"),
@@ -41,7 +43,7 @@ export const gpt2: Family = {
     if (config.mlp.kind !== "plain") throw new TypeError("gpt2: not a plain MLP configuration.");
     const { activation } = config.mlp;
     return {
-      architectures: ["GPT2LMHeadModel"],
+      ...headJSON(config, gpt2),
       model_type: "gpt2",
       vocab_size: config.vocabSize,
       n_positions: config.maxPositions,
@@ -90,13 +92,14 @@ export const gpt2: Family = {
       conv1d(`${theirs}.mlp.c_proj`, `${ours}.mlp.down`, F, C);
     }
     norm("transformer.ln_f", "norm");
-    if (!config.tied) part("lm_head.weight", [V, C], "head");
+    if (config.head === "score") part("score.weight", [1, C], "score");
+    else if (!config.tied) part("lm_head.weight", [V, C], "head");
     return parts;
   },
 
   /** The original upload has no `transformer.` prefix and carries causal-mask buffers. */
   canonicalName(name) {
     if (/\.attn\.(bias|masked_bias)$/.test(name)) return undefined;
-    return name.startsWith("transformer.") || name.startsWith("lm_head.") ? name : `transformer.${name}`;
+    return /^(transformer|lm_head|score)\./.test(name) ? name : `transformer.${name}`;
   },
 };

@@ -130,6 +130,7 @@ function newConfig(shape: NewModelConfig, tokenizer: Tokenizer): DecoderConfig {
     kvHeads: shape.heads,
     headDim: hiddenSize / heads,
     maxPositions: 1024,
+    head: "lm",
     initializerRange: 0.02,
     bosTokenId: tokenizer.bosTokenId,
     eosTokenIds: tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId],

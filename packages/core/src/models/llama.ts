@@ -1,10 +1,11 @@
 /** The Llama shape and its close relatives: Llama 2 and 3, Qwen2 (query/key/value biases), Qwen3 (per-head norms). */
 import type { GateKind, RopeScaling } from "@trimtab/kernels";
-import type { ConfigReader, Family, TensorPart } from "./family";
+import { type ConfigReader, type Family, headJSON, parseHead, type TensorPart } from "./family";
 
 interface Traits {
   readonly modelType: string;
   readonly architecture: string;
+  readonly scoreArchitecture: string;
   readonly qkvBias: (json: ConfigReader) => boolean;
   readonly outBias: (json: ConfigReader) => boolean;
   readonly headNorm: boolean;
@@ -16,6 +17,7 @@ function llamaLike(traits: Traits): Family {
   return {
     modelType: traits.modelType,
     architecture: traits.architecture,
+    scoreArchitecture: traits.scoreArchitecture,
 
     parse(json) {
       json.only("use_sliding_window", [false], "Sliding-window attention is not supported yet.");
@@ -37,6 +39,7 @@ function llamaLike(traits: Traits): Family {
         bias: { qkv: traits.qkvBias(json), out: traits.outBias(json), mlp: json.boolean("mlp_bias", false) },
         headNorm: traits.headNorm,
         tied: json.boolean("tie_word_embeddings", false),
+        head: parseHead(json, traits.scoreArchitecture),
         initializerRange: json.number("initializer_range", 0.02),
         bosTokenId: json.tokenId("bos_token_id"),
         eosTokenIds: json.tokenIds("eos_token_id"),
@@ -49,7 +52,7 @@ function llamaLike(traits: Traits): Family {
         throw new TypeError(`${traits.modelType}: not a rope, gated configuration.`);
       const { theta, scaling } = config.positions;
       return {
-        architectures: [traits.architecture],
+        ...headJSON(config, traits),
         model_type: traits.modelType,
         vocab_size: config.vocabSize,
         hidden_size: config.hiddenSize,
@@ -112,7 +115,8 @@ function llamaLike(traits: Traits): Family {
         }
       }
       part("model.norm.weight", [C], "norm");
-      if (!config.tied) part("lm_head.weight", [V, C], "head");
+      if (config.head === "score") part("score.weight", [1, C], "score");
+      else if (!config.tied) part("lm_head.weight", [V, C], "head");
       return parts;
     },
 
@@ -156,6 +160,7 @@ const attentionBias = (json: ConfigReader): boolean => json.boolean("attention_b
 export const llama = llamaLike({
   modelType: "llama",
   architecture: "LlamaForCausalLM",
+  scoreArchitecture: "LlamaForSequenceClassification",
   qkvBias: attentionBias,
   outBias: attentionBias,
   headNorm: false,
@@ -164,6 +169,7 @@ export const llama = llamaLike({
 export const qwen2 = llamaLike({
   modelType: "qwen2",
   architecture: "Qwen2ForCausalLM",
+  scoreArchitecture: "Qwen2ForSequenceClassification",
   qkvBias: () => true,
   outBias: () => false,
   headNorm: false,
@@ -172,6 +178,7 @@ export const qwen2 = llamaLike({
 export const qwen3 = llamaLike({
   modelType: "qwen3",
   architecture: "Qwen3ForCausalLM",
+  scoreArchitecture: "Qwen3ForSequenceClassification",
   qkvBias: attentionBias,
   outBias: attentionBias,
   headNorm: true,

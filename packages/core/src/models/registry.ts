@@ -23,9 +23,10 @@ export function parseConfig(json: unknown): DecoderConfig {
   }
   const fields = json as Record<string, unknown>;
   const architecture = Array.isArray(fields.architectures) ? fields.architectures[0] : undefined;
-  const family = architecture === undefined ? undefined : families.find((f) => f.architecture === architecture);
+  const family =
+    architecture === undefined ? undefined : families.find((f) => f.architecture === architecture || f.scoreArchitecture === architecture);
   if (architecture !== undefined && !family) {
-    const known = families.map((f) => f.architecture).join(", ");
+    const known = families.flatMap((f) => [f.architecture, f.scoreArchitecture]).join(", ");
     throw new UnsupportedModelError(`config.json: \`architectures\` must be one of ${known}, got ${describe(architecture)}.`);
   }
   const config = (family ?? familyOf(fields.model_type)).parse(new ConfigReader(fields));

@@ -21,8 +21,11 @@ export function completionMetrics(rollout: Rollout): Metrics {
   };
 }
 
-/** `reward*`, where there are values: per function, their weighted sum, its spread within groups (or the batch), and the share of groups without any. */
-export function rewardMetrics(scored: ScoredBatch, groupSize: number, scale: "group" | "batch" | "none"): Metrics {
+/**
+ * `reward*`, where there are values: per function, their weighted sum, its spread, and the share of groups without any. The spread is the
+ * mean of the groups' own, or that of the batch where advantages are scaled by it or groups have one member.
+ */
+export function rewardMetrics(scored: ScoredBatch, groupSize: number, scale: "group" | "batch" | "none" = "group"): Metrics {
   const metrics: Metrics = {};
   for (const [name, values] of scored.byName) {
     const present = values.filter((v) => v !== null);
@@ -34,8 +37,8 @@ export function rewardMetrics(scored: ScoredBatch, groupSize: number, scale: "gr
   const deviations = groups.map(standardDeviation).filter((std) => !Number.isNaN(std));
   const all = present(0, scored.rewards.length);
   metrics.reward = mean(all);
-  metrics.reward_std = scale === "batch" ? standardDeviation(all) : mean(deviations);
-  metrics.frac_reward_zero_std = groups.filter((group) => !(standardDeviation(group) > 1e-8)).length / groups.length;
+  metrics.reward_std = scale === "batch" || groupSize === 1 ? standardDeviation(all) : mean(deviations);
+  if (groupSize > 1) metrics.frac_reward_zero_std = groups.filter((group) => !(standardDeviation(group) > 1e-8)).length / groups.length;
   if (scored.failures > 0) metrics.reward_failures = scored.failures;
   const named = { ...metrics, ...scored.metrics };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => !Number.isNaN(value)));

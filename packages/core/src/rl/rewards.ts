@@ -31,8 +31,25 @@ export interface RewardArguments {
   readonly [column: string]: unknown;
 }
 
-/** One number per completion; null where the function does not apply. */
-export type RewardValues = readonly (number | null | undefined)[];
+/** What one step of a completion earned; `end` is the index of its last token within the completion. */
+export interface StepReward {
+  readonly end: number;
+  readonly value: number;
+}
+
+/** A reward with its parts, for algorithms that credit steps or tokens; the others use `total`. */
+export interface RewardDetail {
+  readonly total: number;
+  /** Process supervision: in order of `end`. */
+  readonly steps?: readonly StepReward[] | undefined;
+  /** One value per token of the completion. (T) */
+  readonly tokens?: ArrayLike<number> | undefined;
+}
+
+export type Reward = number | RewardDetail;
+
+/** One reward per completion; null where the function does not apply. */
+export type RewardValues = readonly (Reward | null | undefined)[];
 
 /** Scores completions. Its `name` names its metrics: `rewards/<name>/mean`. */
 export type RewardFunction = (args: RewardArguments) => RewardValues | Promise<RewardValues>;
@@ -63,6 +80,10 @@ export interface ScoredBatch {
   readonly byName: ReadonlyMap<string, readonly (number | null)[]>;
   /** Weighted sums of what applies; NaN where nothing does. (B) */
   readonly rewards: Float64Array;
+  /** The weighted step rewards of all functions, in order of their ends; undefined where none gave any. (B) */
+  readonly steps: readonly (readonly StepReward[] | undefined)[];
+  /** The weighted sum of the token rewards, each (T); undefined where no function gave any. (B) */
+  readonly tokens: readonly (Float64Array | undefined)[];
   /** Columns from `logExtra`. */
   readonly extras: Readonly<Record<string, readonly unknown[]>>;
   /** Numbers from `logMetric`, averaged per name. */
@@ -84,7 +105,7 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
   const logged = new Map<string, number[]>();
   let failures = 0;
 
-  const call = async (fn: RewardFunction, index: number): Promise<(number | null)[]> => {
+  const call = async (fn: RewardFunction, index: number): Promise<(RewardDetail | null)[]> => {
     const name = rewardName(fn, index);
     const args = (own: Signal): RewardArguments => ({
       ...batch.columns,
@@ -112,12 +133,11 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
     }
     return Array.from(values as ArrayLike<unknown>, (value, i) => {
       if (value === null || value === undefined) return null;
-      if (typeof value === "number" && Number.isFinite(value)) return value;
+      const detail: RewardDetail = typeof value === "object" ? (value as RewardDetail) : { total: value as number };
+      const problem = problemOf(detail, batch.completionIds[i]?.length ?? 0);
+      if (problem === undefined) return detail;
       if (onRewardError === "throw") {
-        const got = typeof value === "number" ? String(value) : typeof value;
-        throw new RewardError(
-          `reward \`${name}\`: every reward must be a finite number or null, got ${got} for completion ${i}. Correct the function.`,
-        );
+        throw new RewardError(`reward \`${name}\`: ${problem} for completion ${i}. Correct the function.`);
       }
       failures++;
       return null;
@@ -125,14 +145,57 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
   };
 
   const columns = await Promise.all(functions.map(call));
-  const rows = batch.completions.map((_, b) => columns.map((column) => column[b] as number | null));
+  const rows = batch.completions.map((_, b) => columns.map((column) => (column[b] as RewardDetail | null)?.total ?? null));
+  const weighted = batch.completions.map((_, b) =>
+    columns.flatMap((column, k) => {
+      const detail = column[b];
+      return detail ? [{ detail, weight: weights?.[k] ?? 1 }] : [];
+    }),
+  );
   return {
-    byName: new Map(functions.map((fn, i) => [rewardName(fn, i), columns[i] as (number | null)[]])),
+    byName: new Map(functions.map((fn, i) => [rewardName(fn, i), rows.map((row) => row[i] as number | null)])),
     rewards: combineRewards(rows, weights ? { weights } : {}),
+    steps: weighted.map(stepsOf),
+    tokens: weighted.map(tokensOf),
     extras,
     metrics: Object.fromEntries([...logged].map(([name, values]) => [name, values.reduce((a, b) => a + b, 0) / values.length])),
     failures,
   };
+}
+
+/** What is wrong with a reward, in the words of an error; undefined where it is in order. */
+function problemOf({ total, steps, tokens }: RewardDetail, length: number): string | undefined {
+  if (typeof total !== "number" || !Number.isFinite(total)) {
+    return `every reward must be a finite number, a detail with a finite \`total\`, or null, got ${typeof total === "number" ? total : typeof total}`;
+  }
+  if (
+    steps?.some(
+      ({ end, value }, i) => !(Number.isInteger(end) && end >= (steps[i - 1]?.end ?? 0) && end < length && Number.isFinite(value)),
+    )
+  ) {
+    return `\`steps\` must have finite values and rising ends within the completion's ${length} tokens, got ${JSON.stringify(steps).slice(0, 80)}`;
+  }
+  if (tokens && !(tokens.length === length && Array.from(tokens).every(Number.isFinite))) {
+    return `\`tokens\` must hold one finite number for each of the completion's ${length} tokens, got ${tokens.length}`;
+  }
+  return undefined;
+}
+
+type Weighted = readonly { readonly detail: RewardDetail; readonly weight: number }[];
+
+function stepsOf(rewards: Weighted): readonly StepReward[] | undefined {
+  const steps = rewards.flatMap(({ detail, weight }) => detail.steps?.map(({ end, value }) => ({ end, value: value * weight })) ?? []);
+  return steps.length > 0 ? steps.sort((a, b) => a.end - b.end) : undefined;
+}
+
+function tokensOf(rewards: Weighted): Float64Array | undefined {
+  let sum: Float64Array | undefined;
+  for (const { detail, weight } of rewards) {
+    if (!detail.tokens) continue;
+    sum ??= new Float64Array(detail.tokens.length);
+    for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + weight * (detail.tokens[t] as number);
+  }
+  return sum;
 }
 
 function requireLength(name: string, values: unknown, count: number): readonly unknown[] {

@@ -19,11 +19,14 @@ export interface Rollout {
   readonly ends: readonly RolloutEnd[];
 }
 
-/** One sampled completion, as generation gives it. */
+/** One sampled completion, as generation or an environment gives it. */
 export interface SampledCompletion {
   readonly promptTokens: Uint32Array;
   readonly tokens: Uint32Array;
+  /** 0 where an environment chose the token. */
   readonly logps: Float32Array;
+  /** 1 = the policy chose the token, 0 = an environment or a tool did. Default: the policy chose all of them. (T) */
+  readonly mask?: Uint8Array | undefined;
   readonly finishReason: RolloutEnd;
 }
 
@@ -43,7 +46,8 @@ export function buildRollout(completions: readonly SampledCompletion[], maskTrun
     tokens.set(completion.tokens, at);
     samplerLogps.set(completion.logps, at);
     const counts = !(maskTruncated && completion.finishReason === "length");
-    if (counts) mask.fill(1, at, at + completion.tokens.length);
+    if (counts && completion.mask) mask.set(completion.mask, at);
+    else if (counts) mask.fill(1, at, at + completion.tokens.length);
     at += completion.tokens.length;
     offsets[s + 1] = at;
   });
@@ -59,6 +63,17 @@ export function rolloutRow(rollout: Rollout, row: number): { tokens: Uint32Array
 /** Counting tokens of one row. */
 export function countingTokens(rollout: Rollout, row: number): number {
   return rolloutRow(rollout, row).mask.reduce((sum, m) => sum + m, 0);
+}
+
+/** One value per row (S) at every counting token of the row, 0 elsewhere. (N) */
+export function spreadRows(rollout: Rollout, values: ArrayLike<number>): Float32Array {
+  const spread = new Float32Array(rollout.tokens.length);
+  rollout.ends.forEach((_, row) => {
+    for (let n = rollout.offsets[row] as number; n < (rollout.offsets[row + 1] as number); n++) {
+      if (rollout.mask[n]) spread[n] = values[row] as number;
+    }
+  });
+  return spread;
 }
 
 /** Values (N) at the counting tokens of `rows`, in the order in which a batch of these rows lists its targets. */

@@ -1,57 +1,96 @@
-/** A rollout with its rewards and advantages: what the optimiser steps of one generation batch share, and a checkpoint keeps. */
+/** A rollout with its rewards, and with what the optimiser steps on it share: what a checkpoint keeps between two of them. */
 import type { Turns } from "../data/formats";
 import type { Metrics } from "./metrics";
+import type { StepReward } from "./rewards";
 import type { Rollout, RolloutEnd } from "./rollout";
 
 /** One line of the table of completions. */
 export interface ScoredCompletion {
   readonly prompt: Turns;
-  /** Text, or one assistant message. */
+  /** Text, or the assistant's message (with those of tools, in an environment). */
   readonly completion: Turns;
   readonly finishReason: RolloutEnd;
   /** By function name. */
   readonly rewards: Readonly<Record<string, number | null>>;
   /** Their weighted sum; null where none applies. */
   readonly reward: number | null;
+  /** Mean over the counting tokens. */
   readonly advantage: number;
   /** Columns from the reward functions' `logExtra`. */
   readonly extras: Readonly<Record<string, unknown>>;
 }
 
+/** Sampled completions and what they earned. */
 export interface ScoredRollout {
   readonly rollout: Rollout;
+  /** Weighted sums; NaN where no function applies. (S) */
+  readonly rewards: Float64Array;
+  /** Rewards by function, each (S); NaN where it does not apply. */
+  readonly rewardsByName: ReadonlyMap<string, Float64Array>;
+  /** What steps of a completion earned. (S) */
+  readonly stepRewards: readonly (readonly StepReward[] | undefined)[];
+  /** What single tokens of a completion earned, each (T). (S) */
+  readonly tokenRewards: readonly (Float64Array | undefined)[];
   /** (S) */
-  readonly advantages: Float32Array;
-  /** log π_old of the training pass (N); undefined where the only step is taken on fresh completions. */
-  readonly oldLogps: Float32Array | undefined;
-  /** log π_ref (N); undefined without a reference. */
-  readonly refLogps: Float32Array | undefined;
-  /** (S) */
-  readonly completions: readonly ScoredCompletion[];
+  readonly completions: readonly Omit<ScoredCompletion, "advantage">[];
   /** Rewards and lengths, for the metrics of every step on this rollout. */
   readonly metrics: Metrics;
 }
 
-/** The rollout as JSON, for a training state: f32 values survive exactly. What a reward function logged is kept as far as JSON can. */
-export function scoredRolloutToJSON(scored: ScoredRollout): Record<string, unknown> {
-  const { rollout, advantages, oldLogps, refLogps, completions, metrics } = scored;
+/** What the optimiser steps of one round learn from; per-token values are (N), 0 where a token does not count. */
+export interface Experience {
+  readonly rollout: Rollout;
+  readonly advantages: Float32Array;
+  /** log π_old of the training pass; undefined where the only step is taken on fresh completions. */
+  readonly oldLogps?: Float32Array | undefined;
+  /** log π_ref; undefined without a reference. */
+  readonly refLogps?: Float32Array | undefined;
+  /** Values of a critic when the rollout was made, and the returns it should have given. */
+  readonly values?: Float32Array | undefined;
+  readonly returns?: Float32Array | undefined;
+  /** (S) */
+  readonly completions: readonly ScoredCompletion[];
+  readonly metrics: Metrics;
+}
+
+/** The mean advantage of each completion beside what else is known of it. */
+export function withAdvantages(scored: ScoredRollout, advantages: Float32Array): ScoredCompletion[] {
+  const { offsets, mask } = scored.rollout;
+  return scored.completions.map((completion, s) => {
+    let [sum, count] = [0, 0];
+    for (let n = offsets[s] as number; n < (offsets[s + 1] as number); n++) {
+      if (!mask[n]) continue;
+      sum += advantages[n] as number;
+      count++;
+    }
+    return { ...completion, advantage: count > 0 ? sum / count : 0 };
+  });
+}
+
+const PER_TOKEN = ["advantages", "oldLogps", "refLogps", "values", "returns"] as const;
+
+/** As JSON, for a training state: f32 values survive exactly. What a reward function logged is kept as far as JSON can. */
+export function experienceToJSON(experience: Experience): Record<string, unknown> {
+  const { rollout, completions, metrics } = experience;
   const { ends, ...arrays } = rollout;
-  const plain = Object.entries({ ...arrays, advantages, oldLogps, refLogps }).map(([name, values]) => [name, values && [...values]]);
+  const plain = Object.entries(arrays).map(([name, values]) => [name, [...values]]);
+  const perToken = PER_TOKEN.map((name) => [name, experience[name] && [...experience[name]]]);
   const extrasOf = (completion: ScoredCompletion) => JSON.parse(JSON.stringify(completion.extras)) as Record<string, unknown>;
   return {
-    ...Object.fromEntries(plain),
+    ...Object.fromEntries([...plain, ...perToken]),
     ends,
     completions: completions.map((completion) => ({ ...completion, extras: extrasOf(completion) })),
     metrics,
   };
 }
 
-/** The inverse of {@link scoredRolloutToJSON}. */
-export function scoredRolloutFromJSON(json: Readonly<Record<string, unknown>>): ScoredRollout {
+/** The inverse of {@link experienceToJSON}. */
+export function experienceFromJSON(json: Readonly<Record<string, unknown>>): Experience {
   const numbers = (field: string) => json[field] as number[];
-  const optional = (field: string) => (json[field] ? Float32Array.from(numbers(field)) : undefined);
-  const { ends, completions, metrics } = json as unknown as Pick<Rollout, "ends"> & Pick<ScoredRollout, "completions" | "metrics">;
+  const perToken = PER_TOKEN.flatMap((name) => (json[name] ? [[name, Float32Array.from(numbers(name))]] : []));
+  const { ends, completions, metrics } = json as unknown as Pick<Rollout, "ends"> & Pick<Experience, "completions" | "metrics">;
   return {
+    ...(Object.fromEntries(perToken) as Pick<Experience, (typeof PER_TOKEN)[number]>),
     rollout: {
       tokens: Uint32Array.from(numbers("tokens")),
       offsets: Uint32Array.from(numbers("offsets")),
@@ -60,9 +99,6 @@ export function scoredRolloutFromJSON(json: Readonly<Record<string, unknown>>): 
       samplerLogps: Float32Array.from(numbers("samplerLogps")),
       ends,
     },
-    advantages: Float32Array.from(numbers("advantages")),
-    oldLogps: optional("oldLogps"),
-    refLogps: optional("refLogps"),
     completions,
     metrics,
   };

@@ -8,41 +8,31 @@
  * Left out: the correction of sampler mismatch by importance weights (same weights, same device: the mismatch is rounding and
  * is reported as `sampling/*`), DAPO's resampling of groups without spread, tools, a reference that moves.
  */
-import { POLICY_SUMS, shuffle } from "@trimtab/kernels";
-import { Tape } from "../autograd/tape";
-import type { TrainingState } from "../checkpoint/state";
-import { type Batch, collate } from "../data/batch";
-import { microBatches } from "../data/micro-batches";
-import { DataOrder } from "../data/order";
-import type { EncodedPrompt } from "../data/tokenize";
+import { groupAdvantages, POLICY_SUMS } from "@trimtab/kernels";
+import type { Batch } from "../data/batch";
 import { entropyBonus } from "../losses/entropy-bonus";
 import { entropyWeight, type StepTotals, tokenWeights } from "../losses/token-weights";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
-import type { AdamW } from "../optim/adamw";
-import { type Metrics, policyMetrics, type UpdatedRow } from "../rl/metrics";
-import { countingTokens, gatherCounting, rolloutRow } from "../rl/rollout";
-import { type ScoredCompletion, type ScoredRollout, scoredRolloutFromJSON, scoredRolloutToJSON } from "../rl/scored-rollout";
+import { policyMetrics, type UpdatedRow } from "../rl/metrics";
+import { countingTokens, gatherCounting, spreadRows } from "../rl/rollout";
+import { type Experience, type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
+import { collect } from "./collect";
 import { type GrpoOptions, type GrpoSettings, resolveGrpo } from "./grpo-options";
-import { rollOut } from "./grpo-rollout";
-import { createOptimizer, learningRates, stepTime } from "./options";
+import { optimiserStep, total, type Updating } from "./optimiser-step";
+import { createOptimizer } from "./options";
 import { surrogates } from "./policy-surrogates";
-import { Readback } from "./readback";
-import { captureRun, requireCurrent, restoreRun } from "./training-state";
+import { openReference } from "./reference-model";
+import { rolloutBatches, rolloutLogps } from "./rollout-batches";
+import { Rounds } from "./rounds";
+import { type TrainingStep, trainingSteps } from "./training-steps";
 
-export type { GrpoOptions, RolloutFunction } from "./grpo-options";
+export type { GrpoOptions } from "./grpo-options";
 
-/** One optimiser step. When it is yielded, weights and optimiser are exactly those after `step` steps. */
-export interface GrpoStep {
-  /** From 1. */
-  readonly step: number;
-  readonly maxSteps: number;
-  /** TRL's names; see docs/algorithms/grpo.md. */
-  readonly metrics: Metrics;
+/** One optimiser step; metrics under TRL's names, see docs/algorithms/grpo.md. */
+export interface GrpoStep extends TrainingStep {
   /** The completions this step was taken on. */
   readonly completions: readonly ScoredCompletion[];
-  /** Everything needed to continue after this step; to be called before the next step is asked for. */
-  state(): Promise<TrainingState>;
 }
 
 /** Trains `model` and yields after every optimiser step. Throws ConfigError or DataError before any work, RewardError from rewards. */
@@ -50,190 +40,122 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
   const settings = resolveGrpo(options);
   const { model } = options;
   const { decoder } = model;
-  const { prompts, promptsPerGeneration, rowsPerStep, stepsPerPass, stepsPerRollout, totalSteps, signal } = settings;
-  const order = new DataOrder(prompts.length, settings.seed, settings.shuffleDataset);
-  const rateOf = learningRates(settings, totalSteps);
   const optimizer = createOptimizer(decoder.parameters, settings);
-  const given = options.reference === "initial" ? undefined : options.reference;
-  const run: GrpoRun = { step: 0, position: 0, numTokens: 0, skippedSteps: 0, taken: 0, scored: undefined };
-  let initial: Decoder | undefined;
+  const reference = openReference(options.reference ?? "initial", decoder, settings.needsReference);
+
+  const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
+    const scored = await collect(model, prompts, position, trainerState, settings);
+    const { rollout, rewards, metrics } = scored;
+    const { numGenerations: groupSize, scaleRewards } = settings;
+    const advantages = spreadRows(rollout, groupAdvantages(rewards, { groupSize, scaleRewards }));
+    return {
+      rollout,
+      advantages,
+      oldLogps: settings.stepsPerRollout > 1 ? await rolloutLogps(decoder, rollout, settings) : undefined,
+      refLogps: reference.decoder && (await rolloutLogps(reference.decoder, rollout, settings)),
+      completions: withAdvantages(scored, advantages),
+      metrics,
+    };
+  });
+
   try {
-    if (settings.needsReference && !given) initial = decoder.clone();
-    const reference = settings.needsReference ? (given?.decoder ?? initial) : undefined;
-    if (options.resume) Object.assign(run, runFromJSON(restoreRun(options.resume, "grpo", decoder.parameters, optimizer)));
-    while (run.step < totalSteps) {
-      signal?.throwIfAborted();
-      const started = settings.clock?.();
-      if (!run.scored) {
-        const asked = order.slice(run.position, promptsPerGeneration).map((i) => prompts[i] as EncodedPrompt);
-        const progress = { globalStep: run.step, maxSteps: totalSteps, epoch: run.position / prompts.length };
-        run.scored = await rollOut(model, reference, asked, run.position, progress, settings);
-        run.position += promptsPerGeneration;
-        run.numTokens += run.scored.rollout.tokens.length;
-        run.taken = 0;
-      }
-      const { scored } = run;
-      const learningRate = rateOf(run.step);
-      const first = (run.taken % stepsPerPass) * rowsPerStep;
-      const rows = rowOrder(scored, settings, run.position).slice(first, first + rowsPerStep);
-      const update = await updateOn(rows, scored, decoder, settings, optimizer, learningRate);
-      run.step += 1;
-      run.taken += 1;
-      run.skippedSteps += update.skipped ? 1 : 0;
-      const consumed = run.position - promptsPerGeneration * (1 - run.taken / stepsPerRollout);
-      if (run.taken === stepsPerRollout) run.scored = undefined;
-      const { step } = run;
-      yield {
-        step,
-        maxSteps: totalSteps,
-        metrics: {
-          ...scored.metrics,
-          ...update.metrics,
-          learning_rate: learningRate,
-          epoch: consumed / prompts.length,
-          num_tokens: run.numTokens,
-          skipped_steps: run.skippedSteps,
-          ...stepTime(settings, started),
-        },
-        completions: rows.map((row) => scored.completions[row] as ScoredCompletion),
-        state: () => {
-          requireCurrent(step, run.step);
-          return captureRun("grpo", step, decoder.parameters, optimizer, runToJSON(run));
-        },
-      };
-    }
+    yield* trainingSteps({
+      algorithm: "grpo",
+      settings,
+      maxSteps: settings.totalSteps,
+      models: { model: { parameters: decoder.parameters, optimizer } },
+      resume: options.resume,
+      place: rounds,
+      async take(step, learningRate) {
+        const { experience, rows, tokens, epoch } = await rounds.next(step);
+        const { metrics, skipped } = await updateOn(rows, experience, decoder, settings, { optimizer, learningRate });
+        return {
+          metrics: { ...experience.metrics, ...metrics },
+          tokens,
+          epoch,
+          skipped,
+          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+        };
+      },
+    });
   } finally {
-    initial?.dispose();
+    reference.dispose();
     optimizer.dispose();
-    run.step = Number.NaN;
   }
 }
 
-/** Where a run stands between two steps. */
-interface GrpoRun {
-  step: number;
-  /** Prompts taken from the data order. */
-  position: number;
-  numTokens: number;
-  skippedSteps: number;
-  /** Steps taken on `scored`. */
-  taken: number;
-  /** The rollout being learned from; undefined between rollouts. */
-  scored: ScoredRollout | undefined;
-}
-
-const runToJSON = ({ scored, ...counters }: GrpoRun) => ({ ...counters, scored: scored ? scoredRolloutToJSON(scored) : null });
-
-function runFromJSON(json: Readonly<Record<string, unknown>>): GrpoRun {
-  const scored = json.scored as Record<string, unknown> | null;
-  return { ...(json as unknown as GrpoRun), scored: scored ? scoredRolloutFromJSON(scored) : undefined };
-}
-
 /** One optimiser step on some rows of a rollout, in as many micro-batches as the settings ask for. */
-async function updateOn(
-  rows: readonly number[],
-  scored: ScoredRollout,
-  decoder: Decoder,
-  settings: GrpoSettings,
-  optimizer: AdamW,
-  learningRate: number,
-): Promise<{ metrics: Metrics; skipped: boolean }> {
-  const { rollout, advantages, oldLogps, refLogps } = scored;
+async function updateOn(rows: readonly number[], experience: Experience, decoder: Decoder, settings: GrpoSettings, updating: Updating) {
+  const { rollout, advantages, oldLogps, refLogps } = experience;
   const counts = rollout.ends.map((_, row) => countingTokens(rollout, row));
-  const total = (of: readonly number[]) => of.reduce((sum, row) => sum + (counts[row] as number), 0);
+  const tokensOf = (of: readonly number[]) => of.reduce((sum, row) => sum + (counts[row] as number), 0);
   const totals: StepTotals = {
     sequences: rows.length,
-    tokens: total(rows),
-    generationTokens: total(counts.map((_, row) => row)) / settings.stepsPerPass,
+    tokens: tokensOf(rows),
+    generationTokens: tokensOf(counts.map((_, row) => row)) / settings.stepsPerPass,
     maxCompletionLength: settings.maxCompletionLength,
   };
   const weightOf = (row: number) => tokenWeights[settings.lossType](counts[row] as number, totals);
   const bonus = settings.entropyCoef * entropyWeight(settings.lossType, totals);
+  const pieces = rolloutBatches(rollout, rows, decoder.config.vocabSize, settings);
 
-  const trained = rows.filter((row) => (counts[row] as number) > 0);
-  const lengths = trained.map((row) => rolloutRow(rollout, row).tokens.length);
-  const micro = microBatches(lengths, settings.microBatchRows, settings.microBatchTokens).map((indices) => {
-    const taken = indices.map((i) => trained[i] as number);
-    const batch = collate(
-      taken.map((row) => rolloutRow(rollout, row)),
-      decoder.config.vocabSize,
-    );
-    return { taken, batch };
-  });
-
-  // Windows: 0 (norm, coefficient); then of each micro-batch the policy's sums, the sequence surrogate, Σ entropy, logps (M).
-  const readback = new Readback(decoder.device, [2, ...micro.flatMap(({ batch }) => [8, 1, 1, batch.targets.length])]);
-  try {
-    decoder.parameters.zeroGrads();
-    micro.forEach(({ taken, batch }, i) => {
-      const at = 1 + 4 * i;
-      const tape = new Tape(decoder.device, { checkpoint: settings.gradientCheckpointing });
-      try {
+  const { outcome, reports } = await optimiserStep(
+    decoder.device,
+    [updating],
+    pieces.map(({ rows: taken, batch }) => ({
+      reads: { sums: 8, surrogate: 1, entropy: 1, logps: batch.targets.length },
+      forward(tape, report) {
         const { logp, entropy } = batchLogprobs(tape, decoder, batch, settings.temperature); // (M)
+        const constant = (values: Float32Array) => tape.constant(gatherCounting(rollout, taken, values));
         const roots = surrogates[settings.level](
           tape,
           {
             logps: logp,
-            oldLogps: oldLogps ? tape.constant(gatherCounting(rollout, taken, oldLogps)) : logp,
-            refLogps: refLogps ? tape.constant(gatherCounting(rollout, taken, refLogps)) : undefined,
+            oldLogps: oldLogps ? constant(oldLogps) : logp,
+            refLogps: refLogps && constant(refLogps),
             targetOffsets: batch.targetOffsets,
-            advantages: taken.map((row) => advantages[row] as number),
+            advantages: gatherCounting(rollout, taken, advantages),
             weights: taken.map(weightOf),
           },
           settings.loss,
-          { sums: readback.window(at), surrogate: readback.window(at + 1) },
+          { sums: report.window("sums"), surrogate: report.window("surrogate") },
         );
-        readback.sum(tape, entropy, at + 2);
-        readback.copy(logp, at + 3);
-        tape.backward(bonus === 0 ? roots : [...roots, ...entropyBonus(tape, entropy, bonus)]);
-      } finally {
-        tape.dispose();
-      }
-    });
-    optimizer.apply(learningRate);
-    readback.copy(optimizer.stats, 0);
-    const [stats, ...windows] = (await readback.read()) as [Float32Array, ...Float32Array[]];
-    const { gradNorm, skipped } = optimizer.outcome(stats);
-    const sum = (window: number, index = 0) =>
-      micro.reduce((acc, _, i) => acc + ((windows[4 * i + window] as Float32Array)[index] as number), 0);
-    const counted = Math.max(1, totals.tokens);
-    const policyLoss = sum(0, POLICY_SUMS.loss) + sum(1);
-    const updated = micro.flatMap(({ taken, batch }, i) => updatedRows(taken, batch, windows[4 * i + 3] as Float32Array, scored));
-    return {
-      skipped,
-      metrics: {
-        loss: policyLoss - bonus * sum(2),
-        grad_norm: gradNorm,
-        entropy: sum(2) / counted,
-        ...(refLogps ? { kl: sum(0, POLICY_SUMS.k3) / counted } : {}),
-        ...(bonus === 0 ? {} : { policy_loss: policyLoss, entropy_coef: settings.entropyCoef }),
-        ...policyMetrics(updated, { ...settings.loss, level: settings.level }),
+        report.sum("entropy", entropy);
+        report.copy("logps", logp);
+        return bonus === 0 ? roots : [...roots, ...entropyBonus(tape, entropy, bonus)];
       },
-    };
-  } finally {
-    readback.dispose();
-  }
+    })),
+    settings,
+  );
+  const counted = Math.max(1, totals.tokens);
+  const entropy = total(reports, "entropy");
+  const policyLoss = total(reports, "sums", POLICY_SUMS.loss) + total(reports, "surrogate");
+  const updated = pieces.flatMap(({ rows: taken, batch }, i) =>
+    updatedRows(taken, batch, (reports[i] as { logps: Float32Array }).logps, experience),
+  );
+  return {
+    skipped: outcome.skipped,
+    metrics: {
+      loss: policyLoss - bonus * entropy,
+      grad_norm: outcome.gradNorm,
+      entropy: entropy / counted,
+      ...(refLogps ? { kl: total(reports, "sums", POLICY_SUMS.k3) / counted } : {}),
+      ...(bonus === 0 ? {} : { policy_loss: policyLoss, entropy_coef: settings.entropyCoef }),
+      ...policyMetrics(updated, { ...settings.loss, level: settings.level }),
+    },
+  };
 }
 
 /** The log-probabilities of a micro-batch's completions, row by row. */
-function updatedRows(rows: readonly number[], batch: Batch, logps: Float32Array, scored: ScoredRollout): UpdatedRow[] {
-  const { rollout, advantages, oldLogps } = scored;
+function updatedRows(rows: readonly number[], batch: Batch, logps: Float32Array, experience: Experience): UpdatedRow[] {
+  const { rollout, completions, oldLogps } = experience;
   return rows.map((row, s) => {
     const own = logps.subarray(batch.targetOffsets[s], batch.targetOffsets[s + 1]);
     return {
       logps: own,
       oldLogps: oldLogps ? gatherCounting(rollout, [row], oldLogps) : own,
       samplerLogps: gatherCounting(rollout, [row], rollout.samplerLogps),
-      advantage: advantages[row] as number,
+      advantage: (completions[row] as ScoredCompletion).advantage,
     };
   });
 }
-
-/** The order in which a rollout's rows are trained on: shuffled where a pass over them is several steps, so that steps mix groups. */
-function rowOrder({ rollout }: ScoredRollout, { seed, stepsPerPass }: GrpoSettings, position: number): readonly number[] {
-  const count = rollout.ends.length;
-  return stepsPerPass === 1 ? Array.from({ length: count }, (_, row) => row) : Array.from(shuffle(count, seed, ROW_STREAM + position));
-}
-
-/** Streams of the row shuffles, apart from the dataset's. */
-const ROW_STREAM = 0x80000000;

@@ -1,5 +1,6 @@
 /** Options common to the trainers, under TRL's names; and one check that lists every bad option at once. */
 
+import type { TrainingState } from "../checkpoint/state";
 import { describe } from "../data/jsonl";
 import { ConfigError } from "../errors";
 import type { ParameterSet } from "../nn/parameters";
@@ -49,6 +50,8 @@ export interface TrainingOptions {
   readonly signal?: SignalLike | undefined;
   /** Milliseconds since any origin, e.g. `performance.now`; where given, steps report `step_time`. */
   readonly clock?: (() => number) | undefined;
+  /** Continue a run: models (whose weights make an initial reference), data and options must be those it was started with. */
+  readonly resume?: TrainingState | undefined;
 }
 
 /** Options with defaults filled in. */

@@ -16,8 +16,8 @@ export interface SurrogateInputs {
   readonly refLogps: Tensor | undefined;
   /** Tokens of completion s are [targetOffsets[s], targetOffsets[s + 1]). (S + 1) */
   readonly targetOffsets: Uint32Array;
-  /** (S) */
-  readonly advantages: readonly number[];
+  /** (M); at sequence level the same within each completion. */
+  readonly advantages: Float32Array;
   /** The weight of each token of a completion. (S) */
   readonly weights: readonly number[];
 }
@@ -35,7 +35,7 @@ export const surrogates: Readonly<Record<"token" | "sequence", Surrogate>> = {
     const { logps, oldLogps, refLogps, targetOffsets, advantages, weights } = inputs;
     tape.run(ops.fill.set, { y: surrogate }, { value: 0 });
     const perToken = {
-      advantages: tape.constant(spread(advantages, targetOffsets)),
+      advantages: tape.constant(advantages),
       weights: tape.constant(spread(weights, targetOffsets)),
       mask: allOnes(tape, targetOffsets),
     };
@@ -44,7 +44,7 @@ export const surrogates: Readonly<Record<"token" | "sequence", Surrogate>> = {
 
   sequence(tape, inputs, options, { sums, surrogate }) {
     const { logps, oldLogps, refLogps, targetOffsets, advantages, weights } = inputs;
-    const lengths = advantages.map((_, s) => (targetOffsets[s + 1] as number) - (targetOffsets[s] as number));
+    const lengths = weights.map((_, s) => (targetOffsets[s + 1] as number) - (targetOffsets[s] as number));
     const constant = (values: readonly number[]) => tape.constant(Float32Array.from(values));
     return sequencePolicyLoss(
       tape,
@@ -56,7 +56,7 @@ export const surrogates: Readonly<Record<"token" | "sequence", Surrogate>> = {
         mask: allOnes(tape, targetOffsets),
         offsets: tape.constant(targetOffsets),
         inverseLengths: constant(lengths.map((length) => (length > 0 ? 1 / length : 0))),
-        sequenceAdvantages: constant(advantages),
+        sequenceAdvantages: constant(lengths.map((length, s) => (length > 0 ? (advantages[targetOffsets[s] as number] as number) : 0))),
         sequenceWeights: constant(weights.map((weight, s) => weight * (lengths[s] as number))),
       },
       options,

@@ -5,9 +5,7 @@
  *
  * Left out of TRL's SFTTrainer: dft, assistant-only masks, padding (batches are ragged, so there is none to be free of).
  */
-import { Tape } from "../autograd/tape";
 import { requireRoom } from "../checkpoint/room";
-import type { TrainingState } from "../checkpoint/state";
 import { collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -15,21 +13,12 @@ import { DataOrder } from "../data/order";
 import { type PackedRow, type PackingStrategy, pack } from "../data/packing";
 import { requireVocabulary, type TruncationMode, tokenizeExamples } from "../data/tokenize";
 import { nllLoss } from "../losses/nll";
+import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
-import type { AdamW, StepOutcome } from "../optim/adamw";
-import type { Metrics } from "../rl/metrics";
-import {
-  createOptimizer,
-  learningRates,
-  OptionChecks,
-  resolveTraining,
-  stepTime,
-  type TrainingOptions,
-  type TrainingSettings,
-} from "./options";
-import { Readback } from "./readback";
+import { optimiserStep, total, type Updating } from "./optimiser-step";
+import { createOptimizer, OptionChecks, resolveTraining, type TrainingOptions, type TrainingSettings } from "./options";
 import type { TrainingModel } from "./training-model";
-import { captureRun, requireCurrent, restoreRun } from "./training-state";
+import { type TrainingStep, trainingSteps } from "./training-steps";
 
 export interface SftOptions extends TrainingOptions {
   /** Trained in place. */
@@ -48,86 +37,37 @@ export interface SftOptions extends TrainingOptions {
   readonly packing?: boolean | undefined;
   /** Default "bfd". */
   readonly packingStrategy?: PackingStrategy | undefined;
-  /** Continue a run: `model`, `dataset` and options must be those it was started with. */
-  readonly resume?: TrainingState | undefined;
 }
 
-/** One optimiser step. When it is yielded, weights and optimiser are exactly those after `step` steps. */
-export interface SftStep {
-  /** From 1. */
-  readonly step: number;
-  readonly maxSteps: number;
-  /** TRL's names: loss, grad_norm, learning_rate, epoch, num_tokens, entropy, mean_token_accuracy; and skipped_steps. */
-  readonly metrics: Metrics;
-  /** Everything needed to continue after this step; to be called before the next step is asked for. */
-  state(): Promise<TrainingState>;
-}
+/** One optimiser step: TRL's metrics loss, grad_norm, learning_rate, epoch, num_tokens, entropy, mean_token_accuracy; and skipped_steps. */
+export type SftStep = TrainingStep;
 
 /** Trains `model` and yields after every optimiser step. Throws ConfigError or DataError before any work. */
 export async function* sft(options: SftOptions): AsyncGenerator<SftStep, void, undefined> {
-  const { model } = options;
-  const { parameters } = model.decoder;
+  const { decoder } = options.model;
   const { settings, rows, maxSteps } = prepare(options);
-  const { rowsPerStep } = settings;
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
-  const rateOf = learningRates(settings, maxSteps);
-  const optimizer = createOptimizer(parameters, settings);
-  const run = { step: 0, numTokens: 0, skippedSteps: 0 };
+  const optimizer = createOptimizer(decoder.parameters, settings);
   try {
-    if (options.resume) Object.assign(run, restoreRun(options.resume, "sft", parameters, optimizer));
-    while (run.step < maxSteps) {
-      settings.signal?.throwIfAborted();
-      const started = settings.clock?.();
-      const learningRate = rateOf(run.step);
-      const taken = order.slice(run.step * rowsPerStep, rowsPerStep).map((i) => rows[i] as PackedRow);
-      const update = await updateOn(taken, model, settings, optimizer, learningRate);
-      run.step += 1;
-      run.numTokens += update.tokens;
-      run.skippedSteps += update.skipped ? 1 : 0;
-      const { step } = run;
-      yield {
-        step,
-        maxSteps,
-        metrics: {
-          loss: update.loss,
-          grad_norm: update.gradNorm,
-          learning_rate: learningRate,
-          epoch: (step * rowsPerStep) / rows.length,
-          num_tokens: run.numTokens,
-          entropy: update.entropy,
-          mean_token_accuracy: update.accuracy,
-          skipped_steps: run.skippedSteps,
-          ...stepTime(settings, started),
-        },
-        state: () => {
-          requireCurrent(step, run.step);
-          return captureRun("sft", step, parameters, optimizer, { ...run });
-        },
-      };
-    }
+    yield* trainingSteps({
+      algorithm: "sft",
+      settings,
+      maxSteps,
+      models: { model: { parameters: decoder.parameters, optimizer } },
+      resume: options.resume,
+      async take(step, learningRate) {
+        const taken = order.slice(step * settings.rowsPerStep, settings.rowsPerStep).map((i) => rows[i] as PackedRow);
+        const update = await updateOn(taken, decoder, settings, { optimizer, learningRate });
+        return { ...update, epoch: ((step + 1) * settings.rowsPerStep) / rows.length };
+      },
+    });
   } finally {
     optimizer.dispose();
-    run.step = Number.NaN;
   }
 }
 
-interface Update extends StepOutcome {
-  readonly loss: number;
-  /** Means over the targets. */
-  readonly entropy: number;
-  readonly accuracy: number;
-  /** Tokens in the rows, targets or not. */
-  readonly tokens: number;
-}
-
 /** One optimiser step on packed rows, in as many micro-batches as the settings ask for. */
-async function updateOn(
-  rows: readonly PackedRow[],
-  { decoder }: TrainingModel,
-  settings: TrainingSettings,
-  optimizer: AdamW,
-  learningRate: number,
-): Promise<Update> {
+async function updateOn(rows: readonly PackedRow[], decoder: Decoder, settings: TrainingSettings, updating: Updating) {
   const lengths = rows.map((row) => row.reduce((sum, s) => sum + s.tokens.length, 0));
   const batches = microBatches(lengths, settings.microBatchRows, settings.microBatchTokens).map((indices) =>
     collate(
@@ -136,37 +76,31 @@ async function updateOn(
     ),
   );
   const targets = batches.reduce((sum, batch) => sum + batch.targets.length, 0);
-
-  // Windows: 0 (norm, coefficient); then of each micro-batch Σ logp, Σ entropy, Σ hit.
-  const readback = new Readback(decoder.device, [2, ...batches.flatMap(() => [1, 1, 1])]);
-  try {
-    decoder.parameters.zeroGrads();
-    batches.forEach((batch, i) => {
-      const tape = new Tape(decoder.device, { checkpoint: settings.gradientCheckpointing });
-      try {
+  const { outcome, reports } = await optimiserStep(
+    decoder.device,
+    [updating],
+    batches.map((batch) => ({
+      reads: { logp: 1, entropy: 1, hit: 1 },
+      forward(tape, report) {
         const { logp, entropy, hit } = batchLogprobs(tape, decoder, batch); // (M)
-        [logp, entropy, hit].forEach((values, k) => {
-          readback.sum(tape, values, 1 + 3 * i + k);
-        });
-        tape.backward(nllLoss(tape, logp, 1 / targets));
-      } finally {
-        tape.dispose();
-      }
-    });
-    optimizer.apply(learningRate);
-    readback.copy(optimizer.stats, 0);
-    const [stats, ...sums] = (await readback.read()) as [Float32Array, ...Float32Array[]];
-    const mean = (k: number) => sums.reduce((sum, window, i) => (i % 3 === k ? sum + (window[0] as number) : sum), 0) / targets;
-    return {
-      ...optimizer.outcome(stats),
-      loss: -mean(0),
-      entropy: mean(1),
-      accuracy: mean(2),
-      tokens: lengths.reduce((sum, length) => sum + length, 0),
-    };
-  } finally {
-    readback.dispose();
-  }
+        report.sum("logp", logp);
+        report.sum("entropy", entropy);
+        report.sum("hit", hit);
+        return nllLoss(tape, logp, 1 / targets);
+      },
+    })),
+    settings,
+  );
+  return {
+    skipped: outcome.skipped,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    metrics: {
+      loss: -total(reports, "logp") / targets,
+      grad_norm: outcome.gradNorm,
+      entropy: total(reports, "entropy") / targets,
+      mean_token_accuracy: total(reports, "hit") / targets,
+    },
+  };
 }
 
 /** Checks the options, all at once, and then the dataset, row by row. */

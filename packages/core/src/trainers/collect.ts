@@ -1,27 +1,23 @@
-/** The first half of a GRPO round: sample completions, score them, and compare them within their groups. */
-import { groupAdvantages, type Seed, seedWords } from "@trimtab/kernels";
+/** The first half of every on-policy round: sample completions of some prompts and have them scored. */
+import { type RewardScale, type Seed, seedWords } from "@trimtab/kernels";
 import { asTurns, type EncodedPrompt } from "../data/tokenize";
 import { DataError } from "../errors";
-import type { Completion } from "../generate/options";
-import type { Decoder } from "../models/decoder";
 import { completionMetrics, rewardMetrics } from "../rl/metrics";
 import { scoreCompletions, type TrainerState } from "../rl/rewards";
 import { buildRollout } from "../rl/rollout";
-import type { ScoredCompletion, ScoredRollout } from "../rl/scored-rollout";
-import type { GrpoSettings } from "./grpo-options";
-import { rolloutLogps } from "./rollout-logps";
+import type { ScoredRollout } from "../rl/scored-rollout";
+import type { RolloutCompletion, RolloutSettings } from "./rollout-options";
 import type { TrainingModel } from "./training-model";
 
-/** Samples, scores and compares: one generation batch. `position` is that of its first prompt in the data order. */
-export async function rollOut(
+/** Samples and scores one generation batch. `position` is that of its first prompt in the data order. */
+export async function collect(
   model: TrainingModel,
-  reference: Decoder | undefined,
   prompts: readonly EncodedPrompt[],
   position: number,
   trainerState: TrainerState,
-  settings: GrpoSettings,
+  settings: RolloutSettings & { readonly scaleRewards?: RewardScale },
 ): Promise<ScoredRollout> {
-  const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, scaleRewards, signal } = settings;
+  const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, signal } = settings;
   const completions = await settings.rolloutFunction({
     model,
     prompts: prompts.map((prompt) => prompt.tokens),
@@ -49,33 +45,35 @@ export async function rollOut(
     },
     { functions, weights: rewardWeights, onRewardError, timeoutMs: rewardTimeoutMs, signal },
   );
-  const advantages = Float32Array.from(groupAdvantages(scored.rewards, { groupSize: G, scaleRewards }), (advantage) => advantage + 0);
   return {
     rollout,
-    advantages,
-    oldLogps: settings.stepsPerRollout > 1 ? await rolloutLogps(model.decoder, rollout, settings) : undefined,
-    refLogps: reference ? await rolloutLogps(reference, rollout, settings) : undefined,
+    rewards: scored.rewards,
+    rewardsByName: new Map([...scored.byName].map(([name, values]) => [name, Float64Array.from(values, (v) => v ?? Number.NaN)])),
+    stepRewards: scored.steps,
+    tokenRewards: scored.tokens,
     completions: turns.map((completion, s) => ({
       prompt: (asked[s] as EncodedPrompt).prompt,
       completion,
-      finishReason: rollout.ends[s] as ScoredCompletion["finishReason"],
+      finishReason: rollout.ends[s] as RolloutCompletion["finishReason"],
       rewards: Object.fromEntries([...scored.byName].map(([name, values]) => [name, values[s] as number | null])),
       reward: Number.isNaN(scored.rewards[s]) ? null : (scored.rewards[s] as number),
-      advantage: advantages[s] as number,
       extras: Object.fromEntries(Object.entries(scored.extras).map(([column, values]) => [column, values[s]])),
     })),
-    metrics: { ...completionMetrics(rollout), ...rewardMetrics(scored, G, scaleRewards) },
+    metrics: { ...completionMetrics(rollout), ...rewardMetrics(scored, G, settings.scaleRewards) },
   };
 }
 
 /** A rollout function of the user's own may return anything. */
-function requireCompletions(completions: readonly Completion[], count: number, vocabSize: number): void {
-  const isWhole = ({ tokens, logps }: Completion) =>
-    tokens.length > 0 && logps.length === tokens.length && tokens.every((t) => t < vocabSize);
+function requireCompletions(completions: readonly RolloutCompletion[], count: number, vocabSize: number): void {
+  const isWhole = ({ tokens, logps, mask }: RolloutCompletion) =>
+    tokens.length > 0 &&
+    logps.length === tokens.length &&
+    (mask === undefined || mask.length === tokens.length) &&
+    tokens.every((t) => t < vocabSize);
   const bad = completions.length === count ? completions.findIndex((completion) => !isWhole(completion)) : completions.length;
   if (bad < 0) return;
   throw new DataError(
-    `grpo: a rollout must be ${count} completions, each with tokens of the vocabulary and their log-probabilities, got ${completions.length} and a bad one at ${bad}. Correct rolloutFunction.`,
+    `rollout: it must be ${count} completions, each with tokens of the vocabulary and their log-probabilities, got ${completions.length} and a bad one at ${bad}. Correct rolloutFunction.`,
   );
 }
 
