@@ -328,7 +328,7 @@ describe("bad input is refused before any work", () => {
     const error = await allOf(grpo(run)).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(
-      /different names.*multiple of numGenerations.*context of 64.*`beta`.*`temperature`.*`lossType`/,
+      /different names.*multiple of numGenerations.*context of 64.*`temperature`.*`beta`.*`lossType`/,
     );
     expect(run.model.decoder.device.counters.readbacks).toBe(0);
   });

@@ -4,16 +4,13 @@ import { TrimtabError } from "@trimtab/core";
 import { Command, CommanderError } from "commander";
 import type { z } from "zod";
 import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
-import {
-  benchSchema,
-  devicesSchema,
-  generateSchema,
-  grpoSchema,
-  pretrainSchema,
-  sftSchema,
-  tokenizerTrainSchema,
-  tokenizerUseSchema,
-} from "./cli/schemas";
+import { benchSchema } from "./cli/schemas/bench";
+import { devicesSchema } from "./cli/schemas/devices";
+import { generateSchema } from "./cli/schemas/generate";
+import { grpoSchema } from "./cli/schemas/grpo";
+import { pretrainSchema } from "./cli/schemas/pretrain";
+import { sftSchema } from "./cli/schemas/sft";
+import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
 import { version } from "./environment";
 
 /** Runs a command and says with which code to exit. */

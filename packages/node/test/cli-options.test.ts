@@ -6,7 +6,7 @@ import { ConfigError } from "@trimtab/core";
 import { Command } from "commander";
 import { afterAll, describe, expect, it } from "vitest";
 import { addOptions, closeMatches, normaliseArguments, resolveOptions } from "../src/cli/options";
-import { grpoSchema } from "../src/cli/schemas";
+import { grpoSchema } from "../src/cli/schemas/grpo";
 
 const folder = mkdtempSync(join(tmpdir(), "trimtab-options-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -115,6 +115,7 @@ function madeModel(): { model: LanguageModel; stateAt: (step: number) => Trainin
     step,
     weights: filled(step),
     optimizer: { count: step, m: filled(step / 2), v: filled(step / 4) },
+    others: new Map(),
     run: { step },
   });
   return { model, stateAt };

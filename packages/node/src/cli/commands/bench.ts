@@ -3,7 +3,7 @@ import { AdamW, batchLogprobs, collate, Decoder, type Device, nllLoss, parseConf
 import { cases, measure, type Values } from "@trimtab/kernels/conformance";
 import type { z } from "zod";
 import { withDevice } from "../../device";
-import type { benchSchema } from "../schemas";
+import type { benchSchema } from "../schemas/bench";
 
 /** The ops where the time of training goes, at the sizes of a small model: 1,024 tokens, 256 channels, a vocabulary of 4,096. */
 const OPS: readonly (readonly [entry: string, values: Values])[] = [

@@ -1,7 +1,7 @@
 /** `trimtab devices`: what can compute on this machine, and what `--device auto` takes. */
 import type { z } from "zod";
 import { listDevices } from "../../device";
-import type { devicesSchema } from "../schemas";
+import type { devicesSchema } from "../schemas/devices";
 
 export async function runDevices({ json }: z.output<typeof devicesSchema>): Promise<number> {
   const devices = await listDevices();

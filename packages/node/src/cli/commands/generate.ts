@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { loadModel } from "../../model";
-import type { generateSchema } from "../schemas";
+import type { generateSchema } from "../schemas/generate";
 
 export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
   const prompts = await promptsOf(options);

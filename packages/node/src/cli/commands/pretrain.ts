@@ -6,7 +6,7 @@ import { withDevice } from "../../device";
 import { loadTokenizer } from "../../model";
 import { openRun } from "../../run/run-directory";
 import { train } from "../../run/train";
-import type { pretrainSchema } from "../schemas";
+import type { pretrainSchema } from "../schemas/pretrain";
 import { textsOf } from "./tokenizer";
 
 export async function pretrain(options: z.output<typeof pretrainSchema>): Promise<number> {

@@ -6,7 +6,7 @@ import { withDevice } from "../../device";
 import { loadModel } from "../../model";
 import { openRun } from "../../run/run-directory";
 import { train } from "../../run/train";
-import type { sftSchema } from "../schemas";
+import type { sftSchema } from "../schemas/sft";
 
 export async function runSft(options: z.output<typeof sftSchema>): Promise<number> {
   const dataset = await readDataset(options.datasetName);

@@ -6,7 +6,7 @@ import { ConfigError, type DatasetRow, readExample, Tokenizer, type Turns } from
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { loadTokenizer } from "../../model";
-import type { tokenizerTrainSchema, tokenizerUseSchema } from "../schemas";
+import type { tokenizerTrainSchema, tokenizerUseSchema } from "../schemas/tokenizer";
 
 /** Trains a tokenizer on a dataset's texts and writes it as Hugging Face files. */
 export async function trainTokenizer(options: z.output<typeof tokenizerTrainSchema>): Promise<number> {

@@ -1,0 +1,102 @@
+/** Options that several commands share: names, types, limits, help text. Names are TRL's; where a default differs from TRL's, the text says why. */
+import { z } from "zod";
+
+export const count = () => z.number().int().min(1);
+export const seconds = () => z.number().positive();
+export const fraction = () => z.number().min(0).max(1);
+export const path = () => z.string().min(1);
+
+export const deviceFields = {
+  device: z
+    .enum(["auto", "webgpu", "wasm", "reference"])
+    .default("auto")
+    .describe("where to compute: auto takes a hardware GPU, else wasm"),
+  threads: count().optional().describe("threads of the wasm device; default: one per core"),
+  seed: z.number().int().min(0).default(42).describe("seed of every random draw"),
+};
+
+export const modelField = { modelNameOrPath: path().meta({ description: "Hugging Face model directory", aliases: ["model"] }) };
+export const datasetField = (what: string) => ({
+  datasetName: path().meta({ description: `${what} (.jsonl, .json or .txt)`, aliases: ["dataset"] }),
+});
+
+export const outputFields = {
+  outputDir: path().meta({ description: "where the model, checkpoints, metrics.jsonl and report.html go", aliases: ["output"] }),
+  overwriteOutputDir: z.boolean().default(false).describe("start anew where the output directory already holds a run"),
+  resumeFromCheckpoint: z
+    .union([z.boolean(), path()])
+    .default(false)
+    .describe("continue from a checkpoint directory, or alone: from the output directory's latest"),
+  saveSteps: z.number().int().min(0).default(500).describe("steps between checkpoints; 0 saves only at the end"),
+  saveTotalLimit: count().optional().describe("keep only this many checkpoints; default: all"),
+  loggingSteps: count().default(1).describe("steps per row of metrics.jsonl (TRL: 10; rows in a local file are cheap)"),
+  report: z.boolean().default(true).describe("write report.html at the end"),
+};
+
+/** Optimiser, schedule and batch: common to all trainers; `learningRate` differs. */
+export const trainingFields = (learningRate: number) => ({
+  learningRate: z.number().min(0).default(learningRate).describe("peak learning rate of AdamW"),
+  perDeviceTrainBatchSize: count().default(8).describe("rows per micro-batch"),
+  gradientAccumulationSteps: count().default(1).describe("micro-batches per optimiser step"),
+  numTrainEpochs: z.number().positive().default(3).describe("passes over the dataset; ignored where --max-steps is given"),
+  maxSteps: count().optional().describe("optimiser steps in all"),
+  lrSchedulerType: z
+    .enum([
+      "constant",
+      "constant_with_warmup",
+      "linear",
+      "cosine",
+      "cosine_with_restarts",
+      "cosine_with_min_lr",
+      "inverse_sqrt",
+      "polynomial",
+    ])
+    .default("linear")
+    .describe("learning-rate schedule"),
+  warmupSteps: z.number().int().min(0).default(0).describe("steps of linear warm-up"),
+  warmupRatio: fraction().default(0).describe("warm-up as a share of all steps, where --warmup-steps is 0"),
+  weightDecay: z.number().min(0).default(0).describe("decoupled weight decay of matrices"),
+  maxGradNorm: z.number().min(0).default(1).describe("largest global gradient norm; 0 does not clip"),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe("decay of AdamW's first moment"),
+  adamBeta2: z.number().min(0).lt(1).default(0.999).describe("decay of AdamW's second moment"),
+  adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  gradientCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe("recompute activations to save memory (TRL: true; memory is rarely short at this size)"),
+});
+
+export const samplingFields = {
+  temperature: z.number().min(0).default(1).describe("sampling temperature; 0 is greedy"),
+  topK: z.number().int().min(0).default(0).describe("sample among the k most likely tokens; 0 is off"),
+  topP: z.number().gt(0).max(1).default(1).describe("sample among the most likely tokens holding this probability; 1 is off"),
+  minP: fraction().default(0).describe("sample among tokens at least this fraction as likely as the likeliest; 0 is off"),
+  repetitionPenalty: z.number().positive().default(1).describe("divides positive logits of tokens already there; 1 is off"),
+};
+
+export const supervisedFields = {
+  datasetTextField: z.string().default("text").describe("column that holds the text"),
+  packing: z.boolean().default(false).describe("fill rows of --max-length with several sequences"),
+  packingStrategy: z.enum(["bfd", "bfd_split", "wrapped"]).default("bfd").describe("how sequences share rows"),
+  shuffleDataset: z.boolean().default(true).describe("visit the rows in a seeded random order"),
+};
+
+export const promptsField = datasetField("dataset with a `prompt` column; other columns go to the reward functions");
+
+/** Rewards, sampling and rounds: common to the trainers that sample. */
+export const rolloutFields = (defaults: { readonly learningRate: number; readonly numGenerations: number; readonly least: number }) => ({
+  rewardFuncs: z.array(path()).min(1).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
+  rewardWeights: z.array(z.number()).optional().describe("weight of each reward function, separated by commas; default: 1 each"),
+  rewardTimeout: seconds().default(60).describe("seconds one reward call may take before the run is stopped"),
+  onRewardError: z.enum(["throw", "skip"]).default("throw").describe("what a throwing reward does: stop the run, or count as null"),
+  ...trainingFields(defaults.learningRate),
+  numGenerations: z.number().int().min(defaults.least).default(defaults.numGenerations).describe("completions per prompt"),
+  maxCompletionLength: count()
+    .optional()
+    .describe("longest completion in tokens; default: 512, or half of the context where that is shorter"),
+  ...samplingFields,
+  numIterations: count().default(1).describe("updates on each batch of completions"),
+  stepsPerGeneration: count().optional().describe("optimiser micro-batches per generation; default: --gradient-accumulation-steps"),
+  maskTruncatedCompletions: z.boolean().default(false).describe("leave completions that did not end out of the loss"),
+  shuffleDataset: z.boolean().default(true).describe("visit the prompts in a seeded random order"),
+});

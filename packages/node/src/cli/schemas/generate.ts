@@ -1,0 +1,19 @@
+/** Options of `trimtab generate`. */
+import { z } from "zod";
+import { count, deviceFields, modelField, path, samplingFields } from "./fields";
+
+export const generateSchema = z.strictObject({
+  ...modelField,
+  prompt: z.array(z.string()).optional().describe("text to continue; may be given several times"),
+  datasetName: path()
+    .optional()
+    .meta({ description: "dataset with a `prompt` column instead of --prompt", aliases: ["dataset"] }),
+  ...deviceFields,
+  maxCompletionLength: count()
+    .default(64)
+    .meta({ description: "longest completion in tokens", aliases: ["max-new-tokens"] }),
+  numGenerations: count().default(1).describe("completions per prompt"),
+  ...samplingFields,
+  stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
+  json: z.boolean().default(false).describe("print one JSON object per completion"),
+});
