@@ -3,9 +3,9 @@
  * a decoder and one row of weights, which is the decoder's own score head or a separate parameter beside a language model's trunk.
  */
 import { type Device, fillNormal } from "@trimtab/kernels";
+import { gatherRows, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import type { Batch } from "../data/batch";
-import { gatherRows, rowIndex } from "../nn/embedding";
 import { linear } from "../nn/linear";
 import { type Parameter, ParameterSet } from "../nn/parameters";
 import { reshape, type Tensor } from "../tensor/tensor";
