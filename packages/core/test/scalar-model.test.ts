@@ -26,7 +26,7 @@ async function int64(name: string): Promise<number[]> {
 /** The rows without their padding. */
 async function rows() {
   const [ids, mask] = [await int64("input_ids"), await int64("attention_mask")];
-  const [count, width] = (io.tensors.get("input_ids") as { shape: number[] }).shape as [number, number];
+  const [count, width] = (io.tensors.get("input_ids") as { shape: readonly number[] }).shape as [number, number];
   const kept = Array.from({ length: count }, (_, s) => Array.from({ length: width }, (_, t) => s * width + t).filter((i) => mask[i] === 1));
   const offsets = Uint32Array.from([0, ...kept.map((_, s) => kept.slice(0, s + 1).flat().length)]);
   return { tokens: Uint32Array.from(kept.flat(), (i) => ids[i] as number), offsets, places: kept.flat(), count };
