@@ -43,3 +43,10 @@ export class RewardError extends TrimtabError {
     super("REWARD", message, options);
   }
 }
+
+/** An environment threw, timed out, or gave something that an episode cannot go on with. */
+export class EnvironmentError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ENVIRONMENT", message, options);
+  }
+}

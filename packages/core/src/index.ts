@@ -58,6 +58,7 @@ export * from "./rl/metrics";
 export * from "./rl/preference-metrics";
 export * from "./rl/rewards";
 export * from "./rl/rollout";
+export * from "./rl/rollout-function";
 export * from "./rl/scored-rollout";
 export * from "./rl/statistics";
 export * from "./tensor/tensor";

@@ -211,6 +211,21 @@ describeDevices("generate", (device, name) => {
     });
   }
 
+  it("gives every prompt its own limit", async () => {
+    const whole = await generate({ ...base, prompts, eosTokenIds: [] });
+    const limits = [30, 1, 9, 17, 64];
+    const cut = await generate({ ...base, prompts, eosTokenIds: [], maxNewTokens: limits });
+    // The last prompt has 33 tokens of a context of 64.
+    expect(cut.map((c) => c.tokens.length)).toEqual([30, 1, 9, 17, 31]);
+    cut.forEach((completion, i) => {
+      expect([...completion.tokens].slice(0, 30)).toEqual([...(whole[i] as Completion).tokens].slice(0, limits[i]));
+    });
+    const twin = prompt(20);
+    const twins = await generate({ ...base, prompts: [twin, twin], eosTokenIds: [], maxNewTokens: [2, 25], streams: Uint32Array.of(4, 4) });
+    expect([...(twins[1] as Completion).tokens.subarray(0, 2)]).toEqual([...(twins[0] as Completion).tokens]);
+    expect(() => generateStream({ ...base, prompts, maxNewTokens: [1, 2] })).toThrow(/`maxNewTokens`.*one for each of the 5 prompts/);
+  });
+
   it("stops between blocks when its signal says so", async () => {
     const controller = new AbortController();
     const seen: number[] = [];

@@ -7,8 +7,8 @@ import { generate } from "../src/generate/generate";
 import type { Completion } from "../src/generate/options";
 import type { Metrics } from "../src/rl/metrics";
 import type { RewardFunction } from "../src/rl/rewards";
+import type { RolloutFunction } from "../src/rl/rollout-function";
 import { type GrpoOptions, grpo } from "../src/trainers/grpo";
-import type { RolloutFunction } from "../src/trainers/rollout-options";
 import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
 
 /** The share of tokens below 40 in a completion (bytes; 0 is the end of text). */

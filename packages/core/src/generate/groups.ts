@@ -45,12 +45,13 @@ export function planGroups(settings: Settings): Plan {
     const first = rows[0] as Row;
     const sharedBlocks = Math.floor(first.prompt.length / blockSize);
     // The last token of a completion is never fed back, so it needs no slot.
-    const ownBlocks = Math.ceil((first.prompt.length + first.limit - 1) / blockSize) - sharedBlocks;
+    const longest = rows.reduce((most, row) => Math.max(most, row.limit), 0);
+    const ownBlocks = Math.ceil((first.prompt.length + longest - 1) / blockSize) - sharedBlocks;
     if (sharedBlocks + ownBlocks > limit) {
       const needed = (sharedBlocks + ownBlocks) * bytes * config.layers;
       const available = limit * bytes * config.layers;
       throw new OutOfMemoryError(
-        `generate: the key/value cache must hold one completion of prompt ${first.promptIndex} (${first.prompt.length} + ${first.limit} tokens), which takes ${needed} bytes, got room for ${available}. Raise cacheBytes or lower maxNewTokens.`,
+        `generate: the key/value cache must hold one completion of prompt ${first.promptIndex} (${first.prompt.length} + ${longest} tokens), which takes ${needed} bytes, got room for ${available}. Raise cacheBytes or lower maxNewTokens.`,
         needed,
         available,
       );

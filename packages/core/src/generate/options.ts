@@ -37,8 +37,8 @@ export interface GenerateOptions {
   readonly prompts: readonly (Uint32Array | string)[];
   /** Completions per prompt; they share the prompt's cache. Default 1. */
   readonly n?: number | undefined;
-  /** Default 64. A completion also ends where the model's context does. */
-  readonly maxNewTokens?: number | undefined;
+  /** One limit, or one for each prompt. Default 64. A completion also ends where the model's context does. */
+  readonly maxNewTokens?: number | ArrayLike<number> | undefined;
   /** 0 is greedy. Default 1. */
   readonly temperature?: number | undefined;
   /** Sample among the k most likely tokens; 0 is off. Default 0. */

@@ -25,7 +25,7 @@ export class Row {
     this.promptIndex = promptIndex;
     this.sampleIndex = sampleIndex;
     this.prompt = settings.prompts[promptIndex] as Uint32Array;
-    this.limit = completionLimit(settings, this.prompt);
+    this.limit = Math.min(settings.maxNewTokens[promptIndex] as number, decoder.config.maxPositions - this.prompt.length);
     this.stream = settings.streams[promptIndex * n + sampleIndex] as number;
     this.#eosTokenIds = settings.eosTokenIds;
     this.#text = new CompletionText(tokenizer, stop);
@@ -86,9 +86,4 @@ export class Row {
   #mark(token: number): void {
     if (this.seen) this.seen[token >>> 5] = ((this.seen[token >>> 5] as number) | (1 << (token & 31))) >>> 0;
   }
-}
-
-/** Most tokens a completion of this prompt may get. */
-export function completionLimit(settings: Settings, prompt: Uint32Array): number {
-  return Math.min(settings.maxNewTokens, settings.decoder.config.maxPositions - prompt.length);
 }

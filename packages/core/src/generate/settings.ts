@@ -10,7 +10,8 @@ export interface Settings {
   readonly tokenizer: TextCodec | undefined;
   readonly prompts: readonly Uint32Array[];
   readonly n: number;
-  readonly maxNewTokens: number;
+  /** Of each prompt's completions. */
+  readonly maxNewTokens: readonly number[];
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -41,8 +42,8 @@ export function resolveOptions(options: GenerateOptions): Settings {
     if (!isGood) problems.push(`\`${name}\` must be ${expected}, got ${describe(value)}`);
     return value;
   };
-  const count = (name: string, value: number) =>
-    check(name, value, Number.isSafeInteger(value) && value >= 1, "a whole number of at least 1");
+  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
+  const count = (name: string, value: number) => check(name, value, isCount(value), "a whole number of at least 1");
 
   const n = count("n", options.n ?? 1);
   const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, stop = [] } = options;
@@ -69,7 +70,16 @@ export function resolveOptions(options: GenerateOptions): Settings {
     `token ids below the vocabulary size ${vocabSize}`,
   );
 
-  const rows = options.prompts.length * n;
+  const { maxNewTokens = 64 } = options;
+  const promptCount = options.prompts.length;
+  const limits: readonly number[] =
+    typeof maxNewTokens === "number" ? new Array(promptCount).fill(count("maxNewTokens", maxNewTokens)) : Array.from(maxNewTokens);
+  if (typeof maxNewTokens !== "number") {
+    const expected = `whole numbers of at least 1, one for each of the ${promptCount} prompts`;
+    check("maxNewTokens", limits, limits.length === promptCount && limits.every(isCount), expected);
+  }
+
+  const rows = promptCount * n;
   const streams = options.streams ?? Uint32Array.from({ length: Number.isSafeInteger(rows) ? rows : 0 }, (_, i) => i);
   check("streams", streams.length, streams.length === rows || Number.isNaN(rows), `one for each of the ${rows} completions`);
   if (options.prompts.some((p) => typeof p === "string") && !tokenizer) {
@@ -81,7 +91,7 @@ export function resolveOptions(options: GenerateOptions): Settings {
     decoder,
     tokenizer,
     n,
-    maxNewTokens: count("maxNewTokens", options.maxNewTokens ?? 64),
+    maxNewTokens: limits,
     temperature,
     topK,
     topP,

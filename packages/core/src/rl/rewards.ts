@@ -3,6 +3,7 @@ import { combineRewards } from "@trimtab/kernels";
 import type { Turns } from "../data/formats";
 import { RewardError } from "../errors";
 import { type Signal, type SignalLike, withDeadline } from "./abort";
+import { LoggedMetrics } from "./logged-metrics";
 
 /** How far training is, for rewards that change over time. */
 export interface TrainerState {
@@ -17,10 +18,12 @@ export interface TrainerState {
 export interface RewardArguments {
   /** Text, or messages where the dataset has them. (B) */
   readonly prompts: readonly Turns[];
-  /** Text, or one assistant message. (B) */
+  /** Text, or messages: one of the assistant's, or its turns and an environment's. (B) */
   readonly completions: readonly Turns[];
   /** The tokens, EOS included. (B) */
   readonly completionIds: readonly Uint32Array[];
+  /** What each episode's environment rewarded, where completions come from one; `environmentReward` returns it. (B) */
+  readonly environmentRewards?: RewardValues | undefined;
   readonly trainerState: TrainerState;
   /** Aborts when the result is no longer wanted: pass it to `fetch`. */
   readonly signal: Signal;
@@ -61,6 +64,7 @@ export interface RewardBatch {
   readonly completionIds: readonly Uint32Array[];
   /** Dataset columns, each (B). */
   readonly columns: Readonly<Record<string, readonly unknown[]>>;
+  readonly environmentRewards?: RewardValues | undefined;
   readonly trainerState: TrainerState;
 }
 
@@ -102,7 +106,7 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
   const { functions, weights, onRewardError = "throw", timeoutMs, signal } = options;
   const count = batch.completions.length;
   const extras: Record<string, readonly unknown[]> = {};
-  const logged = new Map<string, number[]>();
+  const logged = new LoggedMetrics();
   let failures = 0;
 
   const call = async (fn: RewardFunction, index: number): Promise<(RewardDetail | null)[]> => {
@@ -112,12 +116,13 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
       prompts: batch.prompts,
       completions: batch.completions,
       completionIds: batch.completionIds,
+      environmentRewards: batch.environmentRewards,
       trainerState: batch.trainerState,
       signal: own,
       logExtra: (column, values) => {
         extras[column] = requireLength(`${name}: logExtra("${column}")`, values, count);
       },
-      logMetric: (metric, value) => logged.set(metric, [...(logged.get(metric) ?? []), value]),
+      logMetric: (metric, value) => logged.log(metric, value),
     });
     const onTimeout = () =>
       new RewardError(`reward \`${name}\`: it must settle within ${timeoutMs} ms, got no result. Raise rewardTimeoutMs or make it faster.`);
@@ -158,7 +163,7 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
     steps: weighted.map(stepsOf),
     tokens: weighted.map(tokensOf),
     extras,
-    metrics: Object.fromEntries([...logged].map(([name, values]) => [name, values.reduce((a, b) => a + b, 0) / values.length])),
+    metrics: logged.means(),
     failures,
   };
 }

@@ -1,7 +1,10 @@
 /** Completions to learn from: flat, ragged, token ids in and token ids out. The one rollout type of every algorithm. */
 
-/** Why a completion ended. */
-export type RolloutEnd = "stop" | "length" | "stop_string";
+/**
+ * Why a completion ended: an EOS token, a stop string, the environment (its episode was over), or "length": it was cut short by a limit
+ * of tokens, of the context or of turns, and might have gone on.
+ */
+export type RolloutEnd = "stop" | "stop_string" | "environment" | "length";
 
 /** S rows of prompt and completion tokens laid end to end, and one value per token where it says (N). */
 export interface Rollout {

@@ -2,9 +2,8 @@
 import type { DatasetRow } from "../data/jsonl";
 import { type EncodedPrompt, requireVocabulary, tokenizePrompts } from "../data/tokenize";
 import { generate } from "../generate/generate";
-import type { Completion, GenerateOptions } from "../generate/options";
 import { type RewardFunction, rewardName } from "../rl/rewards";
-import type { SampledCompletion } from "../rl/rollout";
+import type { RolloutFunction } from "../rl/rollout-function";
 import { type OptionChecks, resolveTraining, type TrainingOptions, type TrainingSettings } from "./options";
 import type { TrainingModel } from "./training-model";
 
@@ -41,7 +40,7 @@ export interface RolloutOptions extends TrainingOptions {
   readonly repetitionPenalty?: number | undefined;
   /**
    * Samples the completions of a generation batch (TRL's rollout_func): all of the first prompt's, then the second's, ... Default:
-   * `generate`. Give another to learn from recorded completions or from an environment.
+   * `generate`. Give another to learn from recorded completions, or `environmentRollout` to learn in an environment.
    */
   readonly rolloutFunction?: RolloutFunction | undefined;
   /** Strings that end a completion. */
@@ -49,12 +48,6 @@ export interface RolloutOptions extends TrainingOptions {
   /** Leave completions that hit the length limit out of the loss. Default false. */
   readonly maskTruncatedCompletions?: boolean | undefined;
 }
-
-/** A completion for a trainer; an environment may say which tokens are not the policy's own. */
-export type RolloutCompletion = Completion & Pick<SampledCompletion, "mask">;
-
-/** Completes `prompts` `n` times each, as {@link GenerateOptions} say. */
-export type RolloutFunction = (request: GenerateOptions) => Promise<readonly RolloutCompletion[]>;
 
 /** Options with defaults filled in, and the prompts' tokens. */
 export interface RolloutSettings extends TrainingSettings {
