@@ -1,6 +1,5 @@
-/** TRL's dataset formats: what a row means, checked field by field. */
-import { DataError } from "../errors";
-import { type DatasetRow, describe } from "./jsonl";
+/** What a row means in each dataset format: TRL's formats, and three that it lacks (ranked lists, ratings, corrections). */
+import type { DatasetRow } from "./jsonl";
 
 /** One turn of a conversation. Other fields (`tool_calls`, `name`, ...) are handed to the chat template as they are. */
 export interface Message {
@@ -9,7 +8,7 @@ export interface Message {
   readonly [field: string]: unknown;
 }
 
-/** A prompt or completion: standard (text) or conversational. */
+/** A prompt or completion: standard (text) or conversational. In one row all are of the same kind. */
 export type Turns = string | readonly Message[];
 
 /** A row to learn from: the whole text, or a completion of a prompt. */
@@ -18,65 +17,56 @@ export type Example =
   | { readonly kind: "messages"; readonly messages: readonly Message[] }
   | { readonly kind: "completion"; readonly prompt: Turns; readonly completion: Turns };
 
-/** A row to answer: a prompt, and the columns that go to the reward functions. */
+/** What every row of feedback is about. */
 export interface PromptRow {
   readonly prompt: Turns;
+  /** The other columns: reward functions receive them, converters hand them on. */
   readonly columns: DatasetRow;
 }
 
-/** Reads a row for supervised learning: prompt and completion, `messages`, or the text field. */
-export function readExample(row: DatasetRow, line: number, textField = "text"): Example {
-  if (has(row, "prompt") || has(row, "completion")) {
-    const prompt = readTurns(row, "prompt", line);
-    const completion = readTurns(row, "completion", line);
-    if ((typeof prompt === "string") !== (typeof completion === "string")) {
-      throw bad(line, "completion", "must be text where the prompt is text, and messages where it is messages", row.completion);
-    }
-    return { kind: "completion", prompt, completion };
-  }
-  if (has(row, "messages")) return { kind: "messages", messages: readMessages(row.messages, "messages", line) };
-  const text = row[textField];
-  if (typeof text !== "string")
-    throw bad(line, textField, "must be a string (or the row have `messages`, or `prompt` and `completion`)", text);
-  if (text === "") throw bad(line, textField, "must not be empty", text);
-  return { kind: "text", text };
+/** Two completions, one preferred. */
+export interface PreferenceExample extends PromptRow {
+  readonly chosen: Turns;
+  readonly rejected: Turns;
+  /** How much better the chosen one is, in reward; undefined where the row does not say. */
+  readonly margin: number | undefined;
+  /** Pairs of one ranking share it, so that they can be one element of a batch. */
+  readonly group: string | number | undefined;
 }
 
-/** Reads a prompt-only row; `line` is 1-based. */
-export function readPrompt(row: DatasetRow, line: number): PromptRow {
-  const { prompt: _, ...columns } = row;
-  return { prompt: readTurns(row, "prompt", line), columns };
+/** A completion that was liked or not. */
+export interface UnpairedExample extends PromptRow {
+  readonly completion: Turns;
+  readonly label: boolean;
 }
 
-function readTurns(row: DatasetRow, field: string, line: number): Turns {
-  const value = row[field];
-  if (typeof value === "string") {
-    if (value === "" && field === "prompt") throw bad(line, field, "must not be empty", value);
-    return value;
-  }
-  return readMessages(value, field, line);
+/** A completion in steps, each with its own label or reward. */
+export interface StepwiseExample extends PromptRow {
+  readonly prompt: string;
+  /** The steps. (T) */
+  readonly completions: readonly string[];
+  /** `labels`: 1 right, 0 wrong, or the probability of being right. `rewards`: any number. (T) */
+  readonly values: readonly number[];
 }
 
-function readMessages(value: unknown, field: string, line: number): readonly Message[] {
-  if (!Array.isArray(value) || value.length === 0) {
-    throw bad(line, field, field === "messages" ? "must be a list of messages" : "must be a string or a list of messages", value);
-  }
-  value.forEach((message: unknown, i) => {
-    const turn = message as Partial<Message> | null;
-    if (typeof turn !== "object" || turn === null || typeof turn.role !== "string" || !isContent(turn)) {
-      throw bad(line, `${field}[${i}]`, "must have a `role` and a `content`, both strings", message);
-    }
-  });
-  return value as readonly Message[];
+/** Several completions in the order of preference. */
+export interface RankedExample extends PromptRow {
+  /** (K), K at least 2 */
+  readonly completions: readonly Turns[];
+  /** 1 is the best; equal ranks are ties; gaps are allowed. (K) */
+  readonly ranks: readonly number[];
 }
 
-/** An assistant's turn that only calls tools has no content. */
-function isContent(turn: Partial<Message>): boolean {
-  return typeof turn.content === "string" || Array.isArray(turn.tool_calls);
+/** A completion with a mark on a scale. */
+export interface RatedExample extends PromptRow {
+  readonly completion: Turns;
+  readonly rating: number;
+  /** Who rated. */
+  readonly rater: string | number | undefined;
 }
 
-const has = (row: DatasetRow, field: string) => row[field] !== undefined && row[field] !== null;
-
-function bad(line: number, field: string, rule: string, got: unknown): DataError {
-  return new DataError(`dataset line ${line}: \`${field}\` ${rule}, got ${describe(got)}. Correct the row.`, { line, field });
+/** A completion and what somebody made of it. */
+export interface CorrectionExample extends PromptRow {
+  readonly completion: Turns;
+  readonly edited: Turns;
 }
