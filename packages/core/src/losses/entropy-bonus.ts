@@ -3,7 +3,10 @@ import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
 import { type Roots, weighted } from "./objective";
 
-/** entropies (M); `weight` = coefficient · w is the same for every token (entropyWeight). The loss itself is read off the sum of entropies. */
-export function entropyBonus(tape: Tape, entropies: Tensor, weight: number): Roots {
-  return weighted(tape, entropies, -weight);
+/**
+ * entropies (M); `weights` = coefficient · w (entropyWeight), the same for every token or one each (M), 0 for tokens that take no part.
+ * The loss itself is read off the sum of entropies.
+ */
+export function entropyBonus(tape: Tape, entropies: Tensor, weights: number | ArrayLike<number>): Roots {
+  return weighted(tape, entropies, typeof weights === "number" ? -weights : Float32Array.from(weights, (weight) => -weight));
 }
