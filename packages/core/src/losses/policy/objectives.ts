@@ -16,17 +16,34 @@ import { fusedClippedLoss } from "./fused-clipped";
 import { gmpoSurrogate } from "./gmpo";
 import type { PolicyInputs } from "./inputs";
 import { type KlEstimator, klEstimate } from "./kl";
-import { type ImportanceSamplingLevel, importanceRatios } from "./ratios";
-import { dotProduct, type PolicyResult, total } from "./result";
+import { type ImportanceSamplingLevel, importanceRatios, type Ratios } from "./ratios";
+import { dotProduct, type PolicyResult, sumOf } from "./result";
 import { type SapoOptions, sapoSurrogate } from "./sapo";
 import { type VespoOptions, vespoSurrogate } from "./vespo";
 
-/** What a surrogate may look at. */
-export interface SurrogateInputs extends PolicyInputs {
-  /** r_t of the level. (M) */
-  readonly ratios: Tensor;
-  /** See {@link vespoSurrogate}; every other surrogate has the sampler's correction in its advantages. (M) */
+/** A micro-batch as an objective receives it. */
+export interface ObjectiveInputs extends PolicyInputs {
+  /** See {@link vespoSurrogate}; for every other surrogate the sampler's correction is in the advantages. (M) */
   readonly samplerFactors?: Tensor | undefined;
+}
+
+/** What a surrogate may look at. */
+export interface SurrogateInputs extends ObjectiveInputs {
+  /** r_t of the level, computed where it is asked for. (M) */
+  readonly ratios: Tensor;
+}
+
+export type Surrogate = (tape: Tape, inputs: SurrogateInputs) => { readonly losses: Tensor; readonly phi?: Tensor };
+
+export type PolicyObjective = (tape: Tape, inputs: ObjectiveInputs) => PolicyResult;
+
+/** The KL term in the loss; there is one where the inputs have `refLogps`. */
+export interface KlOptions {
+  /** β; at 0 the KL is measured only. */
+  readonly beta: number;
+  readonly klEstimator: KlEstimator;
+  /** Multiply KL_t by the ratio, not detached: the gradient is then that of KL(π ‖ π_ref). TRL's use_bias_correction_kl. */
+  readonly isKlCorrected: boolean;
 }
 
 export interface SurrogateOptions {
@@ -35,70 +52,75 @@ export interface SurrogateOptions {
   readonly vespo: VespoOptions;
 }
 
-export type Surrogate = (
-  tape: Tape,
-  inputs: SurrogateInputs,
-  options: SurrogateOptions,
-) => { readonly losses: Tensor; readonly phi?: Tensor };
+const clipped =
+  ({ clip }: SurrogateOptions): Surrogate =>
+  (tape, inputs) =>
+    clippedSurrogate(tape, inputs, clip);
 
-const clipped: Surrogate = (tape, inputs, { clip }) => clippedSurrogate(tape, inputs, clip);
-
-/** loss type -> losses (M) */
-export const surrogates: Readonly<Record<LossType, Surrogate>> = {
+/** loss type -> surrogate */
+export const policySurrogates: Readonly<Record<LossType, (options: SurrogateOptions) => Surrogate>> = {
   grpo: clipped,
   bnpo: clipped,
   dr_grpo: clipped,
   dapo: clipped,
   luspo: clipped,
-  cispo: (tape, inputs, { clip }) => cispoSurrogate(tape, inputs, { low: 0, high: clip.epsilonHigh }),
-  sapo: (tape, inputs, { sapo }) => sapoSurrogate(tape, inputs, sapo),
-  vespo: (tape, inputs, { vespo }) => vespoSurrogate(tape, inputs, vespo),
-  gmpo: (tape, inputs, { clip }) => gmpoSurrogate(tape, inputs, clip),
+  cispo:
+    ({ clip }) =>
+    (tape, inputs) =>
+      cispoSurrogate(tape, inputs, { low: 0, high: clip.epsilonHigh }),
+  sapo:
+    ({ sapo }) =>
+    (tape, inputs) =>
+      sapoSurrogate(tape, inputs, sapo),
+  vespo:
+    ({ vespo }) =>
+    (tape, inputs) =>
+      vespoSurrogate(tape, inputs, vespo),
+  gmpo:
+    ({ clip }) =>
+    (tape, inputs) =>
+      gmpoSurrogate(tape, inputs, clip),
 };
 
-/** Loss types that look at token log-ratios of their own: a level changes nothing but the KL term's factor. */
-export const LEVEL_FREE: ReadonlySet<LossType> = new Set(["vespo", "gmpo"]);
+/** Loss types that take token log-ratios of their own, so that no other level than "token" means anything. */
+export const TOKEN_LEVEL_ONLY: ReadonlySet<LossType> = new Set(["vespo", "gmpo"]);
 
-export interface PolicyObjectiveOptions extends SurrogateOptions {
-  readonly lossType: LossType;
-  readonly level: ImportanceSamplingLevel;
-  /** β */
-  readonly beta: number;
-  readonly klEstimator: KlEstimator;
-  /** Multiply KL_t by the ratio, not detached: the gradient is then that of KL(π ‖ π_ref). TRL's use_bias_correction_kl. */
-  readonly isKlCorrected: boolean;
+/** The objective that a loss type and a level name. Clipped at token level, with a plain k3 term or none, it is one fused op. */
+export function policyObjective(
+  options: SurrogateOptions & KlOptions & { readonly lossType: LossType; readonly level: ImportanceSamplingLevel },
+): PolicyObjective {
+  const { lossType, level, clip, beta, klEstimator, isKlCorrected } = options;
+  const composed = composedObjective(policySurrogates[lossType](options), importanceRatios[level], options);
+  if (policySurrogates[lossType] !== clipped || level !== "token" || clip.dualClip > 0) return composed;
+  const isPlainK3 = klEstimator === "k3" && !isKlCorrected;
+  return (tape, inputs) => (inputs.refLogps && !isPlainK3 ? composed(tape, inputs) : fusedClippedLoss(tape, inputs, clip, beta));
 }
 
-export type PolicyObjective = (tape: Tape, inputs: Omit<SurrogateInputs, "ratios">) => PolicyResult;
-
-/** The objective that the options name. */
-export function policyObjective(options: PolicyObjectiveOptions): PolicyObjective {
-  const { lossType, level, clip, beta, klEstimator, isKlCorrected } = options;
-  const surrogate = surrogates[lossType];
-  if (surrogate === clipped && level === "token" && clip.dualClip === 0) {
-    return (tape, inputs) => {
-      const isFusible = !inputs.refLogps || (klEstimator === "k3" && !isKlCorrected);
-      return isFusible ? fusedClippedLoss(tape, inputs, clip, beta) : composed(tape, inputs);
-    };
-  }
-  return composed;
-
-  function composed(tape: Tape, given: Omit<SurrogateInputs, "ratios">): PolicyResult {
+/** Any surrogate, for ratios of any level, with a KL term. */
+export function composedObjective(
+  surrogate: Surrogate,
+  ratiosOf: Ratios,
+  { beta, klEstimator, isKlCorrected }: KlOptions,
+): PolicyObjective {
+  return (tape, given) => {
     const { logps, refLogps, weights, segments } = given;
-    const inputs = { ...given, ratios: importanceRatios[level](tape, given) };
-    const { losses, phi } = surrogate(tape, inputs, options);
-    const kl = refLogps && klTerm(tape, inputs.ratios, sub(tape, logps, refLogps));
+    let known: Tensor | undefined;
+    const inputs = {
+      ...given,
+      get ratios() {
+        known ??= ratiosOf(tape, given);
+        return known;
+      },
+    };
+    const { losses, phi } = surrogate(tape, inputs);
+    const estimate = refLogps && klEstimate(tape, sub(tape, logps, refLogps), klEstimator);
+    const kl = estimate && isKlCorrected ? mul(tape, inputs.ratios, estimate) : estimate;
     const all = kl && beta !== 0 ? add(tape, losses, affine(tape, kl, beta)) : losses;
     return {
       roots: [[all, weights]],
       loss: dotProduct(tape, all, weights),
-      kl: kl && total(tape, kl),
+      kl: kl && sumOf(tape, kl),
       phi: phi && dotProduct(tape, phi, segmentBroadcast(tape, segments.inverseLengths, segments.offsets, logps.shape[0] as number)),
     };
-  }
-
-  function klTerm(tape: Tape, ratios: Tensor, a: Tensor): Tensor {
-    const kl = klEstimate(tape, a, klEstimator);
-    return isKlCorrected ? mul(tape, ratios, kl) : kl;
-  }
+  };
 }

@@ -18,11 +18,11 @@ export interface PolicyResult {
 export function dotProduct(tape: Tape, x: Tensor, y: Tensor): Tensor {
   const z = tape.alloc(x.shape);
   tape.run(ops.binary.forward, { x, y, z }, { kind: BINARY_KINDS.mul });
-  return total(tape, z);
+  return sumOf(tape, z);
 }
 
 /** Σ x_t (1), for the metrics: no gradient flows through it. */
-export function total(tape: Tape, x: Tensor): Tensor {
+export function sumOf(tape: Tape, x: Tensor): Tensor {
   const y = tape.alloc([1]);
   tape.run(ops.segment.sum, { x, offsets: tape.constant(Uint32Array.of(0, x.shape[0] as number)), y });
   return y;

@@ -5,7 +5,7 @@
  *
  * Matches lm-human-preferences, TRL's PPOTrainer, verl and OpenRLHF; ε = 0.2 in the first three.
  */
-import { add, affine, binary, sub, unary } from "../../autograd/elementwise";
+import { affine, binary, sub, unary } from "../../autograd/elementwise";
 import type { Tape } from "../../autograd/tape";
 import type { Tensor } from "../../tensor/tensor";
 
@@ -24,8 +24,11 @@ export function valueLoss(
 ): { losses: Tensor; clipped: Tensor | undefined } {
   const squares = unary(tape, "square", sub(tape, values, returns));
   if (cliprangeValue === 0) return { losses: affine(tape, squares, 0.5), clipped: undefined };
-  const moved = unary(tape, "clamp", sub(tape, values, { ...oldValues }), -cliprangeValue, cliprangeValue);
-  const clippedSquares = unary(tape, "square", sub(tape, add(tape, { ...oldValues }, moved), returns));
+  // Not V_old + clip(V - V_old): within the range the value must come out as it is, to the last bit, or rounding counts as clipping.
+  const least = { ...affine(tape, oldValues, 1, -cliprangeValue) };
+  const most = { ...affine(tape, oldValues, 1, cliprangeValue) };
+  const clippedValues = binary(tape, "min", binary(tape, "max", values, least), most);
+  const clippedSquares = unary(tape, "square", sub(tape, clippedValues, returns));
   return {
     losses: affine(tape, binary(tape, "max", squares, clippedSquares), 0.5),
     clipped: binary(tape, "greater", { ...clippedSquares }, { ...squares }),
