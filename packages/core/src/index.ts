@@ -37,6 +37,7 @@ export * from "./data/truncation";
 export * from "./errors";
 export * from "./generate/generate";
 export * from "./generate/options";
+export * from "./generate/sample-completions";
 export * from "./generate/stats";
 export * from "./losses/entropy-bonus";
 export * from "./losses/nll";

@@ -5,10 +5,12 @@ import { Command, CommanderError } from "commander";
 import type { z } from "zod";
 import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
 import { benchSchema } from "./cli/schemas/bench";
+import { convertSchema } from "./cli/schemas/convert";
 import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
 import { grpoSchema } from "./cli/schemas/grpo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
+import { sampleSchema } from "./cli/schemas/sample";
 import { sftSchema } from "./cli/schemas/sft";
 import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
 import { version } from "./environment";
@@ -70,6 +72,20 @@ declare(
   async () => (await import("./cli/commands/grpo")).runGrpo,
 );
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
+declare(
+  program,
+  "sample",
+  "sample varied completions for people to compare",
+  sampleSchema,
+  async () => (await import("./cli/commands/sample")).runSample,
+);
+declare(
+  program,
+  "convert",
+  "convert feedback from one format to another",
+  convertSchema,
+  async () => (await import("./cli/commands/convert")).runConvert,
+);
 const tokenizer = program.command("tokenizer").description("train and try tokenizers");
 declare(
   tokenizer,

@@ -1,18 +1,50 @@
-/** Datasets from files: JSON Lines in TRL's formats, a JSON array, or plain text. */
-import { readFile } from "node:fs/promises";
+/** Datasets from and to files: JSON Lines in TRL's formats, a JSON array, or plain text; any of them compressed. */
+import { access, constants, mkdir, readFile, stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { promisify } from "node:util";
+import { gunzip, gzip } from "node:zlib";
 import { DataError, type DatasetRow, parseJsonl } from "@trimtab/core";
+import { nodeDirectory } from "./files";
 
 /**
- * Reads .jsonl (one object a line), .json (an array of objects) or .txt (one row `{ text }`). Throws DataError naming the file and,
- * where there is one, the line.
+ * Reads .jsonl (one object a line), .json (an array of objects) or .txt (one row `{ text }`), or one of them with .gz after it. Throws DataError
+ * naming the file and, where there is one, the line.
  */
 export async function readDataset(path: string): Promise<DatasetRow[]> {
   const text = await readText(path);
-  if (path.endsWith(".txt")) {
+  const name = path.replace(/\.gz$/, "");
+  if (name.endsWith(".txt")) {
     if (text.trim() === "") throw new DataError(`${path}: a dataset must have at least one row, got an empty file. Write some text.`);
     return [{ text }];
   }
-  return path.endsWith(".json") ? parseArray(text, path) : parseJsonl(text, path);
+  return name.endsWith(".json") ? parseArray(text, path) : parseJsonl(text, path);
+}
+
+/**
+ * Writes one object a line, compressed where the name ends with .gz. The file appears whole or not at all, and replaces an older one. Throws
+ * DataError where it cannot be written.
+ */
+export async function writeDataset(path: string, rows: readonly DatasetRow[]): Promise<void> {
+  const text = rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  const contents = path.endsWith(".gz") ? await promisify(gzip)(text) : text;
+  await writing(path, () => nodeDirectory(dirname(path)).write(new Map([[basename(path), contents]])));
+}
+
+/** Makes the directory that a dataset will be written to, before the work whose result it is. Throws DataError where that cannot be. */
+export async function prepareDataset(path: string): Promise<void> {
+  await writing(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    await access(dirname(path), constants.W_OK);
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) throw new Error("a directory of that name");
+  });
+}
+
+async function writing(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (cause) {
+    throw new DataError(`${path}: the dataset must be writable, got ${messageOf(cause)}. Check the path.`, {}, { cause });
+  }
 }
 
 function parseArray(text: string, path: string): DatasetRow[] {
@@ -37,7 +69,8 @@ function parseArray(text: string, path: string): DatasetRow[] {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    const bytes = await readFile(path);
+    return (path.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes).toString("utf8");
   } catch (cause) {
     throw new DataError(`${path}: a dataset must be a readable file, got ${messageOf(cause)}. Check the path.`, {}, { cause });
   }

@@ -2,7 +2,7 @@
 
 export * from "@trimtab/core";
 export { randomInt } from "@trimtab/kernels";
-export { readDataset } from "./datasets";
+export { readDataset, writeDataset } from "./datasets";
 export * from "./device";
 export { environmentOf } from "./environment";
 export { nodeDirectory } from "./files";

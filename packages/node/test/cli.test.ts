@@ -190,6 +190,20 @@ describe("a whole run", () => {
     expect(many.out.trim().split("\n")).toHaveLength(8);
   });
 
+  it("samples completions to compare, and converts what was said of them", async () => {
+    const argv = ["--model", "base", "--dataset", "prompts.jsonl", "--max-new-tokens", "4", "--temperatures", "0,2", ...device];
+    await succeeds("sample", ...argv, "--output", "samples.jsonl");
+    const samples = readFileSync(file("samples.jsonl"), "utf8").trim().split("\n");
+    const ranked = samples.map((line) => {
+      const row = JSON.parse(line) as { completions: string[] };
+      return `${JSON.stringify({ ...row, ranks: row.completions.map((_, i) => i + 1) })}\n`;
+    });
+    writeFileSync(file("ranked.jsonl"), ranked.join(""));
+    const converted = await succeeds("convert", "--dataset", "ranked.jsonl", "--to", "preference", "--output", "compared.jsonl.gz");
+    expect(converted.out).toMatch(/^ranked to preference\n\d+ rows in, \d+ rows out: compared.jsonl.gz\n/);
+    expect(existsSync(file("compared.jsonl.gz"))).toBe(true);
+  });
+
   it("trains, encodes and decodes tokenizers", async () => {
     await succeeds("tokenizer", "train", "--dataset", "text.jsonl", "--vocab-size", "270", "--output", "tokenizer");
     const ids = (await succeeds("tokenizer", "encode", "--tokenizer", "tokenizer", "the", "union")).out.trim();

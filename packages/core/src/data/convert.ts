@@ -24,16 +24,19 @@ import type { DatasetRow } from "./jsonl";
 import { readExample, readPrompt } from "./supervised";
 
 /** What rows can become. "regression": ratings made comparable; "sft": prompts with completions. */
-export type ConversionTarget =
-  | "preference"
-  | "unpaired"
-  | "ranked"
-  | "rated"
-  | "regression"
-  | "process-rewards"
-  | "sft"
-  | "prompt-only"
-  | "messages";
+export const CONVERSION_TARGETS = [
+  "preference",
+  "unpaired",
+  "ranked",
+  "rated",
+  "regression",
+  "process-rewards",
+  "sft",
+  "prompt-only",
+  "messages",
+] as const;
+
+export type ConversionTarget = (typeof CONVERSION_TARGETS)[number];
 
 export interface ConvertOptions
   extends PreferenceOptions,

@@ -6,23 +6,26 @@ import type { DatasetRow } from "./jsonl";
  * TRL's formats (`text` and `messages` are its language modelling), those that it lacks, and the files of summarize-from-feedback and
  * hh-rlhf.
  */
-export type DatasetFormat =
-  | "text"
-  | "messages"
-  | "prompt-only"
-  | "prompt-completion"
-  | "preference"
-  | "implicit-preference"
-  | "unpaired"
-  | "stepwise"
-  | "process-rewards"
-  | "ranked"
-  | "rated"
-  | "thumbs"
-  | "correction"
-  | "hh-rlhf"
-  | "summarize-comparison"
-  | "summarize-axes";
+export const DATASET_FORMATS = [
+  "text",
+  "messages",
+  "prompt-only",
+  "prompt-completion",
+  "preference",
+  "implicit-preference",
+  "unpaired",
+  "stepwise",
+  "process-rewards",
+  "ranked",
+  "rated",
+  "thumbs",
+  "correction",
+  "hh-rlhf",
+  "summarize-comparison",
+  "summarize-axes",
+] as const;
+
+export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 interface FormatRule {
   /** Columns that must hold something. */

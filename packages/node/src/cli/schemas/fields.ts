@@ -17,8 +17,11 @@ export const deviceFields = {
 
 export const modelField = { modelNameOrPath: path().meta({ description: "Hugging Face model directory", aliases: ["model"] }) };
 export const datasetField = (what: string) => ({
-  datasetName: path().meta({ description: `${what} (.jsonl, .json or .txt)`, aliases: ["dataset"] }),
+  datasetName: path().meta({ description: `${what} (.jsonl, .json or .txt, also .gz)`, aliases: ["dataset"] }),
 });
+
+/** Commands that write one dataset. */
+export const outputFileField = { output: path().describe("file to write (.jsonl, also .gz); it appears whole or not at all") };
 
 export const outputFields = {
   outputDir: path().meta({ description: "where the model, checkpoints, metrics.jsonl and report.html go", aliases: ["output"] }),

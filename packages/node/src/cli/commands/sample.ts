@@ -1,0 +1,19 @@
+/** `trimtab sample`: varied completions of prompts, written as rows for people to compare. */
+import { sampleCompletions } from "@trimtab/core";
+import type { z } from "zod";
+import { prepareDataset, readDataset } from "../../datasets";
+import { withDevice } from "../../device";
+import { loadModel } from "../../model";
+import type { sampleSchema } from "../schemas/sample";
+import { writeConversion } from "../write-conversion";
+
+export async function runSample(options: z.output<typeof sampleSchema>): Promise<number> {
+  const { modelNameOrPath, datasetName, output, device: _, threads: __, ...settings } = options;
+  await prepareDataset(output);
+  const rows = await readDataset(datasetName);
+  const sampled = await withDevice(options, async (device) =>
+    sampleCompletions({ ...settings, rows, model: await loadModel(modelNameOrPath, { device }) }),
+  );
+  await writeConversion("trimtab sample", rows.length, sampled, output);
+  return 0;
+}
