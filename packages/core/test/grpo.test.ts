@@ -1,4 +1,4 @@
-/** GRPO: it learns from reward, splits do not matter, equal rewards change nothing, resuming is not having stopped, rewards may fail. */
+/** GRPO: it learns from reward, equal rewards change nothing, resuming is not having stopped, rewards may fail. Variants: grpo-variants.test.ts. */
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { describe, expect, test } from "vitest";
 import type { TrainingState } from "../src/checkpoint/state";
@@ -9,7 +9,7 @@ import type { Metrics } from "../src/rl/metrics";
 import type { RewardFunction } from "../src/rl/rewards";
 import type { RolloutFunction } from "../src/rl/rollout-function";
 import { type GrpoOptions, grpo } from "../src/trainers/grpo";
-import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
+import { allOf, createRoundedDevice, tinyModel, weightsOf } from "./trainer-model";
 
 /** The share of tokens below 40 in a completion (bytes; 0 is the end of text). */
 const lowTokens: RewardFunction = ({ completionIds }) => completionIds.map((ids) => ids.filter((id) => id < 40).length / ids.length);
@@ -74,43 +74,6 @@ describe("grpo", () => {
     expect(completions[0]?.rewards).toEqual({ spread: completions[0]?.reward });
     const group = completions.slice(0, 4).map((c) => c.advantage);
     expect(group.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 5);
-  });
-
-  const lossTypes = ["grpo", "bnpo", "dr_grpo", "dapo"] as const;
-  const levels = ["token", "sequence"] as const;
-  const variants = lossTypes.flatMap((lossType) => levels.map((importanceSamplingLevel) => ({ lossType, importanceSamplingLevel })));
-
-  test.each(variants)("the gradient does not depend on micro-batches: $lossType, $importanceSamplingLevel", async (variant) => {
-    // Two steps per rollout, so that ratios and old log-probabilities matter; SGD-like, so that weights show the gradient.
-    const train = async (extra: Partial<GrpoOptions>) => {
-      const run = options({
-        ...variant,
-        beta: 0.1,
-        entropyCoef: 0.01,
-        numIterations: 2,
-        maxGradNorm: 0,
-        adamEpsilon: 1,
-        learningRate: 1,
-        ...extra,
-      });
-      const steps = await allOf(grpo(run));
-      return { weights: await weightsOf(run.model), losses: steps.map((step) => step.metrics.loss as number) };
-    };
-    const before = await weightsOf(options().model);
-    const whole = await train({});
-    const moved = whole.weights.map((flat, shard) => flat.map((value, i) => value - ((before[shard] as Float32Array)[i] as number)));
-    for (const extra of [
-      { perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 4 },
-      { maxTokensPerMicroBatch: 14 },
-      { gradientCheckpointing: true },
-    ]) {
-      const split = await train(extra);
-      const movedToo = split.weights.map((flat, shard) => flat.map((value, i) => value - ((before[shard] as Float32Array)[i] as number)));
-      expect(relativeDistance(movedToo, moved)).toBeLessThan(1e-6);
-      split.losses.forEach((loss, i) => {
-        expect(loss).toBeCloseTo(whole.losses[i] as number, 6);
-      });
-    }
   });
 
   test("equal rewards give a gradient of exactly zero", async () => {
@@ -328,7 +291,7 @@ describe("bad input is refused before any work", () => {
     const error = await allOf(grpo(run)).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(
-      /different names.*multiple of numGenerations.*context of 64.*`temperature`.*`beta`.*`lossType`/,
+      /different names.*multiple of numGenerations.*context of 64.*`temperature`.*`lossType`.*`beta`/,
     );
     expect(run.model.decoder.device.counters.readbacks).toBe(0);
   });

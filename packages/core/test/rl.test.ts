@@ -2,7 +2,8 @@
 import { ArgumentError } from "@trimtab/kernels";
 import { describe, expect, test, vi } from "vitest";
 import { RewardError } from "../src/errors";
-import { completionMetrics, policyMetrics, rewardMetrics } from "../src/rl/metrics";
+import { completionMetrics, rewardMetrics } from "../src/rl/metrics";
+import { policyMetrics } from "../src/rl/policy-metrics";
 import { type RewardFunction, scoreCompletions } from "../src/rl/rewards";
 import { buildRollout, gatherCounting, scatterCounting } from "../src/rl/rollout";
 import { distinctN, pairedBootstrap } from "../src/rl/statistics";
@@ -128,11 +129,11 @@ describe("metrics", () => {
 
   test("clipping is counted per token or per completion", () => {
     const rows = [
-      { logps: [0, 0], oldLogps: [-1, 0], samplerLogps: [-1, 0.5], advantage: 1 },
-      { logps: [-2], oldLogps: [0], samplerLogps: [0], advantage: -1 },
-      { logps: [1], oldLogps: [0], samplerLogps: [0], advantage: -1 },
+      { logps: [0, 0], oldLogps: [-1, 0], samplerLogps: [-1, 0.5], advantages: [1, 1] },
+      { logps: [-2], oldLogps: [0], samplerLogps: [0], advantages: [-1] },
+      { logps: [1], oldLogps: [0], samplerLogps: [0], advantages: [-1] },
     ];
-    const options = { epsilonLow: 0.2, epsilonHigh: 0.2 };
+    const options = { epsilonLow: 0.2, epsilonHigh: 0.2, measure: "ratio" as const };
     expect(policyMetrics(rows, { ...options, level: "token" })).toMatchObject({
       "clip_ratio/high_mean": 1 / 4,
       "clip_ratio/high_max": 1 / 2,

@@ -4,6 +4,7 @@ import type { Turns } from "../data/formats";
 import { RewardError } from "../errors";
 import { type Signal, type SignalLike, withDeadline } from "./abort";
 import { LoggedMetrics } from "./logged-metrics";
+import { mean } from "./mean";
 
 /** How far training is, for rewards that change over time. */
 export interface TrainerState {
@@ -165,6 +166,26 @@ export async function scoreCompletions(batch: RewardBatch, options: RewardOption
     extras,
     metrics: logged.means(),
     failures,
+  };
+}
+
+/** Batches scored by the same functions as one: values end to end, logged numbers averaged. */
+export function joinScores(batches: readonly ScoredBatch[]): ScoredBatch {
+  const [first] = batches;
+  if (batches.length === 1 && first) return first;
+  const names = [...new Set(batches.flatMap(({ byName }) => [...byName.keys()]))];
+  const averaged = [...new Set(batches.flatMap(({ metrics }) => Object.keys(metrics)))];
+  const columns = [...new Set(batches.flatMap(({ extras }) => Object.keys(extras)))];
+  return {
+    byName: new Map(names.map((name) => [name, batches.flatMap(({ byName }) => byName.get(name) ?? [])])),
+    rewards: Float64Array.from(batches.flatMap(({ rewards }) => [...rewards])),
+    steps: batches.flatMap(({ steps }) => steps),
+    tokens: batches.flatMap(({ tokens }) => tokens),
+    extras: Object.fromEntries(
+      columns.map((column) => [column, batches.flatMap(({ rewards, extras }) => extras[column] ?? Array.from(rewards, () => undefined))]),
+    ),
+    metrics: Object.fromEntries(averaged.map((name) => [name, mean(batches.flatMap(({ metrics }) => metrics[name] ?? []))])),
+    failures: batches.reduce((sum, { failures }) => sum + failures, 0),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Statistics for verdicts: a paired bootstrap interval, and how varied a set of texts is. */
 import { ArgumentError, randomInt } from "@trimtab/kernels";
+import { mean } from "./mean";
 
 export interface BootstrapOptions {
   readonly seed?: number;
@@ -51,14 +52,14 @@ export function pairedBootstrap(before: ArrayLike<number>, after: ArrayLike<numb
   means.sort();
   const at = (q: number) => means[Math.min(resamples - 1, Math.floor(q * resamples))] as number;
   const tail = (1 - confidence) / 2;
-  const meanBefore = average(before);
+  const meanBefore = mean(before);
   const squares = Array.from(before, (value) => (value - meanBefore) * (value - meanBefore));
   return {
-    mean: average(differences),
+    mean: mean(differences),
     low: at(tail),
     high: at(1 - tail),
     meanBefore,
-    meanAfter: average(after),
+    meanAfter: mean(after),
     stdBefore: Math.sqrt(squares.reduce((a, b) => a + b, 0) / (n - 1)),
   };
 }
@@ -74,10 +75,4 @@ export function distinctN(texts: readonly ArrayLike<string | number>[], n: numbe
     }
   }
   return total === 0 ? 0 : seen.size / total;
-}
-
-function average(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / values.length;
 }

@@ -1,15 +1,24 @@
 /** The first half of every on-policy round: sample completions of some prompts and have them scored. */
 import { type RewardScale, type Seed, seedWords } from "@trimtab/kernels";
+import type { Turns } from "../data/formats";
 import { asTurns, type EncodedPrompt } from "../data/tokenize";
 import { DataError } from "../errors";
 import { LoggedMetrics } from "../rl/logged-metrics";
 import { completionMetrics, rewardMetrics } from "../rl/metrics";
-import { scoreCompletions, type TrainerState } from "../rl/rewards";
+import { joinScores, rewardName, type ScoredBatch, scoreCompletions, type TrainerState } from "../rl/rewards";
 import { buildRollout } from "../rl/rollout";
 import type { RolloutCompletion } from "../rl/rollout-function";
 import type { ScoredRollout } from "../rl/scored-rollout";
 import type { RolloutSettings } from "./rollout-options";
 import type { TrainingModel } from "./training-model";
+
+/** Completions of some prompts and what they earned. */
+export interface Sample {
+  readonly completions: readonly RolloutCompletion[];
+  /** Each prompt and completion as reward functions see them. */
+  readonly turns: readonly { readonly prompt: Turns; readonly completion: Turns }[];
+  readonly scored: ScoredBatch;
+}
 
 /** Samples and scores one generation batch. `position` is that of its first prompt in the data order. */
 export async function collect(
@@ -19,6 +28,17 @@ export async function collect(
   trainerState: TrainerState,
   settings: RolloutSettings & { readonly scaleRewards?: RewardScale },
 ): Promise<ScoredRollout> {
+  return assemble([await sampleAndScore(model, prompts, position, trainerState, settings)], settings);
+}
+
+/** The completions of one call of the rollout function and their scores. */
+export async function sampleAndScore(
+  model: TrainingModel,
+  prompts: readonly EncodedPrompt[],
+  position: number,
+  trainerState: TrainerState,
+  settings: RolloutSettings,
+): Promise<Sample> {
   const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, signal } = settings;
   const logged = new LoggedMetrics();
   const completions = await settings.rolloutFunction({
@@ -38,7 +58,6 @@ export async function collect(
     logMetric: (name, value) => logged.log(name, value),
   });
   requireCompletions(completions, prompts.length * G, model.decoder.config.vocabSize);
-  const rollout = buildRollout(completions, settings.maskTruncatedCompletions);
   const asked = completions.map((completion) => prompts[completion.promptIndex] as EncodedPrompt);
   const names = new Set(prompts.flatMap((prompt) => Object.keys(prompt.columns)));
   const turns = completions.map((completion, s) => {
@@ -57,24 +76,47 @@ export async function collect(
     },
     { functions, weights: rewardWeights, onRewardError, timeoutMs: rewardTimeoutMs, signal },
   );
+  return { completions, turns, scored: { ...scored, metrics: { ...scored.metrics, ...logged.means() } } };
+}
+
+/** Lays samples end to end, or of each those rows that `kept` lists. Metrics are those of everything sampled. */
+export function assemble(
+  samples: readonly Sample[],
+  settings: RolloutSettings & { readonly scaleRewards?: RewardScale },
+  kept: readonly (readonly number[])[] = samples.map(({ completions }) => completions.map((_, row) => row)),
+): ScoredRollout {
+  const rows = samples.flatMap((sample, i) => (kept[i] as readonly number[]).map((row) => ({ ...sample, row })));
+  const { numGenerations, maskTruncatedCompletions, rewards: functions } = settings;
+  const rollout = buildRollout(
+    rows.map(({ completions, row }) => completions[row] as RolloutCompletion),
+    maskTruncatedCompletions,
+  );
+  const names = functions.map(rewardName);
+  const rewardsOf = ({ scored, row }: (typeof rows)[number]) =>
+    names.map((name) => [name, (scored.byName.get(name) as readonly (number | null)[])[row] as number | null] as const);
+  const everything = samples.length === 1 ? undefined : samples.flatMap(({ completions }) => completions);
   return {
     rollout,
-    rewards: scored.rewards,
-    rewardsByName: new Map([...scored.byName].map(([name, values]) => [name, Float64Array.from(values, (v) => v ?? Number.NaN)])),
-    stepRewards: scored.steps,
-    tokenRewards: scored.tokens,
-    completions: turns.map(({ prompt, completion }, s) => ({
-      prompt,
-      completion,
-      finishReason: rollout.ends[s] as RolloutCompletion["finishReason"],
-      rewards: Object.fromEntries([...scored.byName].map(([name, values]) => [name, values[s] as number | null])),
-      reward: Number.isNaN(scored.rewards[s]) ? null : (scored.rewards[s] as number),
-      extras: {
-        ...completions[s]?.extras,
-        ...Object.fromEntries(Object.entries(scored.extras).map(([column, values]) => [column, values[s]])),
-      },
-    })),
-    metrics: { ...completionMetrics(rollout), ...rewardMetrics(scored, G, settings.scaleRewards), ...logged.means() },
+    rewards: Float64Array.from(rows, ({ scored, row }) => scored.rewards[row] as number),
+    rewardsByName: new Map(names.map((name, k) => [name, Float64Array.from(rows, (row) => rewardsOf(row)[k]?.[1] ?? Number.NaN)] as const)),
+    stepRewards: rows.map(({ scored, row }) => scored.steps[row]),
+    tokenRewards: rows.map(({ scored, row }) => scored.tokens[row]),
+    completions: rows.map((place) => {
+      const { turns, completions, scored, row } = place;
+      const { finishReason, extras } = completions[row] as RolloutCompletion;
+      const reward = scored.rewards[row] as number;
+      return {
+        ...(turns[row] as Sample["turns"][number]),
+        finishReason,
+        rewards: Object.fromEntries(rewardsOf(place)),
+        reward: Number.isNaN(reward) ? null : reward,
+        extras: { ...extras, ...Object.fromEntries(Object.entries(scored.extras).map(([column, values]) => [column, values[row]])) },
+      };
+    }),
+    metrics: {
+      ...completionMetrics(everything ? buildRollout(everything, false) : rollout),
+      ...rewardMetrics(joinScores(samples.map(({ scored }) => scored)), numGenerations, settings.scaleRewards),
+    },
   };
 }
 

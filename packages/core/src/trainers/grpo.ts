@@ -1,33 +1,26 @@
 /**
- * Group relative policy optimisation (Shao et al. 2024) with the variants of TRL's GRPOTrainer: bnpo, dr_grpo, dapo, GSPO's
- * sequence-level ratio, two-sided and asymmetric clipping, several passes over a generation batch, KL to a reference.
+ * Group relative policy optimisation (Shao et al. 2024) and its family, as in TRL's GRPOTrainer: Dr. GRPO, DAPO, GSPO and GSPO-token, CISPO,
+ * GMPO, SAPO, LUSPO, VESPO, GDPO, process supervision, two-sided, asymmetric and dual clipping, KL to a reference that may follow.
  *
  * Each round: sample `numGenerations` completions of each prompt, score them, turn rewards into advantages within groups, and
- * take optimiser steps on the clipped surrogate. The policy that samples is the policy that trains.
+ * take optimiser steps on the surrogate that `lossType` names. The policy that samples is the policy that trains.
  *
- * Left out: the correction of sampler mismatch by importance weights (same weights, same device: the mismatch is rounding and
- * is reported as `sampling/*`), DAPO's resampling of groups without spread, tools, a reference that moves.
+ * Left out: a replay buffer of groups, images.
  */
-import { groupAdvantages, POLICY_SUMS } from "@trimtab/kernels";
-import type { Batch } from "../data/batch";
-import { entropyBonus } from "../losses/entropy-bonus";
-import { entropyWeight, type StepTotals, tokenWeights } from "../losses/token-weights";
-import type { Decoder } from "../models/decoder";
-import { batchLogprobs } from "../models/logprobs";
-import { policyMetrics, type UpdatedRow } from "../rl/metrics";
-import { countingTokens, gatherCounting, spreadRows } from "../rl/rollout";
-import { type Experience, type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
-import { collect } from "./collect";
-import { type GrpoOptions, type GrpoSettings, resolveGrpo } from "./grpo-options";
-import { optimiserStep, total, type Updating } from "./optimiser-step";
+import { type EntropyControl, entropyCoefOf, nextEntropyControl } from "../rl/kl-controllers";
+import { type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
+import { collectWithSpread } from "./dynamic-sampling";
+import { groupAdvantagesOf } from "./group-advantages";
+import { type GrpoOptions, resolveGrpo } from "./grpo-settings";
 import { createOptimizer } from "./options";
-import { surrogates } from "./policy-surrogates";
-import { openReference } from "./reference-model";
-import { rolloutBatches, rolloutLogps } from "./rollout-batches";
+import { updatePolicy } from "./policy-update";
+import { openMovingReference } from "./reference-model";
+import { rolloutLogps } from "./rollout-batches";
 import { Rounds } from "./rounds";
 import { type TrainingStep, trainingSteps } from "./training-steps";
 
-export type { GrpoOptions } from "./grpo-options";
+export type { GrpoRecipe } from "./grpo-options";
+export type { GrpoOptions } from "./grpo-settings";
 
 /** One optimiser step; metrics under TRL's names, see docs/algorithms/grpo.md. */
 export interface GrpoStep extends TrainingStep {
@@ -41,20 +34,19 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
   const { model } = options;
   const { decoder } = model;
   const optimizer = createOptimizer(decoder.parameters, settings);
-  const reference = openReference(options.reference ?? "initial", decoder, settings.needsReference);
+  const reference = openMovingReference(settings.reference, decoder);
+  let entropyControl: EntropyControl = { coef: settings.entropyCoef, entropy: null };
 
-  const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
-    const scored = await collect(model, prompts, position, trainerState, settings);
-    const { rollout, rewards, metrics } = scored;
-    const { numGenerations: groupSize, scaleRewards } = settings;
-    const advantages = spreadRows(rollout, groupAdvantages(rewards, { groupSize, scaleRewards }));
+  const rounds = new Rounds(settings, async (prompts, position, trainerState, draw) => {
+    const scored = await collectWithSpread(model, { prompts, position }, trainerState, settings, draw);
+    const advantages = groupAdvantagesOf(scored, settings);
     return {
-      rollout,
+      rollout: scored.rollout,
       advantages,
-      oldLogps: settings.stepsPerRollout > 1 ? await rolloutLogps(decoder, rollout, settings) : undefined,
-      refLogps: reference.decoder && (await rolloutLogps(reference.decoder, rollout, settings)),
+      oldLogps: settings.needsOldLogps ? await rolloutLogps(decoder, scored.rollout, settings) : undefined,
+      refLogps: reference.decoder && (await rolloutLogps(reference.decoder, scored.rollout, settings)),
       completions: withAdvantages(scored, advantages),
-      metrics,
+      metrics: scored.metrics,
     };
   });
 
@@ -63,17 +55,32 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
       algorithm: "grpo",
       settings,
       maxSteps: settings.totalSteps,
-      models: { model: { parameters: decoder.parameters, optimizer } },
+      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
       resume: options.resume,
-      place: rounds,
+      place: {
+        capture: () => ({ ...rounds.capture(), entropyControl }),
+        restore(json) {
+          rounds.restore(json);
+          entropyControl = json.entropyControl as EntropyControl;
+        },
+      },
       async take(step, learningRate) {
         const { experience, rows, tokens, epoch } = await rounds.next(step);
-        const { metrics, skipped } = await updateOn(rows, experience, decoder, settings, { optimizer, learningRate });
+        const { adaptiveEntropy } = settings;
+        const coef = adaptiveEntropy ? entropyCoefOf(entropyControl, adaptiveEntropy) : settings.entropyCoef;
+        const update = await updatePolicy(rows, experience, decoder, settings, settings.plan, { optimizer, learningRate }, coef);
+        if (adaptiveEntropy) entropyControl = nextEntropyControl(entropyControl, update.activeEntropy, adaptiveEntropy);
+        reference.follow(step + 1);
+        const hasBonus = adaptiveEntropy !== undefined || settings.entropyCoef !== 0;
         return {
-          metrics: { ...experience.metrics, ...metrics },
+          metrics: {
+            ...experience.metrics,
+            ...update.metrics,
+            ...(hasBonus ? { policy_loss: update.policyLoss, entropy_coef: coef } : {}),
+          },
           tokens,
           epoch,
-          skipped,
+          skipped: update.skipped,
           completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
         };
       },
@@ -82,80 +89,4 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
     reference.dispose();
     optimizer.dispose();
   }
-}
-
-/** One optimiser step on some rows of a rollout, in as many micro-batches as the settings ask for. */
-async function updateOn(rows: readonly number[], experience: Experience, decoder: Decoder, settings: GrpoSettings, updating: Updating) {
-  const { rollout, advantages, oldLogps, refLogps } = experience;
-  const counts = rollout.ends.map((_, row) => countingTokens(rollout, row));
-  const tokensOf = (of: readonly number[]) => of.reduce((sum, row) => sum + (counts[row] as number), 0);
-  const totals: StepTotals = {
-    sequences: rows.length,
-    tokens: tokensOf(rows),
-    generationTokens: tokensOf(counts.map((_, row) => row)) / settings.stepsPerPass,
-    maxCompletionLength: settings.maxCompletionLength,
-  };
-  const weightOf = (row: number) => tokenWeights[settings.lossType](counts[row] as number, totals);
-  const bonus = settings.entropyCoef * entropyWeight(settings.lossType, totals);
-  const pieces = rolloutBatches(rollout, rows, decoder.config.vocabSize, settings);
-
-  const { outcome, reports } = await optimiserStep(
-    decoder.device,
-    [updating],
-    pieces.map(({ rows: taken, batch }) => ({
-      reads: { sums: 8, surrogate: 1, entropy: 1, logps: batch.targets.length },
-      forward(tape, report) {
-        const { logp, entropy } = batchLogprobs(tape, decoder, batch, settings.temperature); // (M)
-        const constant = (values: Float32Array) => tape.constant(gatherCounting(rollout, taken, values));
-        const roots = surrogates[settings.level](
-          tape,
-          {
-            logps: logp,
-            oldLogps: oldLogps ? constant(oldLogps) : logp,
-            refLogps: refLogps && constant(refLogps),
-            targetOffsets: batch.targetOffsets,
-            advantages: gatherCounting(rollout, taken, advantages),
-            weights: taken.map(weightOf),
-          },
-          settings.loss,
-          { sums: report.window("sums"), surrogate: report.window("surrogate") },
-        );
-        report.sum("entropy", entropy);
-        report.copy("logps", logp);
-        return bonus === 0 ? roots : [...roots, ...entropyBonus(tape, entropy, bonus)];
-      },
-    })),
-    settings,
-  );
-  const counted = Math.max(1, totals.tokens);
-  const entropy = total(reports, "entropy");
-  const policyLoss = total(reports, "sums", POLICY_SUMS.loss) + total(reports, "surrogate");
-  const updated = pieces.flatMap(({ rows: taken, batch }, i) =>
-    updatedRows(taken, batch, (reports[i] as { logps: Float32Array }).logps, experience),
-  );
-  return {
-    skipped: outcome.skipped,
-    metrics: {
-      loss: policyLoss - bonus * entropy,
-      grad_norm: outcome.gradNorm,
-      entropy: entropy / counted,
-      ...(refLogps ? { kl: total(reports, "sums", POLICY_SUMS.k3) / counted } : {}),
-      ...(bonus === 0 ? {} : { policy_loss: policyLoss, entropy_coef: settings.entropyCoef }),
-      ...policyMetrics(updated, { ...settings.loss, level: settings.level }),
-    },
-  };
-}
-
-/** The log-probabilities of a micro-batch's completions, row by row. */
-function updatedRows(rows: readonly number[], batch: Batch, logps: Float32Array, experience: Experience): UpdatedRow[] {
-  const { rollout, completions, oldLogps } = experience;
-  return rows.map((row, s) => {
-    const own = logps.subarray(batch.targetOffsets[s], batch.targetOffsets[s + 1]);
-    return {
-      logps: own,
-      oldLogps: oldLogps ? gatherCounting(rollout, [row], oldLogps) : own,
-      samplerLogps: gatherCounting(rollout, [row], rollout.samplerLogps),
-      advantage: (completions[row] as ScoredCompletion).advantage,
-    };
-  });
 }

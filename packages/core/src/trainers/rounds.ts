@@ -6,8 +6,22 @@ import type { TrainerState } from "../rl/rewards";
 import { type Experience, experienceFromJSON, experienceToJSON } from "../rl/scored-rollout";
 import type { RolloutSettings } from "./rollout-options";
 
-/** Rolls out `prompts`, the first of which is at `position` of the data order, and prepares what is learned from. */
-export type Prepare = (prompts: readonly EncodedPrompt[], position: number, trainerState: TrainerState) => Promise<Experience>;
+/** Prompts of the data order, the first of which is at `position`. */
+export interface DrawnPrompts {
+  readonly prompts: readonly EncodedPrompt[];
+  readonly position: number;
+}
+
+/**
+ * Rolls out `prompts`, the first of which is at `position` of the data order, and prepares what is learned from. `draw` takes further
+ * prompts into the round.
+ */
+export type Prepare = (
+  prompts: readonly EncodedPrompt[],
+  position: number,
+  trainerState: TrainerState,
+  draw: (count: number) => DrawnPrompts,
+) => Promise<Experience>;
 
 /** One optimiser step's share of a round. */
 export interface RoundStep {
@@ -31,6 +45,8 @@ export class Rounds {
   readonly #order: DataOrder;
   /** Prompts taken from the data order. */
   #position = 0;
+  /** How many of them are of the current round. */
+  #drawn = 0;
   /** Steps taken on `#experience`. */
   #taken = 0;
   #experience: Experience | undefined;
@@ -46,18 +62,18 @@ export class Rounds {
     const { prompts, promptsPerGeneration, stepsPerRollout, rowsPerStep, stepsPerPass, totalSteps } = this.#settings;
     let tokens = 0;
     if (!this.#experience || this.#taken === stepsPerRollout) {
-      const asked = this.#order.slice(this.#position, promptsPerGeneration).map((i) => prompts[i] as EncodedPrompt);
       const progress = { globalStep: step, maxSteps: totalSteps, epoch: this.#position / prompts.length };
       this.#experience = undefined;
-      this.#experience = await this.#prepare(asked, this.#position, progress);
-      this.#position += promptsPerGeneration;
+      this.#drawn = 0;
       this.#taken = 0;
+      const { prompts: asked, position } = this.#draw(promptsPerGeneration);
+      this.#experience = await this.#prepare(asked, position, progress, (count) => this.#draw(count));
       tokens = this.#experience.rollout.tokens.length;
     }
     const first = (this.#taken % stepsPerPass) * rowsPerStep;
     const rows = this.#rowOrder(this.#experience.rollout.ends.length).slice(first, first + rowsPerStep);
     this.#taken += 1;
-    const consumed = this.#position - promptsPerGeneration * (1 - this.#taken / stepsPerRollout);
+    const consumed = this.#position - this.#drawn * (1 - this.#taken / stepsPerRollout);
     return { experience: this.#experience, rows, tokens, epoch: consumed / prompts.length, isLast: this.#taken === stepsPerRollout };
   }
 
@@ -69,13 +85,21 @@ export class Rounds {
   capture(): Record<string, unknown> {
     const isUsedUp = this.#taken === this.#settings.stepsPerRollout;
     const experience = this.#experience && !isUsedUp ? experienceToJSON(this.#experience) : null;
-    return { position: this.#position, taken: this.#taken, experience };
+    return { position: this.#position, drawn: this.#drawn, taken: this.#taken, experience };
   }
 
   restore(json: Readonly<Record<string, unknown>>): void {
     this.#position = json.position as number;
+    this.#drawn = json.drawn as number;
     this.#taken = json.taken as number;
     this.#experience = json.experience ? experienceFromJSON(json.experience as Record<string, unknown>) : undefined;
+  }
+
+  #draw(count: number): DrawnPrompts {
+    const position = this.#position;
+    this.#position += count;
+    this.#drawn += count;
+    return { position, prompts: this.#order.slice(position, count).map((i) => this.#settings.prompts[i] as EncodedPrompt) };
   }
 
   /** The order in which a round's rows are trained on: shuffled where a pass over them is several steps, so that steps mix groups. */

@@ -91,7 +91,9 @@ export function policyObjective(
 ): PolicyObjective {
   const { lossType, level, clip, beta, klEstimator, isKlCorrected } = options;
   const composed = composedObjective(policySurrogates[lossType](options), importanceRatios[level], options);
-  if (policySurrogates[lossType] !== clipped || level !== "token" || clip.dualClip > 0) return composed;
+  // The fused op takes the clipped branch for constant, which it is not where the cap lies within the clip range.
+  const isCapBeyondClip = clip.delta === 0 || clip.delta >= 1 + clip.epsilonHigh;
+  if (policySurrogates[lossType] !== clipped || level !== "token" || clip.dualClip > 0 || !isCapBeyondClip) return composed;
   const isPlainK3 = klEstimator === "k3" && !isKlCorrected;
   return (tape, inputs) => (inputs.refLogps && !isPlainK3 ? composed(tape, inputs) : fusedClippedLoss(tape, inputs, clip, beta));
 }
