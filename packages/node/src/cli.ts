@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import type { z } from "zod";
 import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
 import { benchSchema } from "./cli/schemas/bench";
+import { bestOfNSchema } from "./cli/schemas/best-of-n";
 import { convertSchema } from "./cli/schemas/convert";
 import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
@@ -78,6 +79,13 @@ declare(
   "sample varied completions for people to compare",
   sampleSchema,
   async () => (await import("./cli/commands/sample")).runSample,
+);
+declare(
+  program,
+  "best-of-n",
+  "sample, score and keep the best completions, to learn from with sft",
+  bestOfNSchema,
+  async () => (await import("./cli/commands/best-of-n")).runBestOfN,
 );
 declare(
   program,
