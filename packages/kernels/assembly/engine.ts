@@ -16,3 +16,5 @@ export * from "./engine/rope";
 export * from "./engine/sample";
 export * from "./engine/segment";
 export * from "./engine/token-logprob";
+export * from "./engine/vocab-gather";
+export * from "./engine/vocab-pair";

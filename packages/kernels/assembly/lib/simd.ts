@@ -39,17 +39,26 @@ export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
-/** e^r - 1 for |r| <= ln 2 / 2: Cephes' polynomial r + r² p(r). */
+/** Half of ln 2: up to here the polynomials of e^r hold. */
+export const HALF_LN2: f32 = 0.34657359;
+
+/** (e^r - 1 - r) / r² for |r| <= ln 2 / 2: Cephes' polynomial. */
 // @ts-ignore: decorator
 @inline
-function expm1Core(r: v128): v128 {
+function expTail(r: v128): v128 {
   let p = f32x4.splat(1.9875691500e-4);
   p = fma(p, r, f32x4.splat(1.3981999507e-3));
   p = fma(p, r, f32x4.splat(8.3334519073e-3));
   p = fma(p, r, f32x4.splat(4.1665795894e-2));
   p = fma(p, r, f32x4.splat(1.6666665459e-1));
-  p = fma(p, r, f32x4.splat(5.0000001201e-1));
-  return fma(p, f32x4.mul(r, r), r);
+  return fma(p, r, f32x4.splat(5.0000001201e-1));
+}
+
+/** e^r - 1 for |r| <= ln 2 / 2. */
+// @ts-ignore: decorator
+@inline
+function expm1Core(r: v128): v128 {
+  return fma(expTail(r), f32x4.mul(r, r), r);
 }
 
 /**
@@ -75,8 +84,15 @@ export function exp4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function expm14(x: v128): v128 {
-  const isSmall = f32x4.lt(f32x4.abs(x), f32x4.splat(0.34657359));
+  const isSmall = f32x4.lt(f32x4.abs(x), f32x4.splat(HALF_LN2));
   return v128.bitselect(expm1Core(x), f32x4.sub(exp4(x), f32x4.splat(1.0)), isSmall);
+}
+
+/** e^r - 1 - r for |r| <= ln 2 / 2, to as many digits as r has. */
+// @ts-ignore: decorator
+@inline
+export function expm1MinusSmall(r: v128): v128 {
+  return f32x4.mul(expTail(r), f32x4.mul(r, r));
 }
 
 /** Natural logarithm; -infinity at 0, NaN below. Cephes' polynomial on [√½, √2]. */
@@ -116,7 +132,7 @@ export function log4(x: v128): v128 {
   return v128.bitselect(x, y, f32x4.eq(x, f32x4.splat(Infinity)));
 }
 
-/** log(1 + u) for u >= -1/2, without losing a small u. */
+/** log(1 + u) for u > -1, without losing a small u. */
 // @ts-ignore: decorator
 @inline
 export function log1p4(u: v128): v128 {

@@ -22,7 +22,7 @@ export function scatterIndex(ids: readonly number[]): { order: number[]; rows: n
 }
 
 /** N uses of exactly U distinct rows, one of them used most often, as a frequent token is. */
-function usesOf(
+export function usesOf(
   { V, N, U }: Record<"V" | "N" | "U", number>,
   permutation: (count: number) => number[],
   integer: (below: number) => number,

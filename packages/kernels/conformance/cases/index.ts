@@ -16,6 +16,8 @@ import { ropeCases, ropeGradients } from "./rope";
 import { sampleCases } from "./sample";
 import { segmentCases, segmentGradients } from "./segment";
 import { tokenLogprobCases, tokenLogprobGradients } from "./token-logprob";
+import { vocabGatherCases, vocabGatherGradients } from "./vocab-gather";
+import { vocabPairCases, vocabPairGradients } from "./vocab-pair";
 
 export const cases: readonly Case[] = [
   ...adamwCases,
@@ -33,6 +35,8 @@ export const cases: readonly Case[] = [
   ...sampleCases,
   ...segmentCases,
   ...tokenLogprobCases,
+  ...vocabGatherCases,
+  ...vocabPairCases,
 ];
 
 export const gradientChecks: readonly GradientCheck[] = [
@@ -48,4 +52,6 @@ export const gradientChecks: readonly GradientCheck[] = [
   ...ropeGradients,
   ...segmentGradients,
   ...tokenLogprobGradients,
+  ...vocabGatherGradients,
+  ...vocabPairGradients,
 ];

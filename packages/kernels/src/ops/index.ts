@@ -15,6 +15,8 @@ import { rope } from "./rope";
 import { sample } from "./sample";
 import { segment } from "./segment";
 import { tokenLogprob } from "./token-logprob";
+import { vocabGather } from "./vocab-gather";
+import { vocabPair } from "./vocab-pair";
 
 export { BINARY_KINDS, type BinaryKind, UNARY_KINDS, type UnaryKind } from "./elementwise";
 export { GATE_KINDS, type GateKind } from "./gated-activation";
@@ -39,6 +41,8 @@ export const ops = {
   segment,
   tokenLogprob,
   unary,
+  vocabGather,
+  vocabPair,
 } as const;
 
 /** All entry points by name: `entryPoints.get("rms_norm_forward")`. */

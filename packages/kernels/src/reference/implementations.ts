@@ -17,6 +17,8 @@ import { ropeReference } from "./rope";
 import { sampleReference } from "./sample";
 import { segmentReference } from "./segment";
 import { tokenLogprobReference } from "./token-logprob";
+import { vocabGatherReference } from "./vocab-gather";
+import { vocabPairReference } from "./vocab-pair";
 
 export const implementations: ReadonlyMap<string, Implementation> = new Map(
   [
@@ -35,6 +37,8 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
     sampleReference,
     segmentReference,
     tokenLogprobReference,
+    vocabGatherReference,
+    vocabPairReference,
   ]
     .flat()
     .map((implementation) => [implementation.entry.name, implementation]),

@@ -4,7 +4,14 @@ import { dot, logSumExp } from "./attention";
 import { implement } from "./implement";
 
 /** z[j] = inverse_temperature · hidden[n] · head[j] for every j. */
-function logitsOfRow(n: number, hidden: Float64Array, head: Float64Array, V: number, C: number, inverseTemperature: number): number[] {
+export function logitsOfRow(
+  n: number,
+  hidden: Float64Array,
+  head: Float64Array,
+  V: number,
+  C: number,
+  inverseTemperature: number,
+): number[] {
   return Array.from({ length: V }, (_, j) => inverseTemperature * dot(hidden, n * C, head, j * C, C));
 }
 

@@ -116,12 +116,21 @@ function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, accumula
 /** Rows up to which outputs are dot products along K and weights are read once, unpacked. */
 const FEW_ROWS = 32;
 
+/** y (M, N) = x (M, K) · wᵀ + bias + addend, w (N, K). */
+function forwardProduct(x: number, w: number, y: number, M: number, K: number, N: number, bias = 0, addend = 0): Phase {
+  if (M <= FEW_ROWS) return phase("matmul__dots", [x, w, bias, addend, y, M, K, N], Math.ceil(N / 4), 4 * K * (0.06 + M * FMA_NS), 4);
+  return blocks({ a: x, ai: 4 * K, ak: 4, b: w, ldb: 4 * K, bTransposed: true, bias, addend, c: y, M, N, K });
+}
+
 const matmulForward: Plan = (call) => {
-  const [M, K, N] = [call.value("M"), call.value("K"), call.value("N")];
-  const [x, w, y] = [call.pointer("x"), call.pointer("w"), call.pointer("y")];
-  const [bias, addend] = [call.pointer("bias"), call.pointer("addend")];
-  if (M <= FEW_ROWS) return [phase("matmul__dots", [x, w, bias, addend, y, M, K, N], Math.ceil(N / 4), 4 * K * (0.06 + M * FMA_NS), 4)];
-  return [blocks({ a: x, ai: 4 * K, ak: 4, b: w, ldb: 4 * K, bTransposed: true, bias, addend, c: y, M, N, K })];
+  const [x, w, y, bias, addend] = ["x", "w", "y", "bias", "addend"].map((name) => call.pointer(name)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return [forwardProduct(x, w, y, call.value("M"), call.value("K"), call.value("N"), bias, addend)];
 };
 
 const matmulBackwardInput: Plan = (call) => {
@@ -322,6 +331,80 @@ const tokenLogprobBackward: Plan = (call) => {
   return phases;
 };
 
+// --- vocab-pair ------------------------------------------------------------------------------------------------------
+
+/** A chunk of the vocabulary: `count` entries from `first`, and the two products that give both sides' logits (N, count). */
+interface PairChunk {
+  readonly first: number;
+  readonly count: number;
+  readonly logits: readonly Phase[];
+}
+
+function pairChunks(call: PlanCall): { z: number; u: number; chunks: PairChunk[] } {
+  const [N, C, D, V] = [call.value("N"), call.value("C"), call.value("D"), call.value("V")];
+  const [hidden, head, fixedHidden, fixedHead] = ["hidden", "head", "fixedHidden", "fixedHead"].map((name) => call.pointer(name)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const step = Math.min(V, Math.max(96, Math.floor(DZ_BYTES / 4 / Math.max(1, N) / 96) * 96));
+  const [z, u] = [call.scratch(N * step * 4), call.scratch(N * step * 4)];
+  const chunks: PairChunk[] = [];
+  for (let first = 0; first < V; first += step) {
+    const count = Math.min(step, V - first);
+    const learning = forwardProduct(hidden, head + first * C * 4, z, N, C, count);
+    const fixed = forwardProduct(fixedHidden, fixedHead + first * D * 4, u, N, D, count);
+    chunks.push({ first, count, logits: [learning, fixed] });
+  }
+  return { z, u, chunks };
+}
+
+/** Nanoseconds of one logit: two exponentials, and beside them a third with its logarithm. */
+const PAIR_NS = 8;
+
+const vocabPairForward: Plan = (call) => {
+  const N = call.value("N");
+  const { z, u, chunks } = pairChunks(call);
+  const [lse, fixedLse, divergence, centre] = ["lse", "fixedLse", "divergence", "centre"].map((name) => call.pointer(name));
+  const [inverse, fixedInverse] = [call.value("inverse_temperature"), call.value("fixed_inverse_temperature")];
+  const normalise = (logits: number, sum: number, { count, first }: PairChunk, scale: number) =>
+    phase("vocab_pair_forward__normalise", [logits, sum, count, scale, Number(first === 0)], N, count * 2);
+  return [
+    ...chunks.flatMap((chunk) => [
+      ...chunk.logits,
+      normalise(z, lse as number, chunk, inverse),
+      normalise(u, fixedLse as number, chunk, fixedInverse),
+    ]),
+    ...chunks.flatMap(({ first, count, logits }) => {
+      const pointers = [z, u, lse, fixedLse, divergence, centre] as number[];
+      const args = [...pointers, count, inverse, fixedInverse, call.value("beta"), Number(first === 0)];
+      const sums = phase("vocab_pair_forward__sums", args, N, count * PAIR_NS);
+      // The logits of an only chunk are still there.
+      return chunks.length > 1 ? [...logits, sums] : [sums];
+    }),
+  ];
+};
+
+const vocabPairBackward: Plan = (call) => {
+  const [N, C] = [call.value("N"), call.value("C")];
+  const { z, u, chunks } = pairChunks(call);
+  const [coefficients, hidden, head] = ["coefficients", "hidden", "head"].map((name) => call.pointer(name)) as [number, number, number];
+  const [dhidden, dhead] = [call.pointer("dhidden"), call.pointer("dhead")];
+  const scalars = ["inverse_temperature", "fixed_inverse_temperature", "beta"].map((name) => call.value(name));
+  const shared = { ldb: 4 * C, bTransposed: false, N: C };
+  return chunks.flatMap(({ first, count, logits }) => {
+    const at = first * C * 4;
+    const phases = [
+      ...logits,
+      phase("vocab_pair_backward__gradients", [coefficients, z, u, count, ...scalars], N, count * PAIR_NS),
+      blocks({ ...shared, a: z, ai: 4 * count, ak: 4, b: head + at, accumulate: first > 0, c: dhidden, M: N, K: count }),
+    ];
+    if (dhead) phases.push(blocks({ ...shared, a: z, ai: 4, ak: 4 * count, b: hidden, accumulate: true, c: dhead + at, M: count, K: N }));
+    return phases;
+  });
+};
+
 // --- sums, sampling --------------------------------------------------------------------------------------------------
 
 /** Elements of one f64 partial sum. */
@@ -422,6 +505,15 @@ const table: Readonly<Record<string, Plan>> = {
   token_logprob_backward: tokenLogprobBackward,
   unary_forward: elements(3),
   unary_backward: elements(4),
+  vocab_gather_forward: rows(channels, 0.3),
+  vocab_gather_backward_hidden: rows(channels, 0.3),
+  vocab_gather_backward_head: mirror((call) => ({
+    items: call.value("U"),
+    ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
+  })),
+  vocab_pair_forward: vocabPairForward,
+  vocab_pair_coefficients: rows(() => 1, 4),
+  vocab_pair_backward: vocabPairBackward,
 };
 
 /** Plans of all entry points by name. */

@@ -25,8 +25,11 @@ fn expm1_minus(x: f32) -> f32 {
   return exp(x) - 1.0 - x;
 }
 
-// log(1 + y) for -1/2 <= y <= 1: 2 artanh(y / (2 + y)) by its series.
+// log(1 + y) for -1 < y <= 1: from -1/2 on, 2 artanh(y / (2 + y)) by its series.
 fn log1p_unit(y: f32) -> f32 {
+  if (y < -0.5) {
+    return log(1.0 + y);
+  }
   let s = y / (2.0 + y);
   let q = s * s;
   return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0))))));

@@ -1,0 +1,42 @@
+/**
+ * How far apart two distributions over the vocabulary are, row by row, from their hidden states, without ever holding an (N, V) array.
+ *
+ * z = inverse_temperature · hidden · headᵀ, p = softmax(z): the side that learns (student, new policy).
+ * q = softmax of the same with the fixed_ quantities: the constant side (teacher, old or reference policy).
+ * m = (1 - beta) p + beta q. The divergence D of a row is GKD's generalised Jensen-Shannon divergence (arXiv 2306.13649; TRL's
+ * generalized_jsd_loss), whose ends are the two Kullback-Leibler divergences and not its limits:
+ *   beta = 0: KL(q || p);  beta = 1: KL(p || q);  between: beta KL(q || m) + (1 - beta) KL(p || m)
+ *
+ * Every KL(a || b) is summed as Σ a log(a/b) - a + b: the same number, as both sum to 1, in terms that are never negative, so a
+ * divergence of nearly equal distributions keeps its digits and none comes out below 0.
+ */
+import { defineOp } from "../contract";
+
+export const vocabPair = defineOp({
+  /**
+   * lse and fixedLse are log Σ exp of each side. centre = Σ p g, where p_j g_j = p_j ∂D/∂p_j up to a constant that no softmax feels:
+   *   beta = 0: p g = p - q;  beta = 1: g = log(p/q);  between: g = (1 - beta) log(p/m)
+   */
+  forward: {
+    name: "vocab_pair_forward",
+    in: { hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
+    out: { divergence: "(N)", centre: "(N)", lse: "(N)", fixedLse: "(N)" },
+    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", beta: "f32" },
+  },
+  /** One row of numbers for the backward pass: (ddivergence, centre, lse, fixedLse). */
+  coefficients: {
+    name: "vocab_pair_coefficients",
+    in: { ddivergence: "(N)", centre: "(N)", lse: "(N)", fixedLse: "(N)" },
+    out: { coefficients: "(N, 4)" },
+  },
+  /**
+   * dz_j = ddivergence (p_j g_j - p_j centre);  dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden;
+   * both sides' logits are recomputed in chunks.
+   */
+  backward: {
+    name: "vocab_pair_backward",
+    in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
+    out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
+    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", beta: "f32" },
+  },
+});

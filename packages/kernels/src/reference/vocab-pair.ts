@@ -1,0 +1,80 @@
+/** Reference of vocab-pair: the definitions, one row of log-probabilities at a time. */
+import { vocabPair } from "../ops/vocab-pair";
+import { logSumExp } from "./attention";
+import { implement } from "./implement";
+import { logitsOfRow } from "./token-logprob";
+
+/** Σ a log(a / b); a term whose a underflows is 0. */
+const relativeEntropy = (logA: readonly number[], logB: readonly number[]): number =>
+  logA.reduce((sum, a, j) => sum + Math.exp(a) * (a - logB[j]!), 0);
+
+/** log((1 - beta) e^a + beta e^b) */
+function logMixture(a: number, b: number, beta: number): number {
+  const top = Math.max(a, b);
+  return top + Math.log((1 - beta) * Math.exp(a - top) + beta * Math.exp(b - top));
+}
+
+function divergenceOf(logP: readonly number[], logQ: readonly number[], beta: number): number {
+  if (beta === 0) return relativeEntropy(logQ, logP);
+  if (beta === 1) return relativeEntropy(logP, logQ);
+  const logM = logP.map((p, j) => logMixture(p, logQ[j]!, beta));
+  return beta * relativeEntropy(logQ, logM) + (1 - beta) * relativeEntropy(logP, logM);
+}
+
+/** p g: see the contract. */
+function weightedSlope(logP: number, logQ: number, beta: number): number {
+  if (beta === 0) return Math.exp(logP) - Math.exp(logQ);
+  if (beta === 1) return Math.exp(logP) * (logP - logQ);
+  return (1 - beta) * Math.exp(logP) * (logP - logMixture(logP, logQ, beta));
+}
+
+type Sides = "hidden" | "head" | "fixedHidden" | "fixedHead";
+type Scalars = "inverse_temperature" | "fixed_inverse_temperature" | "beta";
+
+export const vocabPairReference = [
+  implement<Sides | "divergence" | "centre" | "lse" | "fixedLse", "N" | "C" | "V" | "D" | Scalars>(
+    vocabPair.forward,
+    (
+      { hidden, head, fixedHidden, fixedHead, divergence, centre, lse, fixedLse },
+      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, beta },
+    ) => {
+      for (let n = 0; n < N; n++) {
+        const z = logitsOfRow(n, hidden, head, V, C, inverse_temperature);
+        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature);
+        const [zSum, uSum] = [logSumExp(z), logSumExp(u)];
+        const logP = z.map((value) => value - zSum);
+        const logQ = u.map((value) => value - uSum);
+        divergence[n] = divergenceOf(logP, logQ, beta);
+        centre[n] = logP.reduce((sum, p, j) => sum + weightedSlope(p, logQ[j]!, beta), 0);
+        lse[n] = zSum;
+        fixedLse[n] = uSum;
+      }
+    },
+  ),
+  implement<"ddivergence" | "centre" | "lse" | "fixedLse" | "coefficients", "N">(
+    vocabPair.coefficients,
+    ({ ddivergence, centre, lse, fixedLse, coefficients }, { N }) => {
+      for (let n = 0; n < N; n++) coefficients.set([ddivergence[n]!, centre[n]!, lse[n]!, fixedLse[n]!], 4 * n);
+    },
+  ),
+  implement<"coefficients" | Sides | "dhidden", "N" | "C" | "V" | "D" | Scalars, "dhead">(
+    vocabPair.backward,
+    (
+      { coefficients, hidden, head, fixedHidden, fixedHead, dhidden, dhead },
+      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, beta },
+    ) => {
+      dhidden.fill(0);
+      for (let n = 0; n < N; n++) {
+        const [upstream, centre, lse, fixedLse] = coefficients.subarray(4 * n, 4 * n + 4) as unknown as [number, number, number, number];
+        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature);
+        logitsOfRow(n, hidden, head, V, C, inverse_temperature).forEach((z, j) => {
+          const dz = upstream * (weightedSlope(z - lse, u[j]! - fixedLse, beta) - Math.exp(z - lse) * centre);
+          for (let c = 0; c < C; c++) {
+            dhidden[n * C + c]! += inverse_temperature * dz * head[j * C + c]!;
+            if (dhead) dhead[j * C + c]! += inverse_temperature * dz * hidden[n * C + c]!;
+          }
+        });
+      }
+    },
+  ),
+];
