@@ -6,6 +6,8 @@ export * from "./autograd/log-sum-exp";
 export * from "./autograd/segment";
 export * from "./autograd/tape";
 export * from "./autograd/token-logprob";
+export * from "./autograd/vocab-gather";
+export * from "./autograd/vocab-pair";
 export * from "./checkpoint/checkpoints";
 export * from "./checkpoint/files";
 export * from "./checkpoint/model-files";
