@@ -132,6 +132,8 @@ export * from "./trainers/optimiser-step";
 export * from "./trainers/options";
 export * from "./trainers/presets";
 export * from "./trainers/reference-model";
+export * from "./trainers/reinforce";
+export * from "./trainers/rloo";
 export * from "./trainers/rollout-options";
 export * from "./trainers/sft";
 export * from "./trainers/training-model";

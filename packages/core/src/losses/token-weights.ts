@@ -45,6 +45,17 @@ export const tokenWeights: Readonly<Record<LossType, TokenWeight>> = {
   vespo: generationMean,
 };
 
+/** verl's names for the reductions that are not tied to a loss type. */
+export type LossAggregation = "token-mean" | "seq-mean-token-sum" | "seq-mean-token-mean" | "seq-mean-token-sum-norm";
+
+/** seq-mean-token-sum is the policy gradient as the textbook has it: whole completions, averaged. Departure: verl's -norm does not divide by B. */
+export const aggregationWeights: Readonly<Record<LossAggregation, TokenWeight>> = {
+  "token-mean": tokenWeights.bnpo,
+  "seq-mean-token-sum": tokenWeights.luspo,
+  "seq-mean-token-mean": meanOfMeans,
+  "seq-mean-token-sum-norm": tokenWeights.dr_grpo,
+};
+
 /**
  * The weight of each token's entropy in the bonus: the mean over the tokens that take part in it (all of the step's, or the most uncertain
  * ones), with their own denominator for the loss types that average over the generation batch (as in TRL).

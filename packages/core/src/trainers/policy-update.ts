@@ -40,6 +40,15 @@ export interface PolicyPlan {
   readonly foldsCorrection: boolean;
 }
 
+/** A plan's parts for a policy that learns from every token alike. */
+export const plainPlan = {
+  entropyWeight: (_: StepTotals, activeTokens: number) => 1 / Math.max(1, activeTokens),
+  topEntropyQuantile: 1,
+  offPolicyMaskThreshold: undefined,
+  samplerCorrection: undefined,
+  foldsCorrection: false,
+} as const satisfies Partial<PolicyPlan>;
+
 export interface PolicyStep {
   readonly skipped: boolean;
   /** Mean entropy over the tokens that take part in the surrogate. */
