@@ -11,6 +11,8 @@ import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
 import { grpoSchema } from "./cli/schemas/grpo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
+import { reinforceSchema } from "./cli/schemas/reinforce";
+import { rlooSchema } from "./cli/schemas/rloo";
 import { sampleSchema } from "./cli/schemas/sample";
 import { sftSchema } from "./cli/schemas/sft";
 import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
@@ -71,6 +73,20 @@ declare(
   "reinforcement learning from reward functions",
   grpoSchema,
   async () => (await import("./cli/commands/grpo")).runGrpo,
+);
+declare(
+  program,
+  "rloo",
+  "REINFORCE leave-one-out from reward functions",
+  rlooSchema,
+  async () => (await import("./cli/commands/rloo")).runRloo,
+);
+declare(
+  program,
+  "reinforce",
+  "REINFORCE, REINFORCE++, ReMax, OPO or GPG from reward functions",
+  reinforceSchema,
+  async () => (await import("./cli/commands/reinforce")).runReinforce,
 );
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
 declare(

@@ -25,6 +25,30 @@ function config(yaml: string): string {
   return path;
 }
 
+describe("presets", () => {
+  it("fill what flags and the file leave open", () => {
+    const options = parse([...required, "--preset", "dapo", "--num-generations", "4", "--config", config("epsilon_high: 0.3\n")]);
+    expect(options).toMatchObject({
+      dynamicSampling: true,
+      maskTruncatedCompletions: true,
+      epsilon: 0.2,
+      epsilonHigh: 0.3,
+      numGenerations: 4,
+    });
+    expect(parse([...required, "--config", config("preset: gspo\n")])).toMatchObject({
+      importanceSamplingLevel: "sequence",
+      epsilon: 3e-4,
+    });
+    expect(parse(required)).toMatchObject({ lossType: "dapo", dynamicSampling: false });
+    expect(() => parse([...required, "--preset", "ppo"])).toThrow(/--preset/);
+  });
+
+  it("TRL's names of the sampler's correction are taken", () => {
+    const options = parse([...required, "--vllm_importance_sampling_correction", "true", "--vllm-importance-sampling-clip-max", "2"]);
+    expect(options).toMatchObject({ samplingImportanceCorrection: true, samplingImportanceClipMax: 2 });
+  });
+});
+
 describe("options of a command", () => {
   it("takes TRL's names in kebab-case and snake_case, and short aliases", () => {
     const options = parse([

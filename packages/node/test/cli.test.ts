@@ -168,6 +168,16 @@ describe("a whole run", () => {
     expect(readFileSync(file("rl", "report.html"), "utf8")).toContain("KL to the starting policy");
   });
 
+  it("reinforces with its relatives, and with a preset", async () => {
+    const few = ["--learning-rate", "1e-3", "--max-steps", "2", ...device];
+    await succeeds("rloo", ...grpoOptions, ...few, "--output", "rloo", "--reward-clip-range", "0,3");
+    await succeeds("reinforce", ...grpoOptions, ...few, "--output", "remax", "--advantage-estimator", "remax");
+    await succeeds("grpo", ...grpoOptions, ...few, "--output", "recipe", "--preset", "dapo");
+    expect(metrics("rloo").at(-1)).toHaveProperty(["kl"]);
+    expect(metrics("remax").at(-1)).toHaveProperty(["reward/greedy"]);
+    expect(metrics("recipe").at(-1)).toHaveProperty(["dynamic_sampling/attempts"]);
+  });
+
   it("generates the same text twice from one seed, streamed or as JSON", async () => {
     const argv = ["generate", "--model", "base", "--prompt", "The state of", "--max-new-tokens", "6", "--seed", "3", ...device];
     const [streamed, json] = [await succeeds(...argv), await succeeds(...argv, "--json")];

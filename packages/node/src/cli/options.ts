@@ -99,14 +99,22 @@ export function normaliseArguments(argv: readonly string[], schema: z.ZodObject)
   });
 }
 
-/** The options of a run: defaults, then the YAML file, then flags. Throws ConfigError listing every problem at once. */
+/** Options that the schema's `preset` field, where it has one, names for a value of it. */
+function presetOptions(schema: z.ZodObject, name: unknown): Readonly<Record<string, unknown>> {
+  const field = schema.shape.preset as z.ZodType | undefined;
+  const { presets } = (field?.meta() ?? {}) as { readonly presets?: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
+  return presets?.[String(name)] ?? {};
+}
+
+/** The options of a run: defaults, then a preset, the YAML file, and flags. Throws ConfigError listing every problem at once. */
 export function resolveOptions<S extends z.ZodObject>(where: string, schema: S, flags: Readonly<Record<string, unknown>>): z.output<S> {
   const { config, ...given } = flags;
   const fields = fieldsOf(schema);
   const fromFile = typeof config === "string" ? readConfig(config, fields) : {};
   const known = new Set(fields.map((field) => field.key));
   const fromFlags = Object.fromEntries(Object.entries(given).filter(([key, value]) => value !== undefined && known.has(key)));
-  const result = schema.safeParse({ ...fromFile, ...fromFlags });
+  const preset = presetOptions(schema, fromFlags.preset ?? fromFile.preset);
+  const result = schema.safeParse({ ...preset, ...fromFile, ...fromFlags });
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => {
     const key = String(issue.path[0] ?? "");

@@ -103,3 +103,10 @@ export const rolloutFields = (defaults: { readonly learningRate: number; readonl
   maskTruncatedCompletions: z.boolean().default(false).describe("leave completions that did not end out of the loss"),
   shuffleDataset: z.boolean().default(true).describe("visit the prompts in a seeded random order"),
 });
+
+/** A reference model that may follow the policy. */
+export const referenceFields = {
+  syncRefModel: z.boolean().default(false).describe("move the reference towards the policy"),
+  refModelMixupAlpha: z.number().gt(0).max(1).optional().describe("share of the policy in such a move; 1 replaces; default: 0.6"),
+  refModelSyncSteps: count().optional().describe("steps between two moves; default: 512"),
+};
