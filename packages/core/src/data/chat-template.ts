@@ -7,8 +7,8 @@ import type { Message } from "./formats";
 export interface RenderOptions {
   /** End with the header of the assistant's turn. */
   readonly addGenerationPrompt: boolean;
-  /** For messages: the dataset row. */
-  readonly line: number;
+  /** The dataset row, for messages of errors. */
+  readonly line?: number | undefined;
   readonly tools?: unknown;
 }
 
@@ -37,8 +37,8 @@ export function chatRenderer(tokenizer: Tokenizer): ChatRenderer {
       return template.render({ ...specials, messages, tools, add_generation_prompt: addGenerationPrompt });
     } catch (cause) {
       throw new DataError(
-        `dataset line ${line}: the chat template must accept the messages, got ${(cause as Error).message}. Correct the row or the template.`,
-        { line },
+        `${line === undefined ? "conversation" : `dataset line ${line}`}: the chat template must accept the messages, got ${(cause as Error).message}. Correct the row or the template.`,
+        line === undefined ? {} : { line },
         { cause },
       );
     }
