@@ -48,6 +48,8 @@ export interface Experience {
   /** Values of a critic when the rollout was made, and the returns it should have given. */
   readonly values?: Float32Array | undefined;
   readonly returns?: Float32Array | undefined;
+  /** 1 where the value model learns; default: where the mask is 1. */
+  readonly valueMask?: Float32Array | undefined;
   /** (S) */
   readonly completions: readonly ScoredCompletion[];
   readonly metrics: Metrics;
@@ -67,7 +69,7 @@ export function withAdvantages(scored: ScoredRollout, advantages: Float32Array):
   });
 }
 
-const PER_TOKEN = ["advantages", "oldLogps", "refLogps", "values", "returns"] as const;
+const PER_TOKEN = ["advantages", "oldLogps", "refLogps", "values", "returns", "valueMask"] as const;
 
 /** As JSON, for a training state: f32 values survive exactly. What a reward function logged is kept as far as JSON can. */
 export function experienceToJSON(experience: Experience): Record<string, unknown> {
