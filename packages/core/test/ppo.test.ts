@@ -41,6 +41,10 @@ const withEnvironment: RolloutFunction = async (request) =>
     mask: Uint8Array.from(completion.tokens, (_, t) => (t === 1 || t === 2 ? 0 : 1)),
   }));
 
+/** Completions that end by themselves, below the limit. */
+const ended: RolloutFunction = async (request) =>
+  (await generate({ ...request, maxNewTokens: 3 })).map((completion) => ({ ...completion, finishReason: "stop" }));
+
 /** What the round under way learns from. */
 async function experienceAt(step: PpoStep): Promise<Experience> {
   const { own } = (await step.state()).run as { own: { rounds: { experience: Record<string, unknown> } } };
@@ -201,7 +205,7 @@ describe("ppo", () => {
     ["separate", {}],
     ["shared", { valueModel: "shared" }],
     ["KL penalty", { penalty: "kl", penaltyTarget: 1e-9 }],
-    ["TRL's score placement", { scorePlacement: "trl", missingEosPenalty: 1 }],
+    ["TRL's score placement", { scorePlacement: "trl", rolloutFunction: ended, whitenRewards: true }],
     ["PPO-ptx", { ptxDataset: [{ text: "abc" }, { prompt: "a", completion: "longer" }, { text: "x" }], ptxBatchSize: 3 }],
   ] as const)("gradients of policy and value do not depend on micro-batches: %s", async (_, variant) => {
     const movement = async (extra: Partial<PpoOptions>) => {
@@ -252,6 +256,22 @@ describe("ppo", () => {
     expect(step?.metrics.grad_norm).toBe(0);
     expect(step?.metrics.value_grad_norm).toBeGreaterThan(0);
     expect(await weightsOf(run.model)).toEqual(before);
+  });
+
+  test("TRL's score placement teaches the value of the end, and the policy nothing there", async () => {
+    const run = async (scorePlacement: "last" | "trl") => {
+      // Equal rewards and values of 0: every advantage is the same, and only the entropy bonus moves the policy.
+      const equal = { rewards: same, klCoef: 0, lam: 1, entropyCoef: 0.1, numPpoEpochs: 2, maxSteps: 1 };
+      const trained = options({ ...equal, rolloutFunction: ended, scorePlacement });
+      let experience: Experience | undefined;
+      for await (const step of ppo(trained)) experience = await experienceAt(step);
+      return { experience: experience as Experience, weights: await weightsOf(trained.model) };
+    };
+    const [last, trl] = [await run("last"), await run("trl")];
+    expect(trl.weights).toEqual(last.weights);
+    expect(trl.experience.rollout.tokens.length).toBe(last.experience.rollout.tokens.length + 8);
+    const learned = [...(trl.experience.valueMask as Float32Array)].reduce((a, b) => a + b, 0);
+    expect(learned).toBe(trl.experience.rollout.mask.reduce((a, b) => a + b, 0) + 8);
   });
 
   test("clipped values stop learning, unclipped ones go on", async () => {
@@ -370,8 +390,8 @@ describe("ppo", () => {
   const resumed: readonly (readonly [string, number, Partial<PpoOptions>])[] = [
     ...[1, 2, 3, 4, 5].map((at) => ["adaptive KL, PPO-ptx and a separate value model", at, {}] as const),
     ["the KL penalty and a shared value model", 5, { penalty: "kl", penaltyTarget: 1e-9, valueModel: "shared" }],
-    ["an early stop and TRL's score placement", 2, { earlyStopKl: 1e-9, scorePlacement: "trl" }],
-    ["an early stop and TRL's score placement", 3, { earlyStopKl: 1e-9, scorePlacement: "trl" }],
+    ["an early stop and TRL's score placement", 2, { earlyStopKl: 1e-9, scorePlacement: "trl", rolloutFunction: ended }],
+    ["a reference that follows", 3, { syncRefModel: true, refModelSyncSteps: 2, earlyStopKl: 1e-9 }],
   ];
 
   test.each(resumed)("a run with %s resumed after step %i ends with the same bits", async (_, at, extra) => {

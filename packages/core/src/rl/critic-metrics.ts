@@ -4,7 +4,7 @@ import type { Metrics } from "./metrics";
 import type { Rollout } from "./rollout";
 import type { Credit } from "./token-credit";
 
-export interface ObjectiveInputs {
+export interface ObjectiveMetricInputs {
   readonly rollout: Rollout;
   /** As paid: clipped, less penalties; NaN = none. (S) */
   readonly scores: ArrayLike<number>;
@@ -22,7 +22,7 @@ export interface ObjectiveInputs {
  * What a rollout earned and cost, per completion with a token that counts; see docs/algorithms/ppo.md for each name. With a reference,
  * `objective/kl` is always k1's, whatever estimator prices it: the number that KL targets and other papers mean.
  */
-export function objectiveMetrics(inputs: ObjectiveInputs): Metrics {
+export function objectiveMetrics(inputs: ObjectiveMetricInputs): Metrics {
   const { rollout, scores, logps, refLogps, values, valueMask, credit, klCoef } = inputs;
   const { offsets, mask, ends } = rollout;
   const rows = ends.flatMap((_, s) => (mask.subarray(offsets[s], offsets[s + 1]).includes(1) ? [s] : []));

@@ -16,7 +16,7 @@ import { criticExperience } from "./critic-experience";
 import { type CriticOptions, type CriticSettings, requireCriticRoom, resolveCritic } from "./critic-options";
 import { criticUpdate, type Surrogate, valueUpdate } from "./critic-update";
 import { createOptimizer, learningRates, OptionChecks } from "./options";
-import { openReference } from "./reference-model";
+import { openMovingReference } from "./reference-model";
 import { withPrompts } from "./rollout-options";
 import { Rounds } from "./rounds";
 import { type TrainingStep, trainingSteps } from "./training-steps";
@@ -59,7 +59,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
   const { model } = options;
   const { decoder: policy } = model;
   const critic = openCritic(settings.valueModel, model, settings.seed);
-  const reference = openReference(settings.reference, policy, settings.needsReference);
+  const reference = openMovingReference(settings.reference, policy);
   const optimizer = createOptimizer(policy.parameters, settings);
   const valueOptimizer = createOptimizer(critic.parameters, settings);
   const valueRate = learningRates({ ...settings, learningRate: settings.valueLearningRate }, settings.totalSteps);
@@ -78,7 +78,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
       maxSteps: settings.totalSteps,
       models: {
         model: { parameters: policy.parameters, optimizer },
-        others: { value: { parameters: critic.parameters, optimizer: valueOptimizer } },
+        others: { value: { parameters: critic.parameters, optimizer: valueOptimizer }, ...reference.others },
       },
       resume: options.resume,
       place: rounds,
@@ -91,6 +91,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
           settings,
         );
         for (let i = 1; i < settings.valueIterations; i++) metrics["loss/value_avg"] = await valueUpdate(share, updatingValue, settings);
+        reference.follow(step + 1);
         return {
           metrics: { ...experience.metrics, ...metrics, lr: learningRate },
           tokens,

@@ -4,18 +4,16 @@ import type { KlEstimator } from "../losses/policy/kl";
 import type { ScorePlacement } from "../rl/score-slots";
 import { checkValueModel, type ValueModelOption } from "./critic";
 import type { OptionChecks } from "./options";
-import { checkReference, type ReferenceOption } from "./reference-model";
+import { type ReferenceOptions, type ReferenceSettings, resolveReference } from "./reference-model";
 import { type RolloutDefaults, type RolloutOptions, type RolloutPlan, type RolloutSettings, resolveRollout } from "./rollout-options";
 
-export interface CriticOptions extends Omit<RolloutOptions, "numIterations" | "stepsPerGeneration"> {
+export interface CriticOptions extends Omit<RolloutOptions, "numIterations" | "stepsPerGeneration">, ReferenceOptions {
   /** Price of one nat of KL to the reference, paid per token in the reward. PPO 0.05, A2C 0: no reference. */
   readonly klCoef?: number | undefined;
   /** How the KL of a token is estimated. Default "k1". */
   readonly klEstimator?: KlEstimator | undefined;
   /** Report the KL even where `klCoef` is 0. Default false. */
   readonly logKl?: boolean | undefined;
-  /** The reference model; "initial" is a copy of `model` as it is handed over. Default "initial"; made only where it is needed. */
-  readonly reference?: ReferenceOption | undefined;
   /** Subtracted from the score of a completion that the length limit cut short. Default: 0. */
   readonly missingEosPenalty?: number | undefined;
   /** Scores are clipped to this range before the penalty. Default: not. */
@@ -44,8 +42,7 @@ export interface CriticOptions extends Omit<RolloutOptions, "numIterations" | "s
 export interface CriticPlan extends RolloutPlan {
   readonly klCoef: number;
   readonly klEstimator: KlEstimator;
-  readonly needsReference: boolean;
-  readonly reference: ReferenceOption;
+  readonly reference: ReferenceSettings;
   readonly missingEosPenalty: number;
   readonly rewardClipRange: readonly [number, number] | undefined;
   readonly scorePlacement: ScorePlacement;
@@ -81,8 +78,7 @@ export function resolveCritic(
     { learningRate: defaults.learningRate, numGenerations: 1, leastGenerations: 1 },
     checks,
   );
-  const { reference = "initial", valueModel = defaults.valueModel, rewardClipRange: range } = options;
-  checkReference(reference, decoder, checks);
+  const { valueModel = defaults.valueModel, rewardClipRange: range } = options;
   checkValueModel(valueModel, decoder, checks);
   checks.check("rewardClipRange", range, range === undefined || range[0] < range[1], "two rising numbers");
   const klCoef = checks.number("klCoef", options.klCoef ?? defaults.klCoef, 0);
@@ -90,8 +86,7 @@ export function resolveCritic(
     ...plan,
     klCoef,
     klEstimator: checks.choice("klEstimator", options.klEstimator ?? "k1", ["k1", "k2", "k3", "abs"]),
-    needsReference: klCoef > 0 || options.logKl === true,
-    reference,
+    reference: resolveReference(options, decoder, klCoef > 0 || options.logKl === true, checks),
     missingEosPenalty: checks.number("missingEosPenalty", options.missingEosPenalty ?? 0, 0),
     rewardClipRange: range,
     scorePlacement: checks.choice("scorePlacement", options.scorePlacement ?? "last", ["last", "trl"]),
@@ -107,10 +102,7 @@ export function resolveCritic(
 }
 
 /** Throws OutOfMemoryError unless the device has room for gradients and moments of the policy, the reference and the value model. */
-export function requireCriticRoom(
-  { reference, needsReference, valueModel }: CriticPlan,
-  { device, config }: CriticOptions["model"]["decoder"],
-): void {
-  requireRoom(device, config, 3 + (needsReference && reference === "initial" ? 1 : 0) + (valueModel === "separate" ? 4 : 0));
+export function requireCriticRoom({ reference, valueModel }: CriticPlan, { device, config }: CriticOptions["model"]["decoder"]): void {
+  requireRoom(device, config, 3 + (reference.isCopied ? 1 : 0) + (valueModel === "separate" ? 4 : 0));
   if (typeof valueModel !== "string") requireRoom(device, valueModel.decoder.config, 4);
 }

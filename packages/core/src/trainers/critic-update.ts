@@ -1,6 +1,7 @@
 /** One optimiser step of a policy and its value function on some rows of an experience: what PPO and A2C share. */
 import type { Tape } from "../autograd/tape";
 import type { Batch } from "../data/batch";
+import { entropyBonus } from "../losses/entropy-bonus";
 import { nllLoss } from "../losses/nll";
 import { type Roots, weighted } from "../losses/objective";
 import { type PolicyInputs, segmentsOf } from "../losses/policy/inputs";
@@ -70,11 +71,16 @@ export async function criticUpdate(
         if (value.clipped) report.sum("valueClipped", value.clipped);
         report.copy("entropies", entropy);
         report.copy("logps", logp);
-        const bonus = isPolicys.map((one) => (-entropyCoef * one) / tokens);
         return [
           ...roots,
           ...weighted(tape, value.losses, vfCoef / valueTokens),
-          ...(entropyCoef === 0 ? [] : weighted(tape, entropy, bonus)),
+          ...(entropyCoef === 0
+            ? []
+            : entropyBonus(
+                tape,
+                entropy,
+                isPolicys.map((one) => (entropyCoef * one) / tokens),
+              )),
         ];
       },
     }),

@@ -6,7 +6,7 @@
  * optimiser steps on the clipped surrogate and the value loss. Variants: a KL penalty instead of the clip, an adaptive price of the KL, a
  * pretraining loss beside it all (PPO-ptx).
  *
- * Left out: the exponential moving average of the weights (InstructGPT), a reference that moves.
+ * Left out: the exponential moving average of the weights (InstructGPT).
  */
 import { fusedClippedLoss } from "../losses/policy/fused-clipped";
 import { klPenaltyLoss } from "../losses/policy/kl-penalty";
@@ -23,7 +23,7 @@ import { criticUpdate, type Surrogate } from "./critic-update";
 import { createOptimizer, learningRates } from "./options";
 import { type PpoOptions, type PpoSettings, resolvePpo } from "./ppo-options";
 import { pretrainingMix } from "./pretraining-mix";
-import { openReference } from "./reference-model";
+import { openMovingReference } from "./reference-model";
 import { rolloutLogps } from "./rollout-batches";
 import { Rounds } from "./rounds";
 import { type TrainingStep, trainingSteps } from "./training-steps";
@@ -49,7 +49,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
   const { decoder: policy } = model;
   const mix = ptxDataset && settings.pretraining && pretrainingMix(ptxDataset, settings.pretraining, model, settings);
   const critic = openCritic(settings.valueModel, model, settings.seed);
-  const reference = openReference(settings.reference, policy, settings.needsReference);
+  const reference = openMovingReference(settings.reference, policy);
   const optimizer = createOptimizer(policy.parameters, settings);
   const valueOptimizer = createOptimizer(critic.parameters, settings);
   const valueRate = learningRates({ ...settings, learningRate: settings.valueLearningRate }, settings.totalSteps);
@@ -72,7 +72,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
       maxSteps: settings.totalSteps,
       models: {
         model: { parameters: policy.parameters, optimizer },
-        others: { value: { parameters: critic.parameters, optimizer: valueOptimizer } },
+        others: { value: { parameters: critic.parameters, optimizer: valueOptimizer }, ...reference.others },
       },
       resume: options.resume,
       place: {
@@ -100,6 +100,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
           },
           settings,
         );
+        reference.follow(step + 1);
         const metrics: Metrics = {
           ...experience.metrics,
           ...update.metrics,
