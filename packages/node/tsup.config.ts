@@ -3,7 +3,13 @@ import { defineConfig } from "tsup";
 const typesOnly = process.argv.includes("--dts-only");
 
 export default defineConfig({
-  entry: { index: "src/index.ts", cli: "src/cli.ts", "pool-worker": "src/pool-worker.ts", "reward-worker": "src/rewards/reward-worker.ts" },
+  entry: {
+    index: "src/index.ts",
+    cli: "src/cli.ts",
+    "pool-worker": "src/pool-worker.ts",
+    "reward-worker": "src/rewards/reward-worker.ts",
+    "sandbox-worker": "src/sandbox/sandbox-worker.ts",
+  },
   format: ["esm"],
   // An optional dependency, which tsup would bundle; Dawn's binary lies beside its own files.
   external: ["webgpu"],

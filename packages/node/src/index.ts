@@ -14,3 +14,4 @@ export { loadRewardModules, type RewardModules, type RewardModulesOptions } from
 export { MetricsLog } from "./run/metrics-log";
 export { type Progress, type ProgressOptions, startProgress } from "./run/progress";
 export { sparkline } from "./run/sparkline";
+export { type CodeSandboxOptions, createCodeSandbox } from "./sandbox/code-sandbox";
