@@ -154,6 +154,8 @@ describe("rewards and groups", () => {
       expect(metrics.frac_reward_zero_std).toBeGreaterThan(0.4);
       expect(metrics.grad_norm).toBeGreaterThan(0);
     }
+    // Six prompts were sampled for the two groups, four completions each.
+    expect(steps[0]?.metrics.num_tokens).toBeGreaterThan(6 * 4 * 2);
     // ab, hello | x, ab | hello | x: six prompts for two groups.
     expect(steps[0]?.metrics.epoch).toBeCloseTo(2, 12);
     const hopeless = options({

@@ -35,6 +35,8 @@ export interface ScoredRollout {
   readonly completions: readonly Omit<ScoredCompletion, "advantage">[];
   /** Rewards and lengths, for the metrics of every step on this rollout. */
   readonly metrics: Metrics;
+  /** Prompt and completion tokens of everything that was sampled for it. */
+  readonly sampledTokens: number;
 }
 
 /** What the optimiser steps of one round learn from; per-token values are (N), 0 where a token does not count. */
@@ -53,6 +55,8 @@ export interface Experience {
   /** (S) */
   readonly completions: readonly ScoredCompletion[];
   readonly metrics: Metrics;
+  /** Tokens sampled for the round, where those of the rollout are not all. */
+  readonly sampledTokens?: number | undefined;
 }
 
 /** The mean advantage of each completion beside what else is known of it. */

@@ -113,6 +113,7 @@ export function assemble(
         extras: { ...extras, ...Object.fromEntries(Object.entries(scored.extras).map(([column, values]) => [column, values[row]])) },
       };
     }),
+    sampledTokens: samples.flatMap(({ completions }) => completions).reduce((sum, c) => sum + c.promptTokens.length + c.tokens.length, 0),
     metrics: {
       ...completionMetrics(everything ? buildRollout(everything, false) : rollout),
       ...rewardMetrics(joinScores(samples.map(({ scored }) => scored)), numGenerations, settings.scaleRewards),

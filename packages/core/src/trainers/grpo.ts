@@ -47,6 +47,7 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
       refLogps: reference.decoder && (await rolloutLogps(reference.decoder, scored.rollout, settings)),
       completions: withAdvantages(scored, advantages),
       metrics: scored.metrics,
+      sampledTokens: scored.sampledTokens,
     };
   });
 

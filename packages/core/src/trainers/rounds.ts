@@ -68,7 +68,7 @@ export class Rounds {
       this.#taken = 0;
       const { prompts: asked, position } = this.#draw(promptsPerGeneration);
       this.#experience = await this.#prepare(asked, position, progress, (count) => this.#draw(count));
-      tokens = this.#experience.rollout.tokens.length;
+      tokens = this.#experience.sampledTokens ?? this.#experience.rollout.tokens.length;
     }
     const first = (this.#taken % stepsPerPass) * rowsPerStep;
     const rows = this.#rowOrder(this.#experience.rollout.ends.length).slice(first, first + rowsPerStep);
