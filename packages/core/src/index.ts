@@ -144,6 +144,8 @@ export * from "./sandbox/worker-sandbox";
 export * from "./tensor/tensor";
 export * from "./tokenizer/index";
 export * from "./trainers/a2c";
+export * from "./trainers/critic";
+export * from "./trainers/critic-options";
 export * from "./trainers/evaluate";
 export * from "./trainers/grpo";
 export * from "./trainers/optimiser-step";

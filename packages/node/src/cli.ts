@@ -4,12 +4,14 @@ import { TrimtabError } from "@trimtab/core";
 import { Command, CommanderError } from "commander";
 import type { z } from "zod";
 import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
+import { a2cSchema } from "./cli/schemas/a2c";
 import { benchSchema } from "./cli/schemas/bench";
 import { bestOfNSchema } from "./cli/schemas/best-of-n";
 import { convertSchema } from "./cli/schemas/convert";
 import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
 import { grpoSchema } from "./cli/schemas/grpo";
+import { ppoSchema } from "./cli/schemas/ppo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
 import { reinforceSchema } from "./cli/schemas/reinforce";
 import { rlooSchema } from "./cli/schemas/rloo";
@@ -88,6 +90,14 @@ declare(
   reinforceSchema,
   async () => (await import("./cli/commands/reinforce")).runReinforce,
 );
+declare(
+  program,
+  "ppo",
+  "RLHF: proximal policy optimisation with a value model",
+  ppoSchema,
+  async () => (await import("./cli/commands/ppo")).runPpo,
+);
+declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
 declare(
   program,

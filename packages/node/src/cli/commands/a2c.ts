@@ -1,0 +1,12 @@
+/** `trimtab a2c`: actor-critic learning of a model directory from reward functions. */
+import { a2c } from "@trimtab/core";
+import type { z } from "zod";
+import { loadValueModel } from "../../run/load-value-model";
+import { trainWithRewards } from "../../run/train-with-rewards";
+import type { a2cSchema } from "../schemas/a2c";
+
+export function runA2c(options: z.output<typeof a2cSchema>): Promise<number> {
+  return trainWithRewards("a2c", options, async (run) =>
+    a2c({ ...options, ...run, valueModel: await loadValueModel(options.valueModel, run.device) }),
+  );
+}

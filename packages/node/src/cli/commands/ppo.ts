@@ -1,0 +1,14 @@
+/** `trimtab ppo`: RLHF of a model directory from reward functions, with a value model. */
+import { ppo } from "@trimtab/core";
+import type { z } from "zod";
+import { readDataset } from "../../datasets";
+import { loadValueModel } from "../../run/load-value-model";
+import { trainWithRewards } from "../../run/train-with-rewards";
+import type { ppoSchema } from "../schemas/ppo";
+
+export async function runPpo(options: z.output<typeof ppoSchema>): Promise<number> {
+  const ptxDataset = options.ptxDataset === undefined ? undefined : await readDataset(options.ptxDataset);
+  return trainWithRewards("ppo", options, async (run) =>
+    ppo({ ...options, ...run, ptxDataset, valueModel: await loadValueModel(options.valueModel, run.device) }),
+  );
+}
