@@ -12,6 +12,7 @@ import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
 import { grpoSchema } from "./cli/schemas/grpo";
 import { ppoSchema } from "./cli/schemas/ppo";
+import { onlineDpoSchema } from "./cli/schemas/online-dpo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
 import { reinforceSchema } from "./cli/schemas/reinforce";
 import { rlooSchema } from "./cli/schemas/rloo";
@@ -89,6 +90,10 @@ declare(
   "REINFORCE, REINFORCE++, ReMax, OPO or GPG from reward functions",
   reinforceSchema,
   async () => (await import("./cli/commands/reinforce")).runReinforce,
+  "online-dpo",
+  "DPO on the model's own completions, ranked by reward functions",
+  onlineDpoSchema,
+  async () => (await import("./cli/commands/online-dpo")).runOnlineDpo,
 );
 declare(
   program,

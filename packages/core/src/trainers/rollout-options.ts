@@ -76,6 +76,8 @@ export interface RolloutDefaults {
   readonly numGenerations: number;
   /** Fewest completions per prompt that the algorithm can compare. */
   readonly leastGenerations: number;
+  /** Fewest reward functions; default 1. */
+  readonly leastRewards?: number;
   readonly numIterations?: number;
 }
 
@@ -88,7 +90,7 @@ export function resolveRollout(options: RolloutOptions, defaults: RolloutDefault
   const training = resolveTraining(options, defaults, checks);
   const rewards = typeof options.rewards === "function" ? [options.rewards] : options.rewards;
   const names = rewards.map(rewardName);
-  checks.check("rewards", names.length, names.length > 0, "at least one function");
+  checks.check("rewards", names.length, names.length >= (defaults.leastRewards ?? 1), "at least one function");
   checks.check("rewards", names, new Set(names).size === names.length, "functions with different names");
   const { rewardWeights } = options;
   const weightsFit = rewardWeights === undefined || (rewardWeights.length === rewards.length && rewardWeights.every(Number.isFinite));
