@@ -2,7 +2,7 @@
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../src/errors";
-import { bestOfN, bestOfNKl, type RewardedCompletion } from "../src/generate/best-of-n";
+import { bestOfNKl, type RewardedCompletion, selectBestOfN } from "../src/generate/best-of-n";
 import { sampleBestOfN } from "../src/generate/sample-best-of-n";
 import type { RewardFunction } from "../src/rl/rewards";
 import { tinyModel } from "./trainer-model";
@@ -14,9 +14,9 @@ const prompts = [
 const of = (...pairs: [string, number | null][]): RewardedCompletion[] => pairs.map(([text, reward]) => ({ text, reward }));
 const completions = [of(["a", 1], ["b", 3], ["b", 3], ["c", null], ["d", 3]), of(["e", -1], ["f", -2])];
 
-describe("bestOfN", () => {
+describe("selectBestOfN", () => {
   test("keeps the first of the best, with the prompt's columns, in the prompt's form", () => {
-    const { rows, lines, dropped, statistics } = bestOfN(prompts, completions);
+    const { rows, lines, dropped, statistics } = selectBestOfN(prompts, completions);
     expect(rows).toEqual([
       { answer: 1, prompt: "p", completion: "b", reward: 3 },
       { prompt: [{ role: "user", content: "q" }], completion: [{ role: "assistant", content: "e" }], reward: -1 },
@@ -37,18 +37,22 @@ describe("bestOfN", () => {
   });
 
   test("keeps several, above a threshold only, and no prompt where nothing is good enough", () => {
-    const { rows, statistics } = bestOfN(prompts, completions, { keep: 2, threshold: 1 });
+    const { rows, statistics } = selectBestOfN(prompts, completions, { keep: 2, threshold: 1 });
     expect(rows.map(({ completion }) => completion)).toEqual(["b", "d"]);
     expect(statistics).toMatchObject({ accepted: 2, acceptedPrompts: 1, klBound: undefined });
-    expect(bestOfN(prompts, completions, { keep: 9, threshold: 1 }).rows.map(({ completion }) => completion)).toEqual(["b", "d", "a"]);
+    expect(selectBestOfN(prompts, completions, { keep: 9, threshold: 1 }).rows.map(({ completion }) => completion)).toEqual([
+      "b",
+      "d",
+      "a",
+    ]);
   });
 
   test("leaves out what was cut short, unless told otherwise; its whole twin stays", () => {
     const cut = [[{ text: "long", reward: 9, truncated: true }, ...of(["long", 5], ["short", 1])]];
     const [prompt] = prompts;
-    expect(bestOfN([prompt!], cut).rows).toMatchObject([{ completion: "long", reward: 5 }]);
-    expect(bestOfN([prompt!], cut).statistics.klBound).toBeUndefined();
-    expect(bestOfN([prompt!], cut, { dropTruncated: false }).rows).toMatchObject([{ completion: "long", reward: 9 }]);
+    expect(selectBestOfN([prompt!], cut).rows).toMatchObject([{ completion: "long", reward: 5 }]);
+    expect(selectBestOfN([prompt!], cut).statistics.klBound).toBeUndefined();
+    expect(selectBestOfN([prompt!], cut, { dropTruncated: false }).rows).toMatchObject([{ completion: "long", reward: 9 }]);
   });
 
   test("with a temperature, draws with the softmax of the rewards", () => {
@@ -56,7 +60,7 @@ describe("bestOfN", () => {
     const many = Array.from({ length: 4000 }, () => prompt!);
     const rewards = of(["x", 0], ["y", 1], ["z", 2]);
     const temperature = 0.8;
-    const { rows } = bestOfN(
+    const { rows } = selectBestOfN(
       many,
       many.map(() => rewards),
       { selectionTemperature: temperature, seed: 3 },
@@ -72,7 +76,7 @@ describe("bestOfN", () => {
   });
 
   test.each([[{ keep: 0 }], [{ keep: 1.5 }], [{ selectionTemperature: -1 }], [{ threshold: Number.NaN }]])("refuses %o", (options) => {
-    expect(() => bestOfN(prompts, completions, options)).toThrow(ConfigError);
+    expect(() => selectBestOfN(prompts, completions, options)).toThrow(ConfigError);
   });
 
   test("the KL is what counting gives: n completions of a uniform policy over many distinct rewards", () => {

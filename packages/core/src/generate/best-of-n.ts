@@ -67,19 +67,21 @@ export function bestOfNKl(n: number): number {
  * Chooses among `completions[i]`, those of `prompts[i]`. Of equal texts of a prompt the first stays; of equal rewards the first is better.
  * The rows of a prompt are in the order in which they were chosen. Throws ConfigError for bad options.
  */
-export function bestOfN(
+export function selectBestOfN(
   prompts: readonly PromptRow[],
   completions: readonly (readonly RewardedCompletion[])[],
   options: BestOfNOptions = {},
 ): BestOfN {
   const { keep = 1, threshold = Number.NEGATIVE_INFINITY, selectionTemperature = 0, dropTruncated = true, seed = 42 } = options;
   if (!(Number.isSafeInteger(keep) && keep >= 1)) {
-    throw new ConfigError(`bestOfN: keep must be a whole number of at least 1, got ${keep}. Correct it.`);
+    throw new ConfigError(`selectBestOfN: keep must be a whole number of at least 1, got ${keep}. Correct it.`);
   }
   if (!(Number.isFinite(selectionTemperature) && selectionTemperature >= 0)) {
-    throw new ConfigError(`bestOfN: selectionTemperature must be a number of at least 0, got ${selectionTemperature}. Use 0 for the best.`);
+    throw new ConfigError(
+      `selectBestOfN: selectionTemperature must be a number of at least 0, got ${selectionTemperature}. Use 0 for the best.`,
+    );
   }
-  if (Number.isNaN(threshold)) throw new ConfigError("bestOfN: threshold must be a number, got NaN. Leave it out for none.");
+  if (Number.isNaN(threshold)) throw new ConfigError("selectBestOfN: threshold must be a number, got NaN. Leave it out for none.");
   const builder = new ConversionBuilder();
   const kept: number[] = [];
   let acceptedPrompts = 0;

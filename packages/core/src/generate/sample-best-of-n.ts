@@ -5,7 +5,7 @@ import { ConfigError } from "../errors";
 import type { SignalLike } from "../rl/abort";
 import { type RewardFunction, scoreCompletions } from "../rl/rewards";
 import type { Tokenizer } from "../tokenizer/tokenizer";
-import { type BestOfN, type BestOfNOptions, bestOfN } from "./best-of-n";
+import { type BestOfN, type BestOfNOptions, selectBestOfN } from "./best-of-n";
 import { generate } from "./generate";
 import type { GenerateOptions, GenerationModel } from "./options";
 
@@ -36,7 +36,7 @@ export async function sampleBestOfN(options: SampleBestOfNOptions): Promise<Best
   const { keep, threshold, selectionTemperature, dropTruncated, seed = 42, signal, maxCompletionLength, ...sampling } = rest;
   const choice = { keep, threshold, selectionTemperature, dropTruncated, seed };
   // Bad options of the choice are known before the work whose result it is made from.
-  bestOfN([], [], choice);
+  selectBestOfN([], [], choice);
   const { maxPositions } = model.decoder.config;
   const maxNewTokens = maxCompletionLength ?? Math.min(512, Math.floor(maxPositions / 2));
   if (!(maxNewTokens < maxPositions)) {
@@ -72,5 +72,5 @@ export async function sampleBestOfN(options: SampleBestOfNOptions): Promise<Best
       promptIndex === i ? [{ text, reward: scored.rewards[s] as number, truncated: finishReason === "length" }] : [],
     ),
   );
-  return bestOfN(prompts, completions, choice);
+  return selectBestOfN(prompts, completions, choice);
 }
