@@ -90,6 +90,9 @@ declare(
   "REINFORCE, REINFORCE++, ReMax, OPO or GPG from reward functions",
   reinforceSchema,
   async () => (await import("./cli/commands/reinforce")).runReinforce,
+);
+declare(
+  program,
   "online-dpo",
   "DPO on the model's own completions, ranked by reward functions",
   onlineDpoSchema,

@@ -1,6 +1,6 @@
 /** Options of `trimtab online-dpo`. */
 import { z } from "zod";
-import { count, deviceFields, modelField, outputFields, promptsField, rolloutFields } from "./fields";
+import { count, deviceFields, modelField, outputFields, promptsField, referenceFields, rolloutFields } from "./fields";
 
 // A round is one step's rows, and every prompt has two completions.
 const { numGenerations: _, stepsPerGeneration: __, ...rollout } = rolloutFields({ learningRate: 5e-7, numGenerations: 2, least: 2 });
@@ -21,7 +21,5 @@ export const onlineDpoSchema = z.strictObject({
   beta: z.array(z.number().positive()).min(1).default([0.1]).describe("pull to the reference; one for each epoch, separated by commas"),
   lossType: z.enum(["sigmoid", "ipo"]).default("sigmoid").describe("loss on a pair"),
   missingEosPenalty: z.number().min(0).default(0).describe("taken off the score of a completion that was cut short"),
-  syncRefModel: z.boolean().default(false).describe("move the reference towards the policy (TR-DPO)"),
-  refModelMixupAlpha: z.number().gt(0).max(1).default(0.6).describe("how far it moves: 1 replaces it"),
-  refModelSyncSteps: count().default(512).describe("steps between two such moves"),
+  ...referenceFields,
 });
