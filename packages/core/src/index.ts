@@ -148,6 +148,7 @@ export * from "./trainers/a2c";
 export * from "./trainers/critic";
 export * from "./trainers/critic-options";
 export * from "./trainers/evaluate";
+export * from "./trainers/gkd";
 export * from "./trainers/grpo";
 export * from "./trainers/online-dpo";
 export * from "./trainers/optimiser-step";

@@ -10,6 +10,7 @@ import { bestOfNSchema } from "./cli/schemas/best-of-n";
 import { convertSchema } from "./cli/schemas/convert";
 import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
+import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
 import { ppoSchema } from "./cli/schemas/ppo";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
@@ -106,6 +107,7 @@ declare(
   async () => (await import("./cli/commands/ppo")).runPpo,
 );
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
+declare(program, "gkd", "distil a teacher into a student", gkdSchema, async () => (await import("./cli/commands/gkd")).runGkd);
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
 declare(
   program,

@@ -1,0 +1,20 @@
+/** `trimtab gkd`: distils a teacher's model directory into a student's. */
+import { gkd } from "@trimtab/core";
+import type { z } from "zod";
+import { readDataset } from "../../datasets";
+import { withDevice } from "../../device";
+import { loadModel } from "../../model";
+import { openRun } from "../../run/run-directory";
+import { train } from "../../run/train";
+import type { gkdSchema } from "../schemas/gkd";
+
+export async function runGkd(options: z.output<typeof gkdSchema>): Promise<number> {
+  const dataset = await readDataset(options.datasetName);
+  return withDevice(options, async (device) => {
+    const run = await openRun(options);
+    const model = await loadModel(options.modelNameOrPath, { device });
+    const teacher = await loadModel(options.teacherModelNameOrPath, { device });
+    const steps = gkd({ ...options, model, teacher, dataset, resume: run.resume, clock: () => performance.now() });
+    return train({ command: "gkd", model, device, steps, run, options });
+  });
+}
