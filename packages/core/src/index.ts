@@ -150,6 +150,7 @@ export * from "./trainers/critic-options";
 export * from "./trainers/evaluate";
 export * from "./trainers/gkd";
 export * from "./trainers/grpo";
+export * from "./trainers/listwise-dpo";
 export * from "./trainers/online-dpo";
 export * from "./trainers/optimiser-step";
 export * from "./trainers/options";

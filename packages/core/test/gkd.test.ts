@@ -1,4 +1,5 @@
 /** Distillation: the student comes to the teacher on every kind of data, equal models stay, splits do not matter, resuming is not having stopped. */
+import type { Device } from "@trimtab/kernels";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { describe, expect, test } from "vitest";
 import { Tape } from "../src/autograd/tape";
@@ -17,7 +18,7 @@ const dataset = [
   { prompt: "x", completion: "yzzy" },
 ];
 
-const options = (extra: Partial<GkdOptions> = {}, device = createReferenceDevice()): GkdOptions => ({
+const options = (extra: Partial<GkdOptions> = {}, device: Device = createReferenceDevice()): GkdOptions => ({
   model: tinyModel(device),
   teacher: tinyModel(device, { seed: 9, initializerRange: 0.4 }),
   dataset,

@@ -13,6 +13,7 @@ import { generateSchema } from "./cli/schemas/generate";
 import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
 import { ppoSchema } from "./cli/schemas/ppo";
+import { listwiseDpoSchema } from "./cli/schemas/listwise-dpo";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
 import { reinforceSchema } from "./cli/schemas/reinforce";
@@ -107,6 +108,14 @@ declare(
   async () => (await import("./cli/commands/ppo")).runPpo,
 );
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
+);
+declare(
+  program,
+  "listwise-dpo",
+  "DPO on ranked lists of completions",
+  listwiseDpoSchema,
+  async () => (await import("./cli/commands/listwise-dpo")).runListwiseDpo,
+);
 declare(program, "gkd", "distil a teacher into a student", gkdSchema, async () => (await import("./cli/commands/gkd")).runGkd);
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
 declare(

@@ -11,7 +11,7 @@
  */
 import { seedWords, uniform } from "@trimtab/kernels";
 import { gatherRows, rowIndex } from "../autograd/gather";
-import { Tape } from "../autograd/tape";
+import type { Tape } from "../autograd/tape";
 import { vocabPair } from "../autograd/vocab-pair";
 import { requireRoom } from "../checkpoint/room";
 import { type Batch, collate, type Sequence } from "../data/batch";
@@ -26,6 +26,7 @@ import type { GenerationModel } from "../generate/options";
 import { weighted } from "../losses/objective";
 import type { Decoder } from "../models/decoder";
 import type { Tensor } from "../tensor/tensor";
+import { frozenPass } from "./frozen-pass";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingOptions, type TrainingSettings } from "./options";
 import type { TrainingModel } from "./training-model";
@@ -156,7 +157,7 @@ async function updateOn(
       forward(tape, report) {
         const losses = vocabPair(tape, {
           learning: { hidden: predicting(tape, student, batch), head: student.head, temperature },
-          fixed: { hidden: frozen(tape, teacher, batch), head: teacher.head, temperature },
+          fixed: { hidden: frozenPass(tape, (pass) => predicting(pass, teacher, batch)), head: teacher.head, temperature },
           beta,
         }); // (M)
         report.sum("loss", losses);
@@ -175,19 +176,6 @@ async function updateOn(
 /** Hidden states (M, C) of the rows that predict a target. */
 function predicting(tape: Tape, model: Decoder, batch: Batch): Tensor {
   return gatherRows(tape, model.forward(tape, batch), rowIndex(tape, batch.predictors));
-}
-
-/** The same without gradient, as a constant of `tape`: only (M, C) stays of the teacher's pass. */
-function frozen(tape: Tape, model: Decoder, batch: Batch): Tensor {
-  const pass = new Tape(tape.device, { grad: false });
-  try {
-    const hidden = predicting(pass, model, batch);
-    const kept = tape.alloc(hidden.shape);
-    tape.device.copy(hidden, kept);
-    return kept;
-  } finally {
-    pass.dispose();
-  }
 }
 
 /** Checks the options, all at once, and then the dataset, row by row. */

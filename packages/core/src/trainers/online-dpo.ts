@@ -135,7 +135,7 @@ async function updateOn(experience: Experience, beta: number, decoder: Decoder, 
   const pieces = microBatches(lengths, Math.max(1, Math.floor(settings.microBatchRows / 2)), settings.microBatchTokens).map((taken) =>
     taken.map((p) => pairs[p] as RankedPair),
   );
-  const { outcome, reports } = await optimiserStep(
+  const { outcome, reports } = await optimiserStep<"loss" | "chosen" | "rejected">(
     decoder.device,
     [updating],
     pieces.map((piece) => ({

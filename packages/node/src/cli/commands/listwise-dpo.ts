@@ -1,0 +1,19 @@
+/** `trimtab listwise-dpo`: DPO on ranked lists of completions. */
+import { listwiseDpo } from "@trimtab/core";
+import type { z } from "zod";
+import { readDataset } from "../../datasets";
+import { withDevice } from "../../device";
+import { loadModel } from "../../model";
+import { openRun } from "../../run/run-directory";
+import { train } from "../../run/train";
+import type { listwiseDpoSchema } from "../schemas/listwise-dpo";
+
+export async function runListwiseDpo(options: z.output<typeof listwiseDpoSchema>): Promise<number> {
+  const dataset = await readDataset(options.datasetName);
+  return withDevice(options, async (device) => {
+    const run = await openRun(options);
+    const model = await loadModel(options.modelNameOrPath, { device });
+    const steps = listwiseDpo({ ...options, model, dataset, resume: run.resume, clock: () => performance.now() });
+    return train({ command: "listwise-dpo", model, device, steps, run, options });
+  });
+}
