@@ -12,9 +12,9 @@ import { devicesSchema } from "./cli/schemas/devices";
 import { generateSchema } from "./cli/schemas/generate";
 import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
-import { ppoSchema } from "./cli/schemas/ppo";
 import { listwiseDpoSchema } from "./cli/schemas/listwise-dpo";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
+import { ppoSchema } from "./cli/schemas/ppo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
 import { reinforceSchema } from "./cli/schemas/reinforce";
 import { rlooSchema } from "./cli/schemas/rloo";
@@ -108,7 +108,6 @@ declare(
   async () => (await import("./cli/commands/ppo")).runPpo,
 );
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
-);
 declare(
   program,
   "listwise-dpo",
