@@ -1,7 +1,17 @@
 /** Drives a trainer that samples completions and has reward modules score them: what `trimtab grpo`, `rloo`, `ppo` and their like share. */
-import type { Device, LanguageModel, RewardFunction, RolloutOptions, ScoredCompletion, Turns } from "@trimtab/core";
+import {
+  ConfigError,
+  type Device,
+  environmentReward,
+  type LanguageModel,
+  type RewardFunction,
+  type RolloutOptions,
+  type ScoredCompletion,
+  type Turns,
+} from "@trimtab/core";
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
+import { type EnvironmentFlags, environmentOf } from "../environments";
 import { loadModel } from "../model";
 import { loadRewardModules } from "../rewards/reward-functions";
 import { openRun } from "./run-directory";
@@ -10,7 +20,8 @@ import { type TrainingStep, type TrainOptions, train } from "./train";
 /** Options that every such command has. */
 export type RewardedOptions = TrainOptions<TrainingStep>["options"] &
   Parameters<typeof openRun>[0] &
-  Parameters<typeof withDevice>[0] & {
+  Parameters<typeof withDevice>[0] &
+  EnvironmentFlags & {
     readonly modelNameOrPath: string;
     readonly datasetName: string;
     readonly rewardFuncs: readonly string[];
@@ -23,7 +34,10 @@ export interface RewardedStep extends TrainingStep {
 }
 
 /** What the trainer is given besides the command's own options. */
-export type RewardedRun = Pick<RolloutOptions, "prompts" | "rewards" | "rewardTimeoutMs" | "signal" | "resume" | "clock"> & {
+export type RewardedRun = Pick<
+  RolloutOptions,
+  "prompts" | "rewards" | "rewardTimeoutMs" | "rolloutFunction" | "signal" | "resume" | "clock"
+> & {
   readonly model: LanguageModel;
   readonly rewards: readonly RewardFunction[];
   readonly device: Device;
@@ -35,7 +49,11 @@ export async function trainWithRewards(
   options: RewardedOptions,
   start: (run: RewardedRun) => AsyncIterable<RewardedStep> | Promise<AsyncIterable<RewardedStep>>,
 ): Promise<number> {
+  if (options.rewardFuncs.length === 0 && options.environment === undefined) {
+    throw new ConfigError(`trimtab ${command}: --reward-funcs or --environment must be given, got neither.`);
+  }
   const prompts = await readDataset(options.datasetName);
+  const rolloutFunction = await environmentOf(options);
   const stop = new AbortController();
   const rewards = await loadRewardModules(options.rewardFuncs, {
     timeoutMs: options.rewardTimeout * 1000,
@@ -49,7 +67,9 @@ export async function trainWithRewards(
         model,
         device,
         prompts,
-        rewards: rewards.functions,
+        // An environment's own reward comes first, then the modules': the order of --reward-weights.
+        rewards: [...(rolloutFunction ? [environmentReward] : []), ...rewards.functions],
+        rolloutFunction,
         // The worker has its own clock, which a synchronous loop cannot hold up.
         rewardTimeoutMs: Number.POSITIVE_INFINITY,
         signal: stop.signal,

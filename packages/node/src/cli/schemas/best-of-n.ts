@@ -1,8 +1,8 @@
 /** Options of `trimtab best-of-n`. */
 import { z } from "zod";
-import { count, deviceFields, modelField, outputFileField, promptsField, rolloutFields, samplingFields } from "./fields";
+import { count, deviceFields, modelField, outputFileField, path, promptsField, rolloutFields, samplingFields } from "./fields";
 
-const { rewardFuncs, rewardWeights, rewardTimeout, onRewardError, maxCompletionLength } = rolloutFields({
+const { rewardWeights, rewardTimeout, onRewardError, maxCompletionLength } = rolloutFields({
   learningRate: 0,
   numGenerations: 8,
   least: 1,
@@ -13,7 +13,7 @@ export const bestOfNSchema = z.strictObject({
   ...promptsField,
   ...outputFileField,
   ...deviceFields,
-  rewardFuncs,
+  rewardFuncs: z.array(path()).min(1).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
   rewardWeights,
   rewardTimeout,
   onRewardError,

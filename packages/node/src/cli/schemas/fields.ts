@@ -86,12 +86,22 @@ export const supervisedFields = {
 
 export const promptsField = datasetField("dataset with a `prompt` column; other columns go to the reward functions");
 
+/** A multi-turn environment instead of single completions. */
+export const environmentFields = {
+  environment: path().optional().describe("play in an environment: guess, calculator, or a module's factory (path#export)"),
+  environmentTimeout: seconds().default(60).describe("seconds one call of an asynchronous environment may take"),
+  maxTurns: count().default(16).describe("most actions of an episode"),
+  maxActionTokens: count().optional().describe("longest action; default: what --max-completion-length leaves"),
+  maxObservationTokens: count().optional().describe("longest observation; the rest is cut off; default: no limit"),
+};
+
 /** Rewards, sampling and rounds: common to the trainers that sample. */
 export const rolloutFields = (defaults: { readonly learningRate: number; readonly numGenerations: number; readonly least: number }) => ({
-  rewardFuncs: z.array(path()).min(1).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
+  rewardFuncs: z.array(path()).default([]).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
   rewardWeights: z.array(z.number()).optional().describe("weight of each reward function, separated by commas; default: 1 each"),
   rewardTimeout: seconds().default(60).describe("seconds one reward call may take before the run is stopped"),
   onRewardError: z.enum(["throw", "skip"]).default("throw").describe("what a throwing reward does: stop the run, or count as null"),
+  ...environmentFields,
   ...trainingFields(defaults.learningRate),
   numGenerations: z.number().int().min(defaults.least).default(defaults.numGenerations).describe("completions per prompt"),
   maxCompletionLength: count()
