@@ -129,7 +129,6 @@ export * from "./rl/critic-metrics";
 export * from "./rl/kl-controllers";
 export * from "./rl/kl-reward";
 export * from "./rl/metrics";
-export * from "./rl/pairwise-judge";
 export * from "./rl/policy-metrics";
 export * from "./rl/preference-metrics";
 export * from "./rl/rewards";

@@ -4,9 +4,8 @@ import { describe, expect, test } from "vitest";
 import type { TrainingState } from "../src/checkpoint/state";
 import { ConfigError, RewardError } from "../src/errors";
 import { generate } from "../src/generate/generate";
-import { askJudge, inBothOrders, type PairwiseJudge } from "../src/rl/pairwise-judge";
 import type { RewardFunction } from "../src/rl/rewards";
-import { type OnlineDpoOptions, onlineDpo } from "../src/trainers/online-dpo";
+import { type ComparingJudge, type OnlineDpoOptions, onlineDpo } from "../src/trainers/online-dpo";
 import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
 
 /** The share of tokens below 40 in a completion. */
@@ -14,11 +13,12 @@ const lowTokens: RewardFunction = ({ completionIds }) => completionIds.map((ids)
 const spread: RewardFunction = ({ completionIds }) => completionIds.map((ids) => (ids[0] as number) % 7);
 const same: RewardFunction = ({ completions }) => completions.map(() => 1);
 /** Prefers the completion with the smaller first character; null where they are equal. */
-const smallerFirst: PairwiseJudge = (_, pairs) =>
-  pairs.map(([a, b]) => {
-    const [first, second] = [(a as string).charCodeAt(0) || 0, (b as string).charCodeAt(0) || 0];
-    return first === second ? null : Number(first < second);
-  });
+const smallerFirst: ComparingJudge = {
+  async compare(pairs) {
+    const first = (text: unknown) => (text as string).charCodeAt(0) || 0;
+    return { values: pairs.map(({ a, b }) => (first(a) === first(b) ? null : Number(first(a) < first(b)))) };
+  },
+};
 
 const options = (extra: Partial<OnlineDpoOptions> = {}): OnlineDpoOptions => ({
   model: tinyModel(createReferenceDevice()),
@@ -53,12 +53,9 @@ describe("onlineDpo", () => {
     const before = await sample();
     const [first] = await allOf(onlineDpo(run));
     const after = await sample();
-    const answers = await smallerFirst(
-      before,
-      after.map((text, i) => [text, before[i] as string] as const),
-    );
-    const decided = answers.filter((answer) => answer !== null);
-    expect(decided.reduce((sum, answer) => sum + answer, 0) / decided.length).toBeGreaterThan(0.75);
+    const { values } = await smallerFirst.compare(after.map((a, i) => ({ prompt: "ab", a, b: before[i] as string })));
+    const decided = values.filter((value) => value !== null);
+    expect(decided.reduce((sum, value) => sum + value, 0) / decided.length).toBeGreaterThan(0.75);
     expect(first?.metrics).not.toHaveProperty("objective/scores");
     expect(first?.metrics).toHaveProperty("rewards/margins");
   });
@@ -153,32 +150,33 @@ describe("onlineDpo", () => {
     const [step] = await allOf(onlineDpo(options({ rewards: same, maxSteps: 1 })));
     expect(sides(step!)).toEqual([1, -1, 1, -1, 1, -1, 1, -1]);
   });
-});
 
-describe("judges", () => {
-  test("in both orders, a taste for the first place cancels", async () => {
-    const firstPlace: PairwiseJudge = (_, pairs) => pairs.map(() => 0.9);
-    expect(await inBothOrders(firstPlace)(["p"], [["a", "b"]])).toEqual([0.5]);
-    const biased: PairwiseJudge = (_, pairs) => pairs.map(([a, b]) => ((a as string) > (b as string) ? 1 : 0.4));
-    const [answer] = await inBothOrders(biased)(["p"], [["b", "a"]]);
-    expect(answer).toBeCloseTo((1 + 1 - 0.4) / 2, 12);
+  test("a judge's probability decides, its indifference is a tie, and its silence leaves the pair out", async () => {
+    const seen: unknown[] = [];
+    const judge: ComparingJudge = {
+      async compare(pairs) {
+        seen.push(...pairs);
+        return { values: [0.7, 0.3, 0.5, null] };
+      },
+    };
+    const [step] = await allOf(onlineDpo(options({ rewards: undefined, judge, maxSteps: 1 })));
+    expect(sides(step!)).toEqual([1, -1, -1, 1, 1, -1, 0, 0]);
+    const { completions } = step!;
+    expect(seen).toEqual(
+      [0, 2, 4, 6].map((row) => ({
+        prompt: completions[row]?.prompt,
+        a: completions[row]?.completion,
+        b: completions[row + 1]?.completion,
+      })),
+    );
+    // The same verdicts from the other side choose the other completion, but for the tie.
+    const swapped: ComparingJudge = { compare: async () => ({ values: [0.3, 0.7, 0.5, null] }) };
+    const [other] = await allOf(onlineDpo(options({ rewards: undefined, judge: swapped, maxSteps: 1 })));
+    expect(sides(other!)).toEqual([-1, 1, 1, -1, 1, -1, 0, 0]);
   });
 
-  test("where one order has no answer the other's counts", async () => {
-    const silent: PairwiseJudge = (_, pairs) => pairs.map(([a]) => (a === "b" ? null : a === "c" ? null : 0.25));
-    expect(
-      await inBothOrders(silent)(
-        ["p", "p", "p"],
-        [
-          ["a", "b"],
-          ["b", "a"],
-          ["b", "c"],
-        ],
-      ),
-    ).toEqual([0.25, 0.75, null]);
-  });
-
-  test.each([[[0.5, 0.5]], [[1.5]], [[Number.NaN]]])("may not answer %o to one pair", async (answers) => {
-    await expect(askJudge(() => answers, ["p"], [["a", "b"]])).rejects.toThrow(RewardError);
+  test.each([[[0.5]], [[0.5, 0.5, 0.5, 1.5]], [[0.5, 0.5, 0.5, Number.NaN]]])("a judge may not answer %o to four pairs", async (values) => {
+    const judge: ComparingJudge = { compare: async () => ({ values }) };
+    await expect(allOf(onlineDpo(options({ rewards: undefined, judge })))).rejects.toThrow(RewardError);
   });
 });

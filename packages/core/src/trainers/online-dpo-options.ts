@@ -3,9 +3,9 @@ import { requireRoom } from "../checkpoint/room";
 import type { DpoTerm } from "../losses/preference/dpo-pairs";
 import { dpoSigmoid } from "../losses/preference/dpo-pairwise";
 import { dpoIpo } from "../losses/preference/dpo-per-token";
-import type { PairwiseJudge } from "../rl/pairwise-judge";
 import type { RewardFunction } from "../rl/rewards";
 import { OptionChecks } from "./options";
+import type { ComparingJudge, RankingSettings } from "./ranked-pairs";
 import { type ReferenceOptions, type ReferenceSettings, resolveReference } from "./reference-model";
 import { type RolloutOptions, type RolloutSettings, resolveRollout, withPrompts } from "./rollout-options";
 
@@ -14,7 +14,7 @@ export interface OnlineDpoOptions extends Omit<RolloutOptions, "rewards" | "numG
   /** One function or several; of a pair, the completion with the larger weighted sum is chosen. Either these or a judge. */
   readonly rewards?: RewardFunction | readonly RewardFunction[] | undefined;
   /** Says which completion of a pair is better, in place of rewards. */
-  readonly judge?: PairwiseJudge | undefined;
+  readonly judge?: ComparingJudge | undefined;
   /** Strength of the pull to the reference; or one for each epoch, the last of which stays. Default 0.1. */
   readonly beta?: number | readonly number[] | undefined;
   /** Default "sigmoid". "ipo" is on sums over tokens, as in TRL's OnlineDPOTrainer. */
@@ -32,12 +32,10 @@ export type OnlineDpoLossType = "sigmoid" | "ipo";
 const lossTerms: Readonly<Record<OnlineDpoLossType, DpoTerm>> = { sigmoid: dpoSigmoid, ipo: dpoIpo };
 
 /** Options with defaults filled in, and the prompts' tokens. */
-export interface OnlineDpoSettings extends RolloutSettings {
-  readonly judge: PairwiseJudge | undefined;
+export interface OnlineDpoSettings extends RolloutSettings, RankingSettings {
   /** One for each epoch; the last one stays. */
   readonly betas: readonly number[];
   readonly term: DpoTerm;
-  readonly missingEosPenalty: number;
   readonly reference: ReferenceSettings;
 }
 

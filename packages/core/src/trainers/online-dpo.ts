@@ -17,31 +17,26 @@ import { pairSums } from "../losses/preference/pair-logps";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
 import type { Metrics } from "../rl/metrics";
-import { askJudge } from "../rl/pairwise-judge";
 import { pairMetrics } from "../rl/preference-metrics";
-import { countingTokens, gatherCounting, rolloutRow, spreadRows } from "../rl/rollout";
-import { type Experience, type ScoredCompletion, type ScoredRollout, withAdvantages } from "../rl/scored-rollout";
+import { gatherCounting, rolloutRow, spreadRows } from "../rl/rollout";
+import { type Experience, type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
 import { collect } from "./collect";
 import { type OnlineDpoOptions, type OnlineDpoSettings, resolveOnlineDpo } from "./online-dpo-options";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
 import { createOptimizer } from "./options";
+import { pairSides, type RankedPair, rankedPairs, scoreOf } from "./ranked-pairs";
 import { openMovingReference } from "./reference-model";
 import { rolloutLogps } from "./rollout-batches";
 import { Rounds } from "./rounds";
 import { type TrainingStep, trainingSteps } from "./training-steps";
 
 export type { OnlineDpoLossType, OnlineDpoOptions } from "./online-dpo-options";
+export type { ComparingJudge } from "./ranked-pairs";
 
 /** One optimiser step; metrics under TRL's names, see docs/algorithms/online-dpo.md. */
 export interface OnlineDpoStep extends TrainingStep {
   /** The completions this step was taken on; `advantage` is 1 for a chosen one, -1 for a rejected one, 0 in a pair left out. */
   readonly completions: readonly ScoredCompletion[];
-}
-
-/** Rows of the rollout. */
-interface RankedPair {
-  readonly chosen: number;
-  readonly rejected: number;
 }
 
 /** Trains `model` and yields after every optimiser step. Throws ConfigError or DataError before any work, RewardError from rewards or judge. */
@@ -55,7 +50,7 @@ export async function* onlineDpo(options: OnlineDpoOptions): AsyncGenerator<Onli
   const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
     const scored = await collect(model, prompts, position, trainerState, settings);
     const { rollout, metrics } = scored;
-    const sides = spreadRows(rollout, sidesOf(await preferences(scored, settings), scored));
+    const sides = spreadRows(rollout, await pairSides(scored, settings));
     return {
       rollout,
       advantages: sides,
@@ -86,41 +81,6 @@ export async function* onlineDpo(options: OnlineDpoOptions): AsyncGenerator<Onli
     reference.dispose();
     optimizer.dispose();
   }
-}
-
-/** Whether the first completion of each pair is the better one; undefined where nothing can tell. (P) */
-async function preferences(scored: ScoredRollout, settings: OnlineDpoSettings): Promise<(boolean | undefined)[]> {
-  const { completions } = scored;
-  const pairs = Array.from(
-    { length: completions.length / 2 },
-    (_, p) => [completions[2 * p], completions[2 * p + 1]] as ScoredCompletion[],
-  );
-  if (settings.judge) {
-    const answers = await askJudge(
-      settings.judge,
-      pairs.map(([first]) => (first as ScoredCompletion).prompt),
-      pairs.map(([first, second]) => [(first as ScoredCompletion).completion, (second as ScoredCompletion).completion] as const),
-    );
-    return answers.map((answer) => (answer === null ? undefined : answer >= 0.5));
-  }
-  return pairs.map((pair) => {
-    const [first, second] = pair.map((completion) => scoreOf(completion, settings)) as [number, number];
-    return Number.isNaN(first) || Number.isNaN(second) ? undefined : first >= second;
-  });
-}
-
-/** The reward, less the penalty where the completion was cut short; NaN without a reward. */
-function scoreOf({ reward, finishReason }: ScoredCompletion, { missingEosPenalty }: OnlineDpoSettings): number {
-  return (reward ?? Number.NaN) - (finishReason === "length" ? missingEosPenalty : 0);
-}
-
-/** 1 for each chosen completion, -1 for each rejected one, 0 for both of a pair that is left out. (S) */
-function sidesOf(isFirstBetter: readonly (boolean | undefined)[], { rollout }: ScoredRollout): number[] {
-  return isFirstBetter.flatMap((better, p) => {
-    const counts = countingTokens(rollout, 2 * p) > 0 && countingTokens(rollout, 2 * p + 1) > 0;
-    if (better === undefined || !counts) return [0, 0];
-    return better ? [1, -1] : [-1, 1];
-  });
 }
 
 /** One optimiser step on the ranked pairs of a round, in as many micro-batches as the settings ask for. */
@@ -181,14 +141,6 @@ async function updateOn(experience: Experience, beta: number, decoder: Decoder, 
       ...(pairs.length > 0 ? pairedMetrics({ pairs, chosenLogps, rejectedLogps, refOf, completions, beta }, settings) : {}),
     },
   };
-}
-
-function rankedPairs(completions: readonly ScoredCompletion[]): RankedPair[] {
-  return Array.from({ length: completions.length / 2 }, (_, p) => [2 * p, 2 * p + 1] as const).flatMap(([first, second]) => {
-    const side = (completions[first] as ScoredCompletion).advantage;
-    if (side === 0) return [];
-    return [side > 0 ? { chosen: first, rejected: second } : { chosen: second, rejected: first }];
-  });
 }
 
 interface PairedRecord {
