@@ -62,7 +62,7 @@ const optionsOf = (p: DpoParams, chosenLength: number): DpoLossOptions => ({
 /** The shared case as one step of three pairs; `sums` are policy and reference, chosen and rejected, (P) each. */
 async function sharedPairs(device: Device, ldAlpha: number | null) {
   const tape = new Tape(device, { grad: false });
-  const weights = ldAlpha === null ? undefined : exact(tape, lengthDesensitizedWeights(offsets, ldAlpha));
+  const weights = ldAlpha === null ? undefined : exact(tape, lengthDesensitizedWeights(lengths, ldAlpha));
   const policy = pairSums(tape, exact(tape, tokens.flat()), { offsets, weights });
   const reference = pairSums(tape, exact(tape, refTokens.flat()), { offsets, weights });
   const [chosenLogps, rejectedLogps, refChosenLogps, refRejectedLogps] = await Promise.all(
@@ -75,8 +75,8 @@ async function sharedPairs(device: Device, ldAlpha: number | null) {
   >;
 }
 
-function constantsOf(tape: Tape, offsetsHere: Uint32Array) {
-  const inverse = inverseLengths(offsetsHere);
+function constantsOf(tape: Tape, counts: readonly number[]) {
+  const inverse = inverseLengths(counts);
   return { chosenInverseLengths: exact(tape, inverse.chosen), rejectedInverseLengths: exact(tape, inverse.rejected) };
 }
 
@@ -110,8 +110,11 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
     const given = params as DpoParams;
     const p = name === "cdpo" ? { ...(caseOf("sigmoid").params as DpoParams), ...given, loss_types: ["cdpo"] } : given;
     const step = await sharedPairs(device, p.ld_alpha);
-    const matched = matchByRank(step);
-    const weights = p.ld_alpha === null ? undefined : lengthDesensitizedWeights(offsets, p.ld_alpha);
+    const matched = matchByRank(
+      { chosen: step.chosenLogps, rejected: step.rejectedLogps },
+      { chosen: step.refChosenLogps, rejected: step.refRejectedLogps },
+    );
+    const weights = p.ld_alpha === null ? undefined : lengthDesensitizedWeights(lengths, p.ld_alpha);
     const result = await differentiate(
       device,
       [tokens.flat()],
@@ -124,7 +127,7 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
             rejectedLogps: policy.rejected,
             refChosenLogps: exact(tape, step.refChosenLogps),
             refRejectedLogps: exact(tape, step.refRejectedLogps),
-            ...constantsOf(tape, offsets),
+            ...constantsOf(tape, lengths),
             matched: {
               refGaps: exact(tape, matched.refGaps),
               chosenLogratios: exact(tape, matched.chosenLogratios),
@@ -167,7 +170,6 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
     const refs = ref_per_token_logps ?? shared.ref_per_token_logps;
     const width = (targets[0] as number[]).length;
     const rowOffsets = offsetsOf(targets.map((row) => row.length));
-    const kept = offsetsOf(mask.map(sum));
     const chosenLength = mean(mask.slice(0, mask.length / 2).map(sum));
 
     const tape = new Tape(device);
@@ -192,7 +194,7 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
     const rows = { offsets: rowOffsets, mask: maskTensor };
     const policy = pairSums(tape, logp, rows);
     const reference = pairSums(tape, exact(tape, refs.flat()), rows);
-    const inverse = constantsOf(tape, kept);
+    const inverse = constantsOf(tape, mask.map(sum));
     const doubledLse = tokenLogprob(tape, hidden, head, ids, 0.5).lse;
     const { losses, chosenRewards, rejectedRewards } = dpoLoss(
       tape,
@@ -280,7 +282,7 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
       [tokens.flat()],
       (tape, [logps]) => {
         const { chosen, rejected } = pairSums(tape, logps as Tensor, { offsets });
-        return objective(tape, { chosenLogps: chosen, rejectedLogps: rejected, ...constantsOf(tape, offsets) });
+        return objective(tape, { chosenLogps: chosen, rejectedLogps: rejected, ...constantsOf(tape, lengths) });
       },
       1 / pairs,
     );

@@ -24,6 +24,28 @@ export function pairMetrics({ chosenRewards, rejectedRewards, chosenLogps, rejec
   };
 }
 
+/** Rewards and log-probabilities of completions that are each good or bad, (S) each. */
+export interface UnpairedRecord {
+  readonly rewards: ArrayLike<number>;
+  readonly logps: ArrayLike<number>;
+  /** true: good. */
+  readonly labels: readonly boolean[];
+}
+
+/** `rewards/chosen`, `logps/chosen` of the good ones, `rewards/rejected`, `logps/rejected` of the bad ones, where there are any, and `rewards/margins`. */
+export function unpairedMetrics({ rewards, logps, labels }: UnpairedRecord): Metrics {
+  const meanOf = (values: ArrayLike<number>, wanted: boolean) => mean(Array.from(values).filter((_, i) => labels[i] === wanted));
+  const [chosen, rejected] = [meanOf(rewards, true), meanOf(rewards, false)];
+  const metrics = {
+    "rewards/chosen": chosen,
+    "rewards/rejected": rejected,
+    "rewards/margins": chosen - rejected,
+    "logps/chosen": meanOf(logps, true),
+    "logps/rejected": meanOf(logps, false),
+  };
+  return Object.fromEntries(Object.entries(metrics).filter(([, value]) => !Number.isNaN(value)));
+}
+
 /** `min_reward`, `mean_reward`, `max_reward` over all scores. */
 export function scoreMetrics(scores: ArrayLike<number>): Metrics {
   const all = Array.from(scores);
@@ -34,4 +56,20 @@ export function scoreMetrics(scores: ArrayLike<number>): Metrics {
 export function comparisonMetrics(better: ArrayLike<number>, worse: ArrayLike<number>): Metrics {
   const margins = Array.from(better, (score, i) => score - (worse[i] as number));
   return { accuracy: mean(margins.map((margin) => (margin > 0 ? 1 : 0))), margin: mean(margins) };
+}
+
+/** `accuracy`: share of scores on the right side of 0 for labels 1 and 0; `margin`: mean score of the former minus that of the latter. */
+export function labelMetrics(scores: ArrayLike<number>, labels: readonly number[]): Metrics {
+  const all = Array.from(scores);
+  const meanOf = (label: number) => mean(all.filter((_, i) => labels[i] === label));
+  const margin = meanOf(1) - meanOf(0);
+  return {
+    accuracy: mean(all.map((score, i) => (score > 0 === (labels[i] as number) > 0.5 ? 1 : 0))),
+    ...(Number.isNaN(margin) ? {} : { margin }),
+  };
+}
+
+/** `mae`: mean absolute difference of score and rating. */
+export function ratingMetrics(scores: ArrayLike<number>, ratings: readonly number[]): Metrics {
+  return { mae: mean(Array.from(scores, (score, i) => Math.abs(score - (ratings[i] as number)))) };
 }

@@ -15,21 +15,19 @@ import type { Tensor } from "../../tensor/tensor";
 import type { DpoPairs, DpoTerm, Matched } from "./dpo-pairs";
 import { logisticLoss } from "./margin-losses";
 
-/** Log-probabilities of every pair of a step, on the host. (P) each. */
-export interface StepLogps {
-  readonly chosenLogps: ArrayLike<number>;
-  readonly rejectedLogps: ArrayLike<number>;
-  readonly refChosenLogps: ArrayLike<number>;
-  readonly refRejectedLogps: ArrayLike<number>;
+/** A value for each side of every pair of a step, on the host. (P) each. */
+export interface SideValues {
+  readonly chosen: ArrayLike<number>;
+  readonly rejected: ArrayLike<number>;
 }
 
-/** Finds partners by rank; equal values keep the order of the pairs. */
-export function matchByRank({ chosenLogps, rejectedLogps, refChosenLogps, refRejectedLogps }: StepLogps): Matched<Float32Array> {
+/** Finds partners by rank from log π and log π_ref of the completions; equal values keep the order of the pairs. */
+export function matchByRank(policy: SideValues, reference: SideValues): Matched<Float32Array> {
   const difference = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a, (value, i) => value - (b[i] as number));
-  const chosen = difference(chosenLogps, refChosenLogps);
-  const rejected = difference(rejectedLogps, refRejectedLogps);
+  const chosen = difference(policy.chosen, reference.chosen);
+  const rejected = difference(policy.rejected, reference.rejected);
   return {
-    refGaps: ofEqualRank(difference(chosenLogps, rejectedLogps), difference(refChosenLogps, refRejectedLogps)),
+    refGaps: ofEqualRank(difference(policy.chosen, policy.rejected), difference(reference.chosen, reference.rejected)),
     rejectedLogratios: ofEqualRank(chosen, rejected),
     chosenLogratios: ofEqualRank(rejected, chosen),
   };

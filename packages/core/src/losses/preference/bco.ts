@@ -19,13 +19,13 @@ export interface BcoInputs extends UnpairedInputs {
   readonly weights?: Tensor | undefined;
 }
 
-export interface BcoOptions {
+export interface BcoLossOptions {
   readonly beta: number;
   /** δ: `mean` of the {@link RunningMean}, this step included. */
   readonly delta: number;
 }
 
-export function bcoLoss(tape: Tape, { logps, refLogps, signs, weights }: BcoInputs, { beta, delta }: BcoOptions): UnpairedLosses {
+export function bcoLoss(tape: Tape, { logps, refLogps, signs, weights }: BcoInputs, { beta, delta }: BcoLossOptions): UnpairedLosses {
   const rewards = affine(tape, sub(tape, logps, refLogps), beta);
   const losses = logisticLoss(tape, mul(tape, signs, affine(tape, rewards, 1, -delta)));
   return { losses: weights ? mul(tape, losses, weights) : losses, rewards };

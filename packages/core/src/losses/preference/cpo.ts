@@ -19,7 +19,7 @@ import type { PreferenceLosses } from "./dpo";
 import { hingeLoss, logisticLoss, squaredLoss } from "./margin-losses";
 import type { ReferenceFreeInputs } from "./orpo";
 
-export interface CpoOptions {
+export interface CpoLossOptions {
   readonly beta: number;
   /** ε of sigmoid and simpo. */
   readonly labelSmoothing: number;
@@ -36,7 +36,7 @@ export interface CpoOptions {
 /** How a loss type measures a completion, and the curve it puts on the margin. */
 export interface CpoForm {
   readonly averages: boolean;
-  readonly curve: (tape: Tape, margins: Tensor, options: CpoOptions) => Tensor;
+  readonly curve: (tape: Tape, margins: Tensor, options: CpoLossOptions) => Tensor;
 }
 
 export type CpoLossType = "sigmoid" | "hinge" | "ipo" | "simpo";
@@ -59,7 +59,7 @@ export interface CpoLosses extends PreferenceLosses {
 
 const EXPONENT_LIMIT = 80;
 
-export function cpoLoss(tape: Tape, inputs: ReferenceFreeInputs, form: CpoForm, options: CpoOptions): CpoLosses {
+export function cpoLoss(tape: Tape, inputs: ReferenceFreeInputs, form: CpoForm, options: CpoLossOptions): CpoLosses {
   const { alpha, beta, cpoAlpha, meanNllLength } = options;
   const measure = (logps: Tensor, inverseLengths: Tensor) => {
     const measured = form.averages ? mul(tape, logps, inverseLengths) : logps;

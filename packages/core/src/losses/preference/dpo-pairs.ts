@@ -34,7 +34,7 @@ export interface DpoPairs {
   readonly matched: Matched<Tensor> | undefined;
 }
 
-export interface DpoOptions {
+export interface DpoTermOptions {
   /** Strength of the pull to the reference. */
   readonly beta: number;
   /** ε: the chance that a label is wrong. Read by cdpo, robust, exo_pair (which needs it above 0), aot and aot_unpaired. */
@@ -46,4 +46,4 @@ export interface DpoOptions {
 }
 
 /** One objective, unreduced: a value for every pair, (P). */
-export type DpoTerm = (tape: Tape, pairs: DpoPairs, options: DpoOptions) => Tensor;
+export type DpoTerm = (tape: Tape, pairs: DpoPairs, options: DpoTermOptions) => Tensor;

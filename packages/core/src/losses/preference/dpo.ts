@@ -10,7 +10,7 @@
 import { add, affine, mul, sub } from "../../autograd/elementwise";
 import type { Tape } from "../../autograd/tape";
 import type { Tensor } from "../../tensor/tensor";
-import type { DpoOptions, DpoPairs, DpoTerm, Matched } from "./dpo-pairs";
+import type { DpoPairs, DpoTerm, DpoTermOptions, Matched } from "./dpo-pairs";
 import type { FDivergence } from "./f-divergence";
 
 /** Each (P); all but the policy's own are constants. */
@@ -32,7 +32,7 @@ export interface DpoInputs {
   readonly matched?: Matched<Tensor> | undefined;
 }
 
-export interface DpoLossOptions extends DpoOptions {
+export interface DpoLossOptions extends DpoTermOptions {
   /** The objectives of `dpoLosses` and their weights. */
   readonly terms: readonly { readonly loss: DpoTerm; readonly weight: number }[];
   /** One of `fDivergences`. */

@@ -28,7 +28,7 @@ export interface UnpairedLosses {
   readonly rewards: Tensor;
 }
 
-export interface KtoOptions {
+export interface KtoLossOptions {
   readonly beta: number;
   /** z; 0 for apo_zero_unpaired. */
   readonly baseline: number;
@@ -37,7 +37,7 @@ export interface KtoOptions {
   readonly undesirableWeight: number;
 }
 
-export function ktoLoss(tape: Tape, { logps, refLogps, signs }: UnpairedInputs, options: KtoOptions): UnpairedLosses {
+export function ktoLoss(tape: Tape, { logps, refLogps, signs }: UnpairedInputs, options: KtoLossOptions): UnpairedLosses {
   const { beta, baseline, desirableWeight, undesirableWeight } = options;
   const rewards = affine(tape, sub(tape, logps, refLogps), beta);
   const losses = unary(tape, "sigmoid", affine(tape, mul(tape, signs, affine(tape, rewards, 1, -beta * baseline)), -1));

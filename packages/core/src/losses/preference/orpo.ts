@@ -24,7 +24,7 @@ export interface ReferenceFreeInputs {
   readonly nllLogps?: Tensor | undefined;
 }
 
-export interface OrpoOptions {
+export interface OrpoLossOptions {
   readonly beta: number;
   /** Tokens behind the step's `nllLogps` divided by its pairs: makes the nll a mean over tokens. */
   readonly meanNllLength: number;
@@ -42,7 +42,7 @@ export interface OrpoLosses extends PreferenceLosses {
 /** Nearest that an average log-probability comes to 0. */
 const CERTAIN = -1e-6;
 
-export function orpoLoss(tape: Tape, inputs: ReferenceFreeInputs, { beta, meanNllLength }: OrpoOptions): OrpoLosses {
+export function orpoLoss(tape: Tape, inputs: ReferenceFreeInputs, { beta, meanNllLength }: OrpoLossOptions): OrpoLosses {
   const chosen = mul(tape, inputs.chosenLogps, inputs.chosenInverseLengths);
   const rejected = mul(tape, inputs.rejectedLogps, inputs.rejectedInverseLengths);
   const logOdds = (averages: Tensor) => {

@@ -33,25 +33,21 @@ export function pairSums(tape: Tape, values: Tensor, { offsets, mask, weights }:
 }
 
 /**
- * LD-DPO's factors (Liu et al. 2024, equation 10): 1 up to the length of the pair's shorter completion, `ldAlpha` beyond. (M)
- * Offsets as in {@link PairTokens}, over counting tokens only. Matches TRL's `ld_alpha`.
+ * LD-DPO's factors (Liu et al. 2024, equation 10): 1 up to the length of the pair's shorter completion, `ldAlpha` beyond. `lengths` are the
+ * counting tokens of the 2P completions; one factor for each token (M). Matches TRL's `ld_alpha`.
  */
-export function lengthDesensitizedWeights(offsets: Uint32Array, ldAlpha: number): Float32Array {
-  const lengths = lengthsOf(offsets);
+export function lengthDesensitizedWeights(lengths: readonly number[], ldAlpha: number): Float32Array {
   const pairs = lengths.length / 2;
-  const weights = new Float32Array(offsets.at(-1) as number).fill(1);
-  lengths.forEach((length, s) => {
-    const other = lengths[s < pairs ? s + pairs : s - pairs] as number;
-    const start = offsets[s] as number;
-    weights.fill(ldAlpha, start + Math.min(length, other), start + length);
-  });
-  return weights;
+  return Float32Array.from(
+    lengths.flatMap((length, s) => {
+      const other = lengths[s < pairs ? s + pairs : s - pairs] as number;
+      return Array.from({ length }, (_, t) => (t < other ? 1 : ldAlpha));
+    }),
+  );
 }
 
-/** 1 / tokens of each completion, the factors that make sums averages; 0 for a completion without any. (P) each. */
-export function inverseLengths(offsets: Uint32Array): { readonly chosen: Float32Array; readonly rejected: Float32Array } {
-  const inverse = Float32Array.from(lengthsOf(offsets), (length) => (length > 0 ? 1 / length : 0));
+/** 1 / tokens of each of 2P completions, the factors that make sums averages; 0 for one without tokens. (P) each. */
+export function inverseLengths(lengths: readonly number[]): { readonly chosen: Float32Array; readonly rejected: Float32Array } {
+  const inverse = Float32Array.from(lengths, (length) => (length > 0 ? 1 / length : 0));
   return { chosen: inverse.slice(0, inverse.length / 2), rejected: inverse.slice(inverse.length / 2) };
 }
-
-const lengthsOf = (offsets: Uint32Array): number[] => Array.from(offsets.subarray(1), (end, s) => end - (offsets[s] as number));

@@ -21,12 +21,6 @@ export function allPairs(ranks: readonly number[]): Choice[] {
   return ranks.flatMap((rank, winner) => worseThan(ranks, rank).map((opponent) => ({ winner, opponents: [opponent], weight })));
 }
 
-/** The best item over all others: the first factor of Plackett-Luce. */
-export function bestOf(best: number, count: number): Choice[] {
-  const opponents = Array.from({ length: count }, (_, i) => i).filter((i) => i !== best);
-  return opponents.length > 0 ? [{ winner: best, opponents, weight: 1 }] : [];
-}
-
 export interface PlackettLuceOptions {
   /** Only the first `topK` places count: the order of the others is not known. Default all. */
   readonly topK?: number | undefined;
@@ -51,6 +45,11 @@ export function plackettLuce(ranks: readonly number[], options: PlackettLuceOpti
     return better < topK ? tied.map((winner) => ({ winner, opponents: worse, weight: 1 })) : [];
   });
   return choices.filter(({ opponents }) => opponents.length > 0);
+}
+
+/** The best item over all others: the first factor of Plackett-Luce, with its options for several best ones. */
+export function bestOfN(ranks: readonly number[], { ties }: Pick<PlackettLuceOptions, "ties"> = {}): Choice[] {
+  return plackettLuce(ranks, { topK: 1, ties });
 }
 
 const worseThan = (ranks: readonly number[], rank: number): number[] => ranks.flatMap((r, i) => (r > rank ? [i] : []));

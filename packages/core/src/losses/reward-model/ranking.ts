@@ -4,7 +4,7 @@
  *   -log(e^s_w / (e^s_w + Σ_j e^s_j)) = -log σ(s_w - log Σ_j e^s_j),   losses_l = Σ of the weighted choices of list l
  *
  * With the choices of `plackettLuce` it is -Σ_k [s_k - log Σ_{j≥k} e^s_j]; with those of `allPairs` InstructGPT's loss of a batch
- * element, one forward pass per completion; with `bestOf` lm-human-preferences' softmax cross-entropy.
+ * element, one forward pass per completion; with `bestOfN` lm-human-preferences' softmax cross-entropy.
  */
 import { mul, sub, unary } from "../../autograd/elementwise";
 import { gather } from "../../autograd/gather";
