@@ -258,21 +258,24 @@ describe("ppo", () => {
     expect(await weightsOf(run.model)).toEqual(before);
   });
 
-  test("TRL's score placement teaches the value of the end, and the policy nothing there", async () => {
-    const run = async (scorePlacement: "last" | "trl") => {
-      // Equal rewards and values of 0: every advantage is the same, and only the entropy bonus moves the policy.
-      const equal = { rewards: same, klCoef: 0, lam: 1, entropyCoef: 0.1, numPpoEpochs: 2, maxSteps: 1 };
-      const trained = options({ ...equal, rolloutFunction: ended, scorePlacement });
-      let experience: Experience | undefined;
-      for await (const step of ppo(trained)) experience = await experienceAt(step);
-      return { experience: experience as Experience, weights: await weightsOf(trained.model) };
-    };
-    const [last, trl] = [await run("last"), await run("trl")];
-    expect(trl.weights).toEqual(last.weights);
-    expect(trl.experience.rollout.tokens.length).toBe(last.experience.rollout.tokens.length + 8);
-    const learned = [...(trl.experience.valueMask as Float32Array)].reduce((a, b) => a + b, 0);
-    expect(learned).toBe(trl.experience.rollout.mask.reduce((a, b) => a + b, 0) + 8);
-  });
+  test.each(["clip", "kl"] as const)(
+    "TRL's score placement teaches the value of the end, and the policy nothing there: %s",
+    async (penalty) => {
+      const run = async (scorePlacement: "last" | "trl") => {
+        // Equal rewards and values of 0: every advantage is the same, and only the entropy bonus moves the policy.
+        const equal = { rewards: same, klCoef: 0, lam: 1, entropyCoef: 0.1, numPpoEpochs: 2, maxSteps: 1, penalty };
+        const trained = options({ ...equal, rolloutFunction: ended, scorePlacement });
+        let experience: Experience | undefined;
+        for await (const step of ppo(trained)) experience = await experienceAt(step);
+        return { experience: experience as Experience, weights: await weightsOf(trained.model) };
+      };
+      const [last, trl] = [await run("last"), await run("trl")];
+      expect(trl.weights).toEqual(last.weights);
+      expect(trl.experience.rollout.tokens.length).toBe(last.experience.rollout.tokens.length + 8);
+      const learned = [...(trl.experience.valueMask as Float32Array)].reduce((a, b) => a + b, 0);
+      expect(learned).toBe(trl.experience.rollout.mask.reduce((a, b) => a + b, 0) + 8);
+    },
+  );
 
   test("clipped values stop learning, unclipped ones go on", async () => {
     const oneState = { prompts: [{ prompt: "ab" }], maxCompletionLength: 1, rewards: same, klCoef: 0 };
