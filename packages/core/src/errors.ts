@@ -50,3 +50,10 @@ export class EnvironmentError extends TrimtabError {
     super("ENVIRONMENT", message, options);
   }
 }
+
+/** A judge could not be asked, or gave what is not a judgement. */
+export class JudgeError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("JUDGE", message, options);
+  }
+}
