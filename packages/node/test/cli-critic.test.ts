@@ -55,12 +55,21 @@ async function run<S extends z.ZodObject>(schema: S, start: (options: z.output<S
 
 const weights = (directory: string) => readFileSync(file(directory, "model.safetensors"));
 
-it("ppo: a value model from a reward model, an adaptive price of the KL, texts beside the rewards", async () => {
-  const extra = ["--value-model", file("judge"), "--kl-target", "1", "--ptx-dataset", file("texts.jsonl"), "--num_ppo_epochs", "2"];
+it("ppo: a reward model that scores and starts the value model, an adaptive price of the KL, texts beside the rewards", async () => {
+  const judge = ["--reward-model", file("judge"), "--value-model", file("judge")];
+  const extra = [...judge, "--kl-target", "1", "--ptx-dataset", file("texts.jsonl"), "--num_ppo_epochs", "2"];
   const { code, rows } = await run(ppoSchema, runPpo, "ppo", ...extra);
   expect(code).toBe(0);
   expect(rows).toHaveLength(2);
-  for (const name of ["objective/kl", "objective/rlhf_reward", "loss/value_avg", "loss/ptx", "val/ratio", "rewards/lengths/mean"]) {
+  for (const name of [
+    "objective/kl",
+    "objective/rlhf_reward",
+    "loss/value_avg",
+    "loss/ptx",
+    "val/ratio",
+    "rewards/lengths/mean",
+    "rewards/reward_model/mean",
+  ]) {
     expect(rows[1]).toHaveProperty([name]);
   }
   expect(weights("ppo").equals(weights("model"))).toBe(false);
@@ -72,7 +81,8 @@ it("ppo: TRL's names in YAML; a value model that predicts tokens is refused", as
     "num_ppo_epochs: 1\nresponse_length: 3\ncliprange_value: 0.3\nmissing_eos_penalty: 1.0\nvalue_model: shared\n",
   );
   expect((await run(ppoSchema, runPpo, "yaml", "--config", file("ppo.yaml"))).code).toBe(0);
-  await expect(run(ppoSchema, runPpo, "refused", "--value-model", file("model"))).rejects.toThrow(/a model that predicts tokens/);
+  await expect(run(ppoSchema, runPpo, "refused", "--value-model", file("model"))).rejects.toThrow(/--value-model.*predicts tokens/);
+  await expect(run(ppoSchema, runPpo, "refused2", "--reward-model", file("model"))).rejects.toThrow(/--reward-model.*predicts tokens/);
 });
 
 it("a2c: the action value instead of an advantage", async () => {

@@ -6,6 +6,7 @@ import {
   type LanguageModel,
   type RewardFunction,
   type RolloutOptions,
+  rewardModelFunction,
   type ScoredCompletion,
   type Turns,
 } from "@trimtab/core";
@@ -14,6 +15,7 @@ import { withDevice } from "../device";
 import { type EnvironmentFlags, environmentOf } from "../environments";
 import { loadModel } from "../model";
 import { loadRewardModules } from "../rewards/reward-functions";
+import { loadScalarModel } from "./load-scalar-model";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
 
@@ -26,6 +28,8 @@ export type RewardedOptions = TrainOptions<TrainingStep>["options"] &
     readonly datasetName: string;
     readonly rewardFuncs: readonly string[];
     readonly rewardTimeout: number;
+    /** Directory of a model with a score head, which is one more reward. */
+    readonly rewardModel?: string | undefined;
   };
 
 /** A step that shows the completions it was taken on. */
@@ -49,8 +53,8 @@ export async function trainWithRewards(
   options: RewardedOptions,
   start: (run: RewardedRun) => AsyncIterable<RewardedStep> | Promise<AsyncIterable<RewardedStep>>,
 ): Promise<number> {
-  if (options.rewardFuncs.length === 0 && options.environment === undefined) {
-    throw new ConfigError(`trimtab ${command}: --reward-funcs or --environment must be given, got neither.`);
+  if (options.rewardFuncs.length === 0 && options.environment === undefined && options.rewardModel === undefined) {
+    throw new ConfigError(`trimtab ${command}: --reward-funcs, --reward-model or --environment must be given, got none of them.`);
   }
   const prompts = await readDataset(options.datasetName);
   const rolloutFunction = await environmentOf(options);
@@ -63,12 +67,13 @@ export async function trainWithRewards(
     return await withDevice(options, async (device) => {
       const run = await openRun(options);
       const model = await loadModel(options.modelNameOrPath, { device });
+      const judge = options.rewardModel === undefined ? undefined : await loadScalarModel("--reward-model", options.rewardModel, device);
       const steps = await start({
         model,
         device,
         prompts,
-        // An environment's own reward comes first, then the modules': the order of --reward-weights.
-        rewards: [...(rolloutFunction ? [environmentReward] : []), ...rewards.functions],
+        // An environment's own reward comes first, then the modules', then the reward model's: the order of --reward-weights.
+        rewards: [...(rolloutFunction ? [environmentReward] : []), ...rewards.functions, ...(judge ? [rewardModelFunction(judge)] : [])],
         rolloutFunction,
         // The worker has its own clock, which a synchronous loop cannot hold up.
         rewardTimeoutMs: Number.POSITIVE_INFINITY,

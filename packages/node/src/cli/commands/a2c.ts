@@ -1,7 +1,7 @@
 /** `trimtab a2c`: actor-critic learning of a model directory from reward functions. */
 import { a2c } from "@trimtab/core";
 import type { z } from "zod";
-import { loadValueModel } from "../../run/load-value-model";
+import { loadValueModel } from "../../run/load-scalar-model";
 import { trainWithRewards } from "../../run/train-with-rewards";
 import type { a2cSchema } from "../schemas/a2c";
 

@@ -2,7 +2,7 @@
 import { ppo } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
-import { loadValueModel } from "../../run/load-value-model";
+import { loadValueModel } from "../../run/load-scalar-model";
 import { trainWithRewards } from "../../run/train-with-rewards";
 import type { ppoSchema } from "../schemas/ppo";
 
