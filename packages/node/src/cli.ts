@@ -5,18 +5,25 @@ import { Command, CommanderError } from "commander";
 import type { z } from "zod";
 import { addOptions, closeMatches, flagNames, normaliseArguments, resolveOptions } from "./cli/options";
 import { a2cSchema } from "./cli/schemas/a2c";
+import { bcoSchema } from "./cli/schemas/bco";
 import { benchSchema } from "./cli/schemas/bench";
 import { bestOfNSchema } from "./cli/schemas/best-of-n";
 import { convertSchema } from "./cli/schemas/convert";
+import { cpoSchema } from "./cli/schemas/cpo";
 import { devicesSchema } from "./cli/schemas/devices";
+import { dpoSchema } from "./cli/schemas/dpo";
 import { generateSchema } from "./cli/schemas/generate";
 import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
+import { ktoSchema } from "./cli/schemas/kto";
 import { listwiseDpoSchema } from "./cli/schemas/listwise-dpo";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
+import { orpoSchema } from "./cli/schemas/orpo";
 import { ppoSchema } from "./cli/schemas/ppo";
 import { pretrainSchema } from "./cli/schemas/pretrain";
+import { prmSchema } from "./cli/schemas/prm";
 import { reinforceSchema } from "./cli/schemas/reinforce";
+import { rewardSchema } from "./cli/schemas/reward";
 import { rlooSchema } from "./cli/schemas/rloo";
 import { sampleSchema } from "./cli/schemas/sample";
 import { sftSchema } from "./cli/schemas/sft";
@@ -108,6 +115,37 @@ declare(
   async () => (await import("./cli/commands/ppo")).runPpo,
 );
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
+declare(program, "dpo", "direct preference optimisation", dpoSchema, async () => (await import("./cli/commands/dpo")).runDpo);
+declare(
+  program,
+  "kto",
+  "Kahneman-Tversky optimisation on completions marked good or bad",
+  ktoSchema,
+  async () => (await import("./cli/commands/kto")).runKto,
+);
+declare(
+  program,
+  "bco",
+  "binary classifier optimisation on completions marked good or bad",
+  bcoSchema,
+  async () => (await import("./cli/commands/bco")).runBco,
+);
+declare(
+  program,
+  "orpo",
+  "supervised learning and preferences in one, without a reference",
+  orpoSchema,
+  async () => (await import("./cli/commands/orpo")).runOrpo,
+);
+declare(
+  program,
+  "cpo",
+  "CPO, SimPO and AlphaPO: preferences without a reference",
+  cpoSchema,
+  async () => (await import("./cli/commands/cpo")).runCpo,
+);
+declare(program, "reward", "train a reward model", rewardSchema, async () => (await import("./cli/commands/reward")).runReward);
+declare(program, "prm", "train a process reward model", prmSchema, async () => (await import("./cli/commands/prm")).runPrm);
 declare(
   program,
   "listwise-dpo",
