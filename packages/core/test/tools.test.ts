@@ -72,7 +72,9 @@ describe("a tool environment", () => {
       expect((observation as string).length).toBeLessThanOrEqual("<tool_response>\n\n</tool_response>".length + 40);
       expect(done).toBe(false);
     }
+    expect(await environment.reward?.()).toBe(0);
     expect(await environment.step("done", context())).toEqual({ reward: 4, done: true });
+    expect(await environment.reward?.()).toBeNull();
     expect(await environment.report?.()).toEqual({
       metrics: { "tools/call_frequency": 10, "tools/failure_frequency": { sum: 8, count: 10 } },
     });

@@ -12,6 +12,7 @@ import { convertSchema } from "./cli/schemas/convert";
 import { cpoSchema } from "./cli/schemas/cpo";
 import { devicesSchema } from "./cli/schemas/devices";
 import { dpoSchema } from "./cli/schemas/dpo";
+import { evalSchema } from "./cli/schemas/eval";
 import { generateSchema } from "./cli/schemas/generate";
 import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
@@ -154,6 +155,7 @@ declare(
   async () => (await import("./cli/commands/listwise-dpo")).runListwiseDpo,
 );
 declare(program, "gkd", "distil a teacher into a student", gkdSchema, async () => (await import("./cli/commands/gkd")).runGkd);
+declare(program, "eval", "measure a model on held-out prompts", evalSchema, async () => (await import("./cli/commands/eval")).runEval);
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
 declare(
   program,

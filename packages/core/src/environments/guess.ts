@@ -63,6 +63,11 @@ class Guessing implements Environment {
     return { observation: isValid ? hint : `a number from ${this.#low} to ${this.#high}`, done: false };
   }
 
+  /** An episode cut short is lost, not unjudged. */
+  reward(): number {
+    return 0;
+  }
+
   report(): EpisodeReport {
     return {
       metrics: { "environment/solved": this.#isSolved ? 1 : 0, "environment/guesses": this.#guesses },

@@ -18,7 +18,7 @@ export interface Tool {
 
 export interface ToolEnvironmentOptions {
   readonly tools: readonly Tool[];
-  /** Rewards the answer, once; null for no reward. */
+  /** Rewards the answer, once; null for no reward. An episode that ends without one is rewarded for the answer "". */
   readonly reward?: ((answer: string, row: DatasetRow) => number | null | Promise<number | null>) | undefined;
   /** Default {@link hermesToolCalls}. */
   readonly parser?: ToolCallParser | undefined;
@@ -57,6 +57,7 @@ class ToolUse implements Environment {
   readonly #row: DatasetRow;
   #calls = 0;
   #failures = 0;
+  #hasAnswered = false;
 
   constructor(options: ToolEnvironmentOptions, row: DatasetRow) {
     this.#options = options;
@@ -70,13 +71,21 @@ class ToolUse implements Environment {
   async step(action: string, { signal }: StepContext): Promise<EnvironmentStep> {
     const { parser = hermesToolCalls, reward, renderResult, maxResultLength = 4000 } = this.#options;
     const calls = parser(action);
-    if (calls.length === 0) return { reward: reward ? await reward(action, this.#row) : null, done: true };
+    if (calls.length === 0) {
+      this.#hasAnswered = true;
+      return { reward: reward ? await reward(action, this.#row) : null, done: true };
+    }
     const shown: string[] = [];
     for (const call of calls) {
       const result = (await this.#call(call, signal)).slice(0, maxResultLength);
       shown.push(renderResult ? renderResult(result) : `<tool_response>\n${result}\n</tool_response>`);
     }
     return { observation: shown.join("\n"), done: false };
+  }
+
+  async reward(): Promise<number | null> {
+    const { reward } = this.#options;
+    return this.#hasAnswered || !reward ? null : reward("", this.#row);
   }
 
   report(): EpisodeReport {

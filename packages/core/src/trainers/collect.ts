@@ -31,13 +31,30 @@ export async function collect(
   return assemble([await sampleAndScore(model, prompts, position, trainerState, settings)], settings);
 }
 
+/** What sampling and scoring need of a trainer's settings. */
+export type SamplingSettings = Pick<
+  RolloutSettings,
+  | "numGenerations"
+  | "rewards"
+  | "rewardWeights"
+  | "onRewardError"
+  | "rewardTimeoutMs"
+  | "signal"
+  | "rolloutFunction"
+  | "maxCompletionLength"
+  | "temperature"
+  | "sampling"
+  | "stop"
+  | "seed"
+>;
+
 /** The completions of one call of the rollout function and their scores. */
 export async function sampleAndScore(
   model: TrainingModel,
   prompts: readonly EncodedPrompt[],
   position: number,
   trainerState: TrainerState,
-  settings: RolloutSettings,
+  settings: SamplingSettings,
 ): Promise<Sample> {
   const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, signal } = settings;
   const logged = new LoggedMetrics();

@@ -25,10 +25,13 @@ export function renderChart(chart: Chart): string {
     ([value]) => x(value),
     ([, value]) => y(value),
   );
+  const dotsOf = (s: Series, index: number) =>
+    s.points.map(([px, py]) => `<circle class="dot s${index}" cx="${x(px)}" cy="${y(py)}" r="3"/>`).join("");
   const draw = (s: Series, index: number): string => {
+    if (s.mark === "dots") return dotsOf(s, index);
     const smooth = chart.smooth ?? s.points.length > 12;
     const raw = `<path class="line s${index}${smooth ? " raw" : ""}" d="${path([...s.points])}"/>`;
-    const dot = s.points.length === 1 ? `<circle class="dot s${index}" cx="${x(s.points[0]![0])}" cy="${y(s.points[0]![1])}" r="3"/>` : "";
+    const dot = s.points.length === 1 ? dotsOf(s, index) : "";
     return raw + dot + (smooth ? `<path class="line s${index}" d="${path(smoothed(s.points))}"/>` : "");
   };
   const legend =

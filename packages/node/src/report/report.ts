@@ -10,6 +10,8 @@ export interface Figure {
 /** One line of a chart; points are (x, y), and points whose y is not finite are left out. */
 export interface Series {
   readonly name: string;
+  /** A line through the points (default), or a dot at each. */
+  readonly mark?: "line" | "dots";
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
