@@ -6,6 +6,8 @@ export { readDataset, writeDataset } from "./datasets";
 export * from "./device";
 export { environmentOf } from "./environment";
 export { nodeDirectory } from "./files";
+export { apiKeyFrom } from "./judges/api-key";
+export { fileJudgeCache } from "./judges/file-judge-cache";
 export { loadModel, loadTokenizer, saveModel } from "./model";
 export { type MetricRow, metricCharts } from "./report/metric-charts";
 export { renderReport } from "./report/render";

@@ -1,7 +1,10 @@
 /** The endpoint judge against a server on this machine that answers, refuses, stalls and talks nonsense. */
 import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   type EndpointOptions,
   endpointPairwiseJudge,
@@ -13,6 +16,8 @@ import {
 } from "@trimtab/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { sha256 } from "../../core/src/judges/sha256";
+import { apiKeyFrom } from "../src/judges/api-key";
+import { fileJudgeCache } from "../src/judges/file-judge-cache";
 
 interface Seen {
   readonly headers: IncomingMessage["headers"];
@@ -170,6 +175,32 @@ describe("economy", () => {
     expect(seen).toHaveLength(2);
     await judge({ cache, parameters: { temperature: 1 } }).compare([pair()]);
     expect(seen).toHaveLength(3);
+  });
+
+  it("remembers on disk, whole answers only", async () => {
+    respond = (response) => json(response, reply("A"));
+    const folder = mkdtempSync(join(tmpdir(), "trimtab-judge-"));
+    try {
+      const directory = join(folder, "cache");
+      const asked = Array.from({ length: 4 }, (_, i) => pair(i));
+      await judge({ cache: fileJudgeCache(directory) }).compare(asked);
+      const again = await judge({ cache: fileJudgeCache(directory) }).compare(asked);
+      expect(again).toMatchObject({ values: [1, 1, 1, 1], statistics: { calls: 0, cacheHits: 4 } });
+      const names = readdirSync(directory);
+      expect(names).toHaveLength(4);
+      for (const name of names) expect(name).toMatch(/^[0-9a-f]{64}\.json$/);
+      writeFileSync(join(directory, names[0] as string), "{");
+      expect((await judge({ cache: fileJudgeCache(directory) }).compare(asked)).statistics).toMatchObject({ calls: 1, cacheHits: 3 });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("takes its key from the environment, and says only that it is missing", () => {
+    process.env.TRIMTAB_TEST_KEY = "secret";
+    expect(apiKeyFrom("TRIMTAB_TEST_KEY")).toBe("secret");
+    delete process.env.TRIMTAB_TEST_KEY;
+    expect(() => apiKeyFrom("TRIMTAB_TEST_KEY")).toThrow(/TRIMTAB_TEST_KEY must hold/);
   });
 
   it("cancels its order bias", async () => {
