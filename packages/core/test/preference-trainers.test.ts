@@ -13,9 +13,10 @@ import { evaluatePreferences } from "../src/trainers/evaluate-preferences";
 import type { FeedbackOptions } from "../src/trainers/feedback-options";
 import { kto } from "../src/trainers/kto";
 import { orpo } from "../src/trainers/orpo";
+import { sequenceLogps } from "../src/trainers/sequence-logps";
 import type { TrainingModel } from "../src/trainers/training-model";
 import type { TrainingStep } from "../src/trainers/training-steps";
-import { allOf, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
+import { allOf, byteTokenizer, createRoundedDevice, relativeDistance, tinyModel, weightsOf } from "./trainer-model";
 
 /** The taste to learn: after a letter, what is polite. Held-out letters were never seen. */
 const row = (letter: string): DatasetRow => ({ prompt: `${letter}:`, chosen: "yes please", rejected: "no way" });
@@ -155,6 +156,66 @@ describe("first steps, where the policy is its own reference", () => {
     const without = await first("cpo", { cpoAlpha: 0 });
     expect(cpoMetrics.loss).toBeCloseTo((without.loss as number) + 2 * (cpoMetrics.nll_loss as number), 6);
     expect(cpoMetrics.nll_loss).toBeCloseTo(onCompletion.nll_loss as number, 6);
+  });
+});
+
+describe("second steps report what the model after the first makes of the data", () => {
+  /** Metrics of the second of two steps on the whole dataset, and the model between them. */
+  const second = async (name: string, extra: More = {}) => {
+    const model = tinyModel(createReferenceDevice());
+    const whole = { perDeviceTrainBatchSize: 16, shuffleDataset: false, ...extra };
+    await allOf((trainers[name] as Trainer)(options(model, { ...whole, maxSteps: 1 })));
+    const steps = await allOf((trainers[name] as Trainer)(options(tinyModel(createReferenceDevice()), { ...whole, maxSteps: 2 })));
+    return { model, initial: tinyModel(model.decoder.device), metrics: steps[1]?.metrics as Record<string, number> };
+  };
+  const sumsOf = async (model: TrainingModel, texts: readonly [string, string][]) => {
+    const sequences = texts.map(([prompt, completion]) => {
+      const [head, tail] = [byteTokenizer.encode(prompt), [...byteTokenizer.encode(completion), 0]];
+      return { tokens: Uint32Array.from([...head, ...tail]), mask: Uint8Array.from([...head.fill(0), ...tail.map(() => 1)]) };
+    });
+    return sequenceLogps(model.decoder, sequences, { rows: 100, tokens: 10_000 });
+  };
+  const meanDifference = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x - (b[i] as number), 0) / a.length;
+
+  test("DPO's rewards and log-probabilities", async () => {
+    const { model, initial, metrics } = await second("dpo", { perDeviceTrainBatchSize: 8 });
+    const evaluated = await evaluatePreferences({ model, dataset, reference: initial });
+    expect(Math.abs(evaluated.metrics["rewards/chosen"] as number)).toBeGreaterThan(1e-3);
+    for (const [name, value] of Object.entries(evaluated.metrics)) expect(metrics[name], name).toBeCloseTo(value, 5);
+  });
+
+  test("KTO's KL, over each prompt with the next prompt's completion, and its rewards", async () => {
+    const { model, initial, metrics } = await second("kto");
+    // All chosen rows come first, then all rejected ones; each prompt meets the next row's completion, the last one the first row's.
+    const completions = [...dataset.map(() => "yes please"), ...dataset.map(() => "no way")];
+    const prompts = [...dataset, ...dataset].map(({ prompt }) => prompt as string);
+    const mismatched = prompts.map((prompt, i): [string, string] => [prompt, completions[(i + 1) % 16] as string]);
+    const expected = meanDifference(await sumsOf(model, mismatched), await sumsOf(initial, mismatched));
+    expect(expected).toBeGreaterThan(1e-3);
+    expect(metrics.kl).toBeCloseTo(expected, 5);
+    const evaluated = await evaluatePreferences({ model, dataset, reference: initial });
+    for (const name of ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected"]) {
+      expect(metrics[name], name).toBeCloseTo(evaluated.metrics[name] as number, 5);
+    }
+  });
+
+  test("BCO's baseline: the mean of the steps' mean rewards, of which the first is 0", async () => {
+    const { model, initial, metrics } = await second("bco");
+    const all = dataset.flatMap(({ prompt, chosen, rejected }) =>
+      [chosen, rejected].map((text): [string, string] => [prompt as string, text as string]),
+    );
+    const meanReward = 0.1 * meanDifference(await sumsOf(model, all), await sumsOf(initial, all));
+    expect(Math.abs(meanReward)).toBeGreaterThan(1e-4);
+    expect(metrics.delta).toBeCloseTo(meanReward / 2, 5);
+  });
+
+  test("ORPO's and CPO's log-probabilities and rewards", async () => {
+    const cpoRun = await second("cpo", { perDeviceTrainBatchSize: 8, beta: 0.3 });
+    const sums = await evaluatePreferences({ model: cpoRun.model, dataset, beta: 0.3 });
+    for (const [name, value] of Object.entries(sums.metrics)) expect(cpoRun.metrics[name], name).toBeCloseTo(value, 4);
+    const orpoRun = await second("orpo", { perDeviceTrainBatchSize: 8, beta: 0.3 });
+    const averages = await evaluatePreferences({ model: orpoRun.model, dataset, beta: 0.3, averages: true });
+    for (const [name, value] of Object.entries(averages.metrics)) expect(orpoRun.metrics[name], name).toBeCloseTo(value, 4);
   });
 });
 
