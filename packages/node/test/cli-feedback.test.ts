@@ -2,7 +2,14 @@
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { newLanguageModel, saveLanguageModel, Tokenizer } from "@trimtab/core";
+import {
+  loadRewardNormalization,
+  newLanguageModel,
+  type RewardArguments,
+  rewardModelFunction,
+  saveLanguageModel,
+  Tokenizer,
+} from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { Command } from "commander";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
@@ -23,6 +30,7 @@ import { orpoSchema } from "../src/cli/schemas/orpo";
 import { prmSchema } from "../src/cli/schemas/prm";
 import { rewardSchema } from "../src/cli/schemas/reward";
 import { nodeDirectory } from "../src/files";
+import { loadScalarModel } from "../src/run/load-scalar-model";
 
 const folder = mkdtempSync(join(tmpdir(), "trimtab-feedback-"));
 const file = (name: string) => join(folder, name);
@@ -76,9 +84,26 @@ it("reward makes a scalar model, and goes on with one", async () => {
   const { row, architecture } = await run(rewardSchema, runReward, "ranked.jsonl", ["--loss-type", "plackett_luce"]);
   expect(architecture).toBe("LlamaForSequenceClassification");
   expect(row).toHaveProperty("accuracy");
+  expect(JSON.parse(readFileSync(file("out/reward_normalization.json"), "utf8"))).toEqual({ gain: 1, bias: 0 });
   expect(existsSync(file("out/model.safetensors"))).toBe(true);
   renameSync(file("out"), file("model2"));
-  const again = await run(rewardSchema, runReward, "pairs.jsonl", ["--model", file("model2")]);
+  const samples = ["b", "c", "d"].map((completion) => ({ prompt: "a", completion }));
+  rows("samples.jsonl", ...samples);
+  const again = await run(rewardSchema, runReward, "pairs.jsonl", [
+    "--model",
+    file("model2"),
+    "--normalize-dataset",
+    file("samples.jsonl"),
+  ]);
+  const device = createReferenceDevice();
+  const model = await loadScalarModel("--model", file("out"), device);
+  const normalization = await loadRewardNormalization(nodeDirectory(file("out")));
+  const rewards = (await rewardModelFunction(model, { normalization })({
+    prompts: samples.map(({ prompt }) => prompt),
+    completions: samples.map(({ completion }) => completion),
+  } as unknown as RewardArguments)) as number[];
+  expect(rewards.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 5);
+  expect(rewards.reduce((a, b) => a + b * b, 0) / 3).toBeCloseTo(1, 5);
   expect(again.architecture).toBe("LlamaForSequenceClassification");
 });
 

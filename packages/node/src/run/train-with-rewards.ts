@@ -4,6 +4,7 @@ import {
   type Device,
   environmentReward,
   type LanguageModel,
+  loadRewardNormalization,
   type RewardFunction,
   type RolloutOptions,
   rewardModelFunction,
@@ -13,6 +14,7 @@ import {
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
 import { type EnvironmentFlags, environmentOf } from "../environments";
+import { nodeDirectory } from "../files";
 import { loadModel } from "../model";
 import { loadRewardModules } from "../rewards/reward-functions";
 import { loadScalarModel } from "./load-scalar-model";
@@ -68,12 +70,18 @@ export async function trainWithRewards(
       const run = await openRun(options);
       const model = await loadModel(options.modelNameOrPath, { device });
       const judge = options.rewardModel === undefined ? undefined : await loadScalarModel("--reward-model", options.rewardModel, device);
+      const normalization =
+        options.rewardModel === undefined ? undefined : await loadRewardNormalization(nodeDirectory(options.rewardModel));
       const steps = await start({
         model,
         device,
         prompts,
         // An environment's own reward comes first, then the modules', then the reward model's: the order of --reward-weights.
-        rewards: [...(rolloutFunction ? [environmentReward] : []), ...rewards.functions, ...(judge ? [rewardModelFunction(judge)] : [])],
+        rewards: [
+          ...(rolloutFunction ? [environmentReward] : []),
+          ...rewards.functions,
+          ...(judge ? [rewardModelFunction(judge, { normalization })] : []),
+        ],
         rolloutFunction,
         // The worker has its own clock, which a synchronous loop cannot hold up.
         rewardTimeoutMs: Number.POSITIVE_INFINITY,
