@@ -7,7 +7,8 @@ import { compareEvaluations, evaluatePolicy } from "../src/evaluation/evaluate-p
 import { frontierOfLog, rewardKlFrontier } from "../src/evaluation/frontier";
 import { bootstrapMean, wilsonInterval } from "../src/evaluation/intervals";
 import { passAtK } from "../src/evaluation/pass-at-k";
-import { winRate, winRateOf } from "../src/evaluation/win-rate";
+import { pairedCompletions, winRate, winRateOf } from "../src/evaluation/win-rate";
+import { pairwiseJudge } from "../src/judges/function-judge";
 import type { RewardFunction } from "../src/rl/rewards";
 import { tinyModel } from "./trainer-model";
 
@@ -47,18 +48,17 @@ describe("win rate", () => {
   const pairs = ["x", "yy", "zzz", "w"].map((a, i) => ({ prompt: `${i}`, a, b: ["xx", "yy", "z", "w"][i] as string }));
 
   test("a judge that only knows positions finds ties; a fair one is not changed by the order", async () => {
-    const first = await winRate({ compare: async (asked) => ({ values: asked.map(() => 1) }) }, pairs);
+    const first = await winRate(
+      pairwiseJudge("first", (asked) => asked.map(() => 1)),
+      pairs,
+    );
     expect(first).toMatchObject({ wins: 0, ties: 4, losses: 0, inconsistent: 1 });
     expect(first.rate.mean).toBe(0.5);
-    const longer = {
-      compare: async (asked: typeof pairs) => ({
-        values: asked.map(({ a, b }) => (a.length > b.length ? 1 : a.length < b.length ? 0 : 0.5)),
-      }),
-    };
-    const fair = await winRate(longer as never, pairs);
+    const longer = pairwiseJudge("longer", (asked) => asked.map(({ a, b }) => (1 + Math.sign(a.length - b.length)) / 2));
+    const fair = await winRate(longer, pairs);
     expect(fair).toMatchObject({ wins: 1, ties: 2, losses: 1, inconsistent: 0, unanswered: 0 });
     const itself = await winRate(
-      longer as never,
+      longer,
       pairs.map((pair) => ({ ...pair, b: pair.a })),
     );
     expect(itself.rate.mean).toBe(0.5);
@@ -115,6 +115,10 @@ describe("evaluatePolicy", () => {
     const { rewards: _, passK: __, ...plain } = options;
     expect(await evaluatePolicy(plain)).toMatchObject({ reward: undefined, passAtK: {}, completions: 12 });
     expect(compareEvaluations(result, result)).toMatchObject({ mean: 0, low: 0, high: 0 });
+    const pairs = pairedCompletions(result, result);
+    expect(pairs.map(({ prompt, a }) => [prompt, a])).toEqual(result.prompts.map(({ prompt, completions }) => [prompt, completions[0]]));
+    const judge = pairwiseJudge("any", (asked) => asked.map(({ a, b }) => (a === b ? 0.7 : 0)));
+    expect((await winRate(judge, pairs)).rate.mean).toBe(0.5);
   });
 
   test("the KL to itself is exactly 0; to another it is positive, and its estimators agree", async () => {

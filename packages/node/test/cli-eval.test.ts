@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, type FrontierPoint, newLanguageModel, type PolicyEvaluation, Tokenizer } from "@trimtab/core";
+import { ConfigError, type FrontierPoint, newLanguageModel, type PolicyEvaluation, Tokenizer, type WinRate } from "@trimtab/core";
 import { afterAll, expect, it } from "vitest";
 import { runEval } from "../src/cli/commands/eval";
 import { resolveOptions } from "../src/cli/options";
@@ -41,19 +41,22 @@ it("writes figures and a page", async () => {
     reference: at("model2"),
     rewardFuncs: [at("reward.mjs")],
     passK: [1, 4],
+    judge: at("model2"),
     frontier: [at("metrics.jsonl")],
   });
   expect(code).toBe(0);
-  const { model, reference, difference, frontier } = JSON.parse(readFileSync(at("eval.json"), "utf8")) as {
+  const { model, reference, difference, winRate, frontier } = JSON.parse(readFileSync(at("eval.json"), "utf8")) as {
     model: PolicyEvaluation;
     reference: PolicyEvaluation;
     difference: { mean: number };
+    winRate: WinRate;
     frontier: FrontierPoint[];
   };
   expect(model.passAtK[1]?.mean).toBeCloseTo(model.reward?.mean as number, 12);
   expect(difference.mean).toBeCloseTo((model.reward?.mean as number) - (reference.reward?.mean as number), 12);
   expect(model.kl?.exact.mean).toBeGreaterThan(0);
   expect(frontier).toHaveLength(40);
+  expect(winRate.wins + winRate.ties + winRate.losses).toBe(3);
   const page = readFileSync(at("eval.html"), "utf8");
   expect(page).toContain("pass@4");
   expect(page).toContain("x &amp; &lt;y&gt;");
@@ -62,6 +65,7 @@ it("writes figures and a page", async () => {
   await evaluate({ ...common, environment: "guess", maxTurns: 2, maxActionTokens: 2, maxCompletionLength: 30 });
   const played = JSON.parse(readFileSync(at("eval.json"), "utf8")) as { model: PolicyEvaluation };
   expect(Object.keys(played.model.rewardsByName)).toEqual(["environment"]);
+  await expect(evaluate({ ...common, judge: at("model2") })).rejects.toThrow(/--reference/);
   await expect(evaluate({ ...common, frontier: [at("none.jsonl")] })).rejects.toThrow(ConfigError);
 });
 

@@ -1,19 +1,9 @@
 /** How often a judge prefers one policy's completions to another's, whatever the order in which it reads them. */
 import { ArgumentError } from "@trimtab/kernels";
-import type { Turns } from "../data/formats";
+import type { Comparison, PairwiseJudge } from "../judges/judge";
+import type { SignalLike } from "../rl/abort";
+import type { PolicyEvaluation } from "./evaluate-policy";
 import { type Interval, wilsonInterval } from "./intervals";
-
-/** Two completions of a prompt. */
-export interface ComparedPair {
-  readonly prompt: Turns;
-  readonly a: Turns;
-  readonly b: Turns;
-}
-
-/** The part of a pairwise judge that is used here: P(a is better than b) of each pair, null where it has no answer. */
-export interface PreferenceJudge {
-  compare(pairs: readonly ComparedPair[]): Promise<{ readonly values: readonly (number | null)[] }>;
-}
 
 export interface WinRate {
   /** Of a: (wins + ties / 2) / all, with Wilson's interval. */
@@ -28,10 +18,22 @@ export interface WinRate {
 }
 
 /** Every pair is judged in both orders, and the two answers are averaged: a judge that only knows positions finds ties. */
-export async function winRate(judge: PreferenceJudge, pairs: readonly ComparedPair[]): Promise<WinRate> {
-  const forward = await judge.compare(pairs);
-  const backward = await judge.compare(pairs.map(({ prompt, a, b }) => ({ prompt, a: b, b: a })));
-  return winRateOf(forward.values, backward.values);
+export async function winRate(
+  judge: PairwiseJudge,
+  pairs: readonly Comparison[],
+  options: { readonly signal?: SignalLike | undefined } = {},
+): Promise<WinRate> {
+  const backward = pairs.map(({ prompt, a, b }) => ({ prompt, a: b, b: a }));
+  const { values } = await judge.compare([...pairs, ...backward], options);
+  return winRateOf(values.slice(0, pairs.length), values.slice(pairs.length));
+}
+
+/** Each prompt's first completions, `own` as a and `other` as b. One a prompt, so that the pairs are independent. */
+export function pairedCompletions(own: PolicyEvaluation, other: PolicyEvaluation): Comparison[] {
+  return own.prompts.flatMap(({ prompt, completions: [a] }, p) => {
+    const b = other.prompts[p]?.completions[0];
+    return a === undefined || b === undefined ? [] : [{ prompt, a, b }];
+  });
 }
 
 /**

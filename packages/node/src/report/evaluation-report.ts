@@ -7,6 +7,7 @@ import {
   type PolicyEvaluation,
   rewardKlFrontier,
   type Turns,
+  type WinRate,
 } from "@trimtab/core";
 import { environmentOf } from "../environment";
 import { renderReport } from "./render";
@@ -19,6 +20,8 @@ export interface EvaluationRun {
   /** The reference on the same prompts, and how much more the model earns. */
   readonly baseline: PolicyEvaluation | undefined;
   readonly difference: PairedDifference | undefined;
+  /** Of the model against the reference. */
+  readonly wins: WinRate | undefined;
   readonly frontier: readonly FrontierPoint[];
 }
 
@@ -27,13 +30,14 @@ const short = (value: number) => String(Number(value.toPrecision(4)));
 const range = ({ low, high }: Interval) => `95 % interval ${short(low)} to ${short(high)}`;
 
 /** The whole page. */
-export function evaluationReport({ options, device, result, baseline, difference, frontier }: EvaluationRun): string {
+export function evaluationReport({ options, device, result, baseline, difference, wins, frontier }: EvaluationRun): string {
   const figure = (label: string, interval: Interval | undefined, note = ""): Figure[] =>
     interval ? [{ label, value: short(interval.mean), note: `${range(interval)}${note}` }] : [];
   const figures = [
     ...figure("Reward", result.reward),
     ...figure("Reward of the reference", baseline?.reward),
     ...figure("Difference, paired", difference),
+    ...figure("Win rate", wins?.rate, wins ? `; ${wins.wins} won, ${wins.ties} tied, ${wins.losses} lost` : ""),
     ...Object.entries(result.passAtK).flatMap(([k, interval]) => figure(`pass@${k}`, interval)),
     ...figure("KL to the reference", result.kl?.exact, ", nats per completion"),
     ...figure("Length", result.length, ", tokens"),

@@ -4,16 +4,24 @@ import { writeFile } from "node:fs/promises";
 import {
   ConfigError,
   compareEvaluations,
+  type Device,
+  endpointPairwiseJudge,
   environmentReward,
   evaluatePolicy,
   frontierOfLog,
+  localPairwiseJudge,
   type PairedDifference,
+  type PairwiseJudge,
   type PolicyEvaluation,
+  pairedCompletions,
+  type WinRate,
+  winRate,
 } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { environmentOf } from "../../environments";
+import { apiKeyFrom } from "../../judges/api-key";
 import { loadModel } from "../../model";
 import { type EvaluationRun, evaluationReport } from "../../report/evaluation-report";
 import { loadRewardModules } from "../../rewards/reward-functions";
@@ -21,6 +29,9 @@ import type { evalSchema } from "../schemas/eval";
 
 export async function runEval(options: z.output<typeof evalSchema>): Promise<number> {
   const { modelNameOrPath, datasetName, rewardFuncs, reference: referencePath } = options;
+  if (options.judge !== undefined && referencePath === undefined) {
+    throw new ConfigError("trimtab eval: --judge compares the model with --reference, which must be given too.");
+  }
   const prompts = await readDataset(datasetName);
   const frontier = options.frontier.flatMap((path) => frontierOfLog(readLog(path), path));
   const rolloutFunction = await environmentOf(options);
@@ -34,7 +45,9 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
       const result = await evaluatePolicy({ ...settings, model, reference });
       const baseline = reference && (await evaluatePolicy({ ...settings, reference: undefined, model: reference }));
       const difference = baseline?.reward && result.reward && prompts.length > 1 ? compareEvaluations(baseline, result) : undefined;
-      return { options, device, result, baseline, difference, frontier };
+      const judge = await judgeOf(options, device);
+      const wins = judge && baseline ? await winRate(judge, pairedCompletions(result, baseline)) : undefined;
+      return { options, device, result, baseline, difference, wins, frontier };
     });
     await writeFile(options.output, `${JSON.stringify(figuresOf(run), null, 2)}\n`);
     await writeFile(options.report, evaluationReport(run));
@@ -45,13 +58,27 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
   }
 }
 
-function figuresOf({ result, baseline, difference, frontier }: EvaluationRun): {
+/** The judge that the options name: an endpoint by its URL, else a model directory. */
+async function judgeOf(options: z.output<typeof evalSchema>, device: Device): Promise<PairwiseJudge | undefined> {
+  const { judge, judgeModel, judgeApiKeyVariable } = options;
+  if (judge === undefined) return undefined;
+  if (!/^https?:/.test(judge)) return localPairwiseJudge({ model: await loadModel(judge, { device }) });
+  if (judgeModel === undefined) throw new ConfigError("trimtab eval: --judge-model must be given where --judge is an endpoint.");
+  return endpointPairwiseJudge({
+    baseUrl: judge,
+    model: judgeModel,
+    apiKey: judgeApiKeyVariable === undefined ? undefined : apiKeyFrom(judgeApiKeyVariable),
+  });
+}
+
+function figuresOf({ result, baseline, difference, wins, frontier }: EvaluationRun): {
   readonly model: PolicyEvaluation;
   readonly reference: PolicyEvaluation | undefined;
   readonly difference: PairedDifference | undefined;
+  readonly winRate: WinRate | undefined;
   readonly frontier: EvaluationRun["frontier"];
 } {
-  return { model: result, reference: baseline, difference, frontier };
+  return { model: result, reference: baseline, difference, winRate: wins, frontier };
 }
 
 /** The rows of a run's metrics.jsonl. */

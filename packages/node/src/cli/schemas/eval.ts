@@ -20,6 +20,11 @@ export const evalSchema = z.strictObject({
   maxCompletionLength: count().default(64).describe("longest completion in tokens"),
   ...samplingFields,
   stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
+  judge: path()
+    .optional()
+    .describe("judge of the model against the reference: a model directory, or the URL of an OpenAI-compatible endpoint"),
+  judgeModel: z.string().min(1).optional().describe("name of the endpoint's model"),
+  judgeApiKeyVariable: z.string().min(1).optional().describe("environment variable with the endpoint's key; default: no key"),
   frontier: z.array(path()).default([]).describe("metrics.jsonl files whose reward and kl are drawn as a frontier"),
   output: path().default("eval.json").describe("where the figures go, as JSON"),
   report: path().default("eval.html").describe("where the page goes"),
