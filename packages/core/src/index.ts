@@ -193,3 +193,4 @@ export * from "./trainers/sft";
 export * from "./trainers/training-model";
 export * from "./trainers/training-state";
 export * from "./trainers/training-steps";
+export * from "./trainers/trpo";

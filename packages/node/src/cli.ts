@@ -29,6 +29,7 @@ import { rlooSchema } from "./cli/schemas/rloo";
 import { sampleSchema } from "./cli/schemas/sample";
 import { sftSchema } from "./cli/schemas/sft";
 import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
+import { trpoSchema } from "./cli/schemas/trpo";
 import { version } from "./environment";
 
 /** Runs a command and says with which code to exit. */
@@ -114,6 +115,13 @@ declare(
   "RLHF: proximal policy optimisation with a value model",
   ppoSchema,
   async () => (await import("./cli/commands/ppo")).runPpo,
+);
+declare(
+  program,
+  "trpo",
+  "policy gradient inside an exact trust region",
+  trpoSchema,
+  async () => (await import("./cli/commands/trpo")).runTrpo,
 );
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
 declare(program, "dpo", "direct preference optimisation", dpoSchema, async () => (await import("./cli/commands/dpo")).runDpo);

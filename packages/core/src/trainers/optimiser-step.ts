@@ -50,19 +50,17 @@ export async function optimiserStep<Name extends string>(
   options: { readonly gradientCheckpointing: boolean },
 ): Promise<StepResult<Name>> {
   for (const { optimizer } of updating) optimizer.parameters.zeroGrads();
-  return readReports(
-    device,
-    microBatches,
-    (microBatch, report) => {
-      const tape = new Tape(device, { checkpoint: options.gradientCheckpointing });
-      try {
-        tape.backward(microBatch.forward(tape, report(tape)));
-      } finally {
-        tape.dispose();
-      }
-    },
-    updating,
-  );
+  return readReports(device, microBatches, (microBatch, report) => runBackward(device, microBatch, report, options), updating);
+}
+
+/** The gradients alone, added to what the parameters have: for steps that are not AdamW's. One readback. */
+export async function gradientsOnly<Name extends string>(
+  device: Device,
+  microBatches: readonly MicroBatch<Name>[],
+  options: { readonly gradientCheckpointing: boolean },
+): Promise<readonly Reported<Name>[]> {
+  const { reports } = await readReports(device, microBatches, (microBatch, report) => runBackward(device, microBatch, report, options), []);
+  return reports;
 }
 
 /** The same forward passes without gradients and without a step: for values that a step needs beforehand. One readback. */
@@ -87,6 +85,20 @@ export async function forwardOnly<Name extends string>(
     [],
   );
   return reports;
+}
+
+function runBackward<Name extends string>(
+  device: Device,
+  microBatch: MicroBatch<Name>,
+  report: (tape: Tape) => Report<Name>,
+  { gradientCheckpointing }: { readonly gradientCheckpointing: boolean },
+): void {
+  const tape = new Tape(device, { checkpoint: gradientCheckpointing });
+  try {
+    tape.backward(microBatch.forward(tape, report(tape)));
+  } finally {
+    tape.dispose();
+  }
 }
 
 async function readReports<Name extends string, Piece extends { readonly reads: Readonly<Record<Name, number>> }>(

@@ -1,0 +1,14 @@
+/** `trimtab trpo`: trust region policy optimisation of a model directory from reward functions. */
+import { trpo } from "@trimtab/core";
+import type { z } from "zod";
+import { loadValueModel } from "../../run/load-value-model";
+import { trainWithRewards } from "../../run/train-with-rewards";
+import type { trpoSchema } from "../schemas/trpo";
+
+export function runTrpo({ trainable: parts, ...options }: z.output<typeof trpoSchema>): Promise<number> {
+  const trainable = parts && ((name: string) => parts.some((part) => name.includes(part)));
+  return trainWithRewards("trpo", options, async (run) => {
+    const valueModel = await loadValueModel(options.valueModel, run.device);
+    return trpo({ ...options, ...run, trainable, valueModel });
+  });
+}
