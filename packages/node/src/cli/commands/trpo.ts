@@ -1,7 +1,7 @@
 /** `trimtab trpo`: trust region policy optimisation of a model directory from reward functions. */
 import { trpo } from "@trimtab/core";
 import type { z } from "zod";
-import { loadValueModel } from "../../run/load-value-model";
+import { loadValueModel } from "../../run/load-scalar-model";
 import { trainWithRewards } from "../../run/train-with-rewards";
 import type { trpoSchema } from "../schemas/trpo";
 
