@@ -3,17 +3,16 @@
  * sampler straight to the next position's embedding.
  */
 import { Tape } from "../autograd/tape";
-import { linear } from "../nn/linear";
 import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
 import type { Plan } from "./groups";
-import type { PagedCache } from "./paged-cache";
 import type { Row } from "./row";
 import { sampleTokens, seenWords } from "./sampling";
 import type { Settings } from "./settings";
+import type { Trunks } from "./trunks";
 
 export class BlockDecoder {
   readonly #settings: Settings;
-  readonly #cache: PagedCache;
+  readonly #trunks: Trunks;
   /** Everything the host says about a block; see {@link layoutOf}. */
   readonly #uploaded: Tensor;
   /** Sampled tokens and their log-probabilities, (steps, stride) each. */
@@ -24,11 +23,11 @@ export class BlockDecoder {
   #seenRows: readonly Row[] = [];
 
   /** `session` owns the memory. */
-  constructor(session: Tape, settings: Settings, cache: PagedCache, plan: Plan) {
+  constructor(session: Tape, settings: Settings, trunks: Trunks, plan: Plan) {
     const steps = settings.stepsPerRead;
     const words = Math.ceil(settings.decoder.config.vocabSize / 32);
     this.#settings = settings;
-    this.#cache = cache;
+    this.#trunks = trunks;
     this.#uploaded = session.alloc([layoutOf(plan.maxRows, plan.maxTable, steps).length], "u32");
     this.#tokens = session.alloc([steps * alignElements(plan.maxRows)], "u32");
     this.#logps = session.alloc([steps * alignElements(plan.maxRows)]);
@@ -37,8 +36,7 @@ export class BlockDecoder {
 
   /** Decodes `steps` positions of every row, none of which may have fewer tokens to go, and hands the rows their tokens. */
   async decode(rows: readonly Row[], steps: number): Promise<void> {
-    const { decoder } = this.#settings;
-    const { device } = decoder;
+    const { device } = this.#settings.decoder;
     const count = rows.length;
     const layout = this.#upload(rows, steps);
     const { stride } = layout;
@@ -54,11 +52,13 @@ export class BlockDecoder {
       const logp = windowOf(this.#logps, step * stride, [count]);
       const tape = new Tape(device, { grad: false });
       try {
-        const hidden = decoder.hidden(tape, { ids: input, sorted: undefined }, positions, (layer, qkv) => {
-          this.#cache.write(tape, layer, qkv, slots);
-          return this.#cache.attend(tape, layer, qkv, tables, lengths);
-        });
-        const logits = linear(tape, hidden, decoder.head); // (R, V)
+        const ids = { ids: input, sorted: undefined };
+        const logits = this.#trunks.logits(tape, ({ decoder, cache }) =>
+          decoder.hidden(tape, ids, positions, (layer, qkv) => {
+            cache.write(tape, layer, qkv, slots);
+            return cache.attend(tape, layer, qkv, tables, lengths);
+          }),
+        ); // (R, V)
         // The sampled token's position is the number of positions before it.
         sampleTokens(tape, this.#settings, logits, { streams, positions: lengths, seen, tokens, logp });
       } finally {
@@ -85,7 +85,7 @@ export class BlockDecoder {
         const at = layout.steps + step * 3 * layout.stride + r;
         const position = row.position + step;
         words[at] = position;
-        words[at + layout.stride] = this.#cache.slot(row.table, position);
+        words[at + layout.stride] = this.#trunks.policy.cache.slot(row.table, position);
         words[at + 2 * layout.stride] = position + 1;
       }
     });

@@ -6,11 +6,12 @@ import { Tape } from "../autograd/tape";
 import { BlockDecoder } from "./decode";
 import { blocksOf, type Group, planGroups, releaseBlocks, takeBlocks } from "./groups";
 import type { Completion, GenerateOptions } from "./options";
-import { PagedCache } from "./paged-cache";
+import type { PagedCache } from "./paged-cache";
 import { prefill } from "./prefill";
 import type { Row } from "./row";
 import { resolveOptions, type Settings } from "./settings";
 import type { GenerationStats } from "./stats";
+import { Trunks } from "./trunks";
 
 /** What one completion gained in one block of positions. */
 export interface CompletionDelta {
@@ -40,7 +41,7 @@ export function generateStream(options: GenerateOptions): AsyncGenerator<Complet
 }
 
 async function* run(settings: Settings, onStats: GenerateOptions["onStats"]): AsyncGenerator<CompletionDelta, GenerationStats> {
-  const { decoder, signal, stepsPerRead, blockSize, prefillTokens } = settings;
+  const { decoder, signal, stepsPerRead, prefillTokens } = settings;
   const { device } = decoder;
   const plan = planGroups(settings);
   const before = { ...device.counters };
@@ -53,9 +54,10 @@ async function* run(settings: Settings, onStats: GenerateOptions["onStats"]): As
   if (plan.rowCount > 0) {
     const session = new Tape(device, { grad: false });
     try {
-      const cache = new PagedCache(session, decoder.config, blockSize, plan.blockCount);
-      const blockDecoder = new BlockDecoder(session, settings, cache, plan);
-      cacheBytes = cache.byteLength;
+      const trunks = new Trunks(session, settings, plan.blockCount);
+      const { cache } = trunks.policy;
+      const blockDecoder = new BlockDecoder(session, settings, trunks, plan);
+      cacheBytes = trunks.byteLength;
       const waiting = [...plan.groups];
       let rows: readonly Row[] = [];
       while (waiting.length > 0 || rows.length > 0) {
@@ -65,7 +67,7 @@ async function* run(settings: Settings, onStats: GenerateOptions["onStats"]): As
         const advanced = admitted.length > 0 ? admitted.flatMap((group) => group.rows) : rows;
         const lengths = advanced.map((row) => row.tokens.length);
         if (admitted.length > 0) {
-          totals.prefillTokens += await prefill(settings, cache, admitted);
+          totals.prefillTokens += await prefill(settings, trunks, admitted);
           totals.prefillPasses += 1;
           totals.computedTokens += advanced.length;
           rows = [...rows, ...advanced];

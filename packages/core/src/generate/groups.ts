@@ -1,8 +1,9 @@
 /** Which completions share a prompt's cache, how many blocks they need, and how large the cache has to be. */
 import { OutOfMemoryError } from "@trimtab/kernels";
-import { layerBlockBytes, type PagedCache } from "./paged-cache";
+import type { PagedCache } from "./paged-cache";
 import { Row } from "./row";
 import type { Settings } from "./settings";
+import { blockBytes } from "./trunks";
 
 /** Completions of equal prompts, admitted together: one prefill, shared full blocks, the rest each for itself. */
 export interface Group {
@@ -29,9 +30,9 @@ export interface Plan {
  */
 export function planGroups(settings: Settings): Plan {
   const { decoder, prompts, n, blockSize, cacheBytes, maxRows } = settings;
-  const { config, device } = decoder;
-  const bytes = layerBlockBytes(config, blockSize);
-  const limit = Math.min(Math.floor(cacheBytes / (bytes * config.layers)), Math.floor(device.info.maxBufferBytes / bytes));
+  const { device } = decoder;
+  const bytes = blockBytes(settings);
+  const limit = Math.min(Math.floor(cacheBytes / bytes.all), Math.floor(device.info.maxBufferBytes / bytes.largest));
   const samePrompt = new Map<string, Row[]>();
   prompts.forEach((prompt, promptIndex) => {
     const key = prompt.join();
@@ -48,8 +49,8 @@ export function planGroups(settings: Settings): Plan {
     const longest = rows.reduce((most, row) => Math.max(most, row.limit), 0);
     const ownBlocks = Math.ceil((first.prompt.length + longest - 1) / blockSize) - sharedBlocks;
     if (sharedBlocks + ownBlocks > limit) {
-      const needed = (sharedBlocks + ownBlocks) * bytes * config.layers;
-      const available = limit * bytes * config.layers;
+      const needed = (sharedBlocks + ownBlocks) * bytes.all;
+      const available = limit * bytes.all;
       throw new OutOfMemoryError(
         `generate: the key/value cache must hold one completion of prompt ${first.promptIndex} (${first.prompt.length} + ${longest} tokens), which takes ${needed} bytes, got room for ${available}. Raise cacheBytes or lower maxNewTokens.`,
         needed,

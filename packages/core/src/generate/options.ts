@@ -1,6 +1,8 @@
 /** What `generate` is asked for, and what it returns. */
 import type { Seed } from "@trimtab/kernels";
+import type { Tape } from "../autograd/tape";
 import type { Decoder } from "../models/decoder";
+import type { Tensor } from "../tensor/tensor";
 import type { GenerationStats } from "./stats";
 
 /** Decodes one completion token by token; text comes out in whole characters. */
@@ -19,9 +21,19 @@ export interface TextCodec {
   decodeStream(options: { readonly skipSpecialTokens: boolean }): TextStream;
 }
 
+/** What is added to a model's logits before a token is drawn: how values guide a policy (ILQL). */
+export interface LogitShift {
+  /** Whose hidden states `shift` reads, with a cache of its own; same vocabulary, device and at least the context of the model. Default: the model's own. */
+  readonly decoder?: Decoder | undefined;
+  /** hidden (R, C) of the newest positions -> (R, V), on a tape that does not record. */
+  shift(tape: Tape, hidden: Tensor): Tensor;
+}
+
 /** A decoder, and a tokenizer where prompts or completions are text. */
 export interface GenerationModel {
   readonly decoder: Decoder;
+  /** Logits = hidden · headᵀ + shift; log-probabilities are those of the shifted policy. Default: no shift. */
+  readonly logitShift?: LogitShift | undefined;
   readonly tokenizer?: TextCodec | undefined;
   readonly generationConfig?: { readonly eosTokenIds?: readonly number[] | undefined } | undefined;
 }

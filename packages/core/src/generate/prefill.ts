@@ -4,16 +4,17 @@ import { gatherRows, rowIndex } from "../autograd/gather";
 import { Tape } from "../autograd/tape";
 import { positionsOf } from "../models/decoder";
 import { attention } from "../nn/attention";
-import { linear } from "../nn/linear";
 import type { Group } from "./groups";
 import type { PagedCache } from "./paged-cache";
 import type { Row } from "./row";
 import { sampleTokens, seenWords } from "./sampling";
 import type { Settings } from "./settings";
+import type { Trunks } from "./trunks";
 
 /** Runs the groups' prompts as one ragged batch; every row gets its first token. Returns the number of prompt tokens. */
-export async function prefill(settings: Settings, cache: PagedCache, groups: readonly Group[]): Promise<number> {
+export async function prefill(settings: Settings, trunks: Trunks, groups: readonly Group[]): Promise<number> {
   const { decoder } = settings;
+  const { cache } = trunks.policy;
   const rows = groups.flatMap((group) => group.rows);
   const offsets = new Uint32Array(groups.length + 1);
   groups.forEach((group, g) => {
@@ -33,20 +34,15 @@ export async function prefill(settings: Settings, cache: PagedCache, groups: rea
   try {
     const where = { offsets: tape.constant(offsets), slots: tape.constant(slots) };
     const positions = positionsOf({ tokens: prompts, offsets });
-    const hidden = decoder.hidden(tape, rowIndex(tape, prompts), positions, (layer, qkv) => {
-      cache.write(tape, layer, qkv, where.slots);
-      return attention(tape, qkv, where.offsets, decoder.layout);
-    });
-    copyHalfFilledBlocks(tape, cache, groups);
-    const last = gatherRows(
-      tape,
-      hidden,
-      rowIndex(
-        tape,
-        Uint32Array.from(groups, (_, g) => (offsets[g + 1] as number) - 1),
-      ),
-    ); // (G, C)
-    let logits = linear(tape, last, decoder.head); // (G, V)
+    const lasts = Uint32Array.from(groups, (_, g) => (offsets[g + 1] as number) - 1);
+    let logits = trunks.logits(tape, (trunk) => {
+      const hidden = trunk.decoder.hidden(tape, rowIndex(tape, prompts), positions, (layer, qkv) => {
+        trunk.cache.write(tape, layer, qkv, where.slots);
+        return attention(tape, qkv, where.offsets, trunk.decoder.layout);
+      });
+      copyHalfFilledBlocks(tape, trunk.cache, groups);
+      return gatherRows(tape, hidden, rowIndex(tape, lasts)); // (G, C)
+    }); // (G, V)
     if (rows.length > groups.length) {
       logits = gatherRows(tape, logits, rowIndex(tape, Uint32Array.from(groups.flatMap((group, g) => group.rows.map(() => g))))); // (R, V)
     }

@@ -2,11 +2,12 @@
 import type { Seed } from "@trimtab/kernels";
 import { ConfigError, DataError } from "../errors";
 import type { Decoder } from "../models/decoder";
-import type { CancelSignal, GenerateOptions, TextCodec } from "./options";
+import type { CancelSignal, GenerateOptions, LogitShift, TextCodec } from "./options";
 
 /** Options with defaults filled in and checked. */
 export interface Settings {
   readonly decoder: Decoder;
+  readonly logitShift: LogitShift | undefined;
   readonly tokenizer: TextCodec | undefined;
   readonly prompts: readonly Uint32Array[];
   readonly n: number;
@@ -34,8 +35,8 @@ const GIB = 2 ** 30;
 
 /** Fills in defaults. Throws ConfigError listing every bad option, DataError for a prompt that cannot be run. */
 export function resolveOptions(options: GenerateOptions): Settings {
-  const { decoder, tokenizer } = options.model;
-  const { vocabSize } = decoder.config;
+  const { decoder, tokenizer, logitShift } = options.model;
+  const { vocabSize, maxPositions } = decoder.config;
   const { info, counters } = decoder.device;
   const problems: string[] = [];
   const check = <T>(name: string, value: T, isGood: boolean, expected: string): T => {
@@ -61,6 +62,13 @@ export function resolveOptions(options: GenerateOptions): Settings {
     "strings that are not empty",
   );
   if (stop.length > 0 && !tokenizer) problems.push("`stop` must come with a model that has a tokenizer, got none");
+
+  const guide = logitShift?.decoder;
+  if (guide) {
+    const fits = guide.device === decoder.device && guide.config.vocabSize === vocabSize && guide.config.maxPositions >= maxPositions;
+    const expected = `a model on the same device with ${vocabSize} tokens and a context of at least ${maxPositions}`;
+    check("model.logitShift.decoder", `${guide.config.vocabSize} tokens, context ${guide.config.maxPositions}`, fits, expected);
+  }
 
   const eosTokenIds = options.eosTokenIds ?? options.model.generationConfig?.eosTokenIds ?? decoder.config.eosTokenIds;
   check(
@@ -89,6 +97,7 @@ export function resolveOptions(options: GenerateOptions): Settings {
   const memory = info.memoryBytes === undefined ? GIB : Math.floor((info.memoryBytes - counters.liveBytes) / 2);
   const settings: Omit<Settings, "prompts"> = {
     decoder,
+    logitShift,
     tokenizer,
     n,
     maxNewTokens: limits,
