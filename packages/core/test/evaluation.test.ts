@@ -135,6 +135,9 @@ describe("evaluatePolicy", () => {
 
   test("bad options are listed at once", async () => {
     await expect(evaluatePolicy({ ...options, passK: [5], temperature: 0 })).rejects.toThrow(ConfigError);
-    await expect(evaluatePolicy({ ...options, passK: [5], temperature: 0 })).rejects.toThrow(/temperature.*passK.*\(4\), got 5/);
+    await expect(evaluatePolicy({ ...options, passK: [5], temperature: 0 })).rejects.toThrow(/temperature.*passK.*\(4\), got \[5\]/);
+    const { decoder } = tinyModel(createReferenceDevice());
+    await expect(evaluatePolicy({ ...options, reference: { decoder } })).rejects.toThrow(/`reference`.*the same device/);
+    await expect(evaluatePolicy({ ...options, maxCompletionLength: 0 })).rejects.toThrow(/evaluatePolicy: `maxCompletionLength`/);
   });
 });

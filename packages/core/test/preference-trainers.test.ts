@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { TrainingState } from "../src/checkpoint/state";
 import type { DatasetRow } from "../src/data/jsonl";
 import { ConfigError } from "../src/errors";
+import { Decoder } from "../src/models/decoder";
 import { bco } from "../src/trainers/bco";
 import { cpo } from "../src/trainers/cpo";
 import { type DpoOptions, dpo } from "../src/trainers/dpo";
@@ -286,6 +287,15 @@ describe("what is refused before any work", () => {
     expect((await fails("cpo", { lossType: "alphapo" })).message).toMatch(/alpha.*alphapo/);
     expect((await fails("kto", { lossType: "kt" })).message).toMatch(/lossType/);
     expect((await fails("bco", { minDensityRatio: 3, maxDensityRatio: 2 })).message).toMatch(/maxDensityRatio/);
+  });
+
+  test("a reference of another vocabulary, in evaluation too", async () => {
+    const model = tinyModel(createReferenceDevice());
+    const { device, config } = model.decoder;
+    const decoder = new Decoder(device, { ...config, vocabSize: 300 });
+    await expect(evaluatePreferences({ model, dataset, reference: { decoder } })).rejects.toThrow(
+      /`reference`.*vocabulary size 257, got 300/,
+    );
   });
 
   test("rows that are no preferences, and a single prompt for KTO", async () => {

@@ -237,5 +237,9 @@ describe("reinforce", () => {
     const error = await allOf(reinforce(given)).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(/`numGenerations`.*`lossAggMode`.*`credit`.*`gamma`/);
+    for (const extra of [{ credit: "total" as const }, { advantageEstimator: "remax" as const }])
+      await expect(allOf(reinforce(options({ ...extra, gamma: 0.5 })))).rejects.toThrow(
+        /`gamma` must be 1 where whole completions are credited, got 0.5/,
+      );
   });
 });

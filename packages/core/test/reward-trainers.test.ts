@@ -164,6 +164,11 @@ describe("what is refused or left out", () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toMatch(/maxLength.*lossType.*bradley_terry.*topK/);
     expect(((await fails(lists, { centerRewardsCoefficient: 0.1 })) as Error).message).toMatch(/bradley_terry only/);
+    for (const trainer of [reward, prm] as Run[]) {
+      const policy = { ...newModel(createReferenceDevice()), ...tinyModel(createReferenceDevice()) };
+      const refused = allOf(trainer(options(policy, pairs)));
+      await expect(refused).rejects.toThrow(/`model` must be a model with a score head \(newScalarModel makes one\), got "lm"/);
+    }
     expect(((await fails([{ text: "a" }])) as Error).message).toMatch(/reward: rows must be .*got text/);
     expect(((await fails(lists.map((row) => ({ ...row, ranks: [1, 1, 1] })))) as Error).message).toMatch(/only ties/);
     expect(await fails([{ prompt: "a", completions: ["b"], labels: ["yes"] }], {}, prm)).toMatchObject({ code: "DATA", line: 1 });

@@ -5,7 +5,6 @@ import { vocabPair } from "../autograd/vocab-pair";
 import type { Turns } from "../data/formats";
 import type { DatasetRow } from "../data/jsonl";
 import { requireVocabulary, tokenizePrompts } from "../data/tokenize";
-import { ConfigError } from "../errors";
 import { generate } from "../generate/generate";
 import type { Decoder } from "../models/decoder";
 import type { SignalLike } from "../rl/abort";
@@ -14,6 +13,8 @@ import { buildRollout, type Rollout } from "../rl/rollout";
 import type { RolloutFunction } from "../rl/rollout-function";
 import { type BootstrapOptions, distinctN, type PairedDifference, pairedBootstrap } from "../rl/statistics";
 import { sampleAndScore } from "../trainers/collect";
+import { OptionChecks } from "../trainers/options";
+import { checkReference } from "../trainers/reference-model";
 import { perToken, rolloutLogps } from "../trainers/rollout-batches";
 import type { TrainingModel } from "../trainers/training-model";
 import { bootstrapMean, type Interval } from "./intervals";
@@ -32,7 +33,7 @@ export interface EvaluateOptions {
   readonly passK?: readonly number[] | undefined;
   /** Least reward of a right completion. Default 0.5. */
   readonly passThreshold?: number | undefined;
-  /** Default 64. */
+  /** Default 64, or half of the model's context where that is shorter. */
   readonly maxCompletionLength?: number | undefined;
   /** Above 0. Default 1. */
   readonly temperature?: number | undefined;
@@ -91,18 +92,22 @@ export interface PolicyEvaluation {
 
 /** Samples, scores and measures. Throws ConfigError for bad options, DataError for a bad prompt, RewardError from rewards. */
 export async function evaluatePolicy(options: EvaluateOptions): Promise<PolicyEvaluation> {
-  const { model, reference, passK = [], passThreshold = 0.5, seed = 0, temperature = 1, perDeviceBatchSize = 8 } = options;
-  const { numGenerations: G = 1, maxCompletionLength = 64, rewards = [] } = options;
+  const { model, reference, passK = [], passThreshold = 0.5, seed = 0, perDeviceBatchSize = 8, rewards = [] } = options;
   const { maxPositions, vocabSize } = model.decoder.config;
-  const problems = [
-    ...(Number.isInteger(G) && G >= 1 ? [] : [`numGenerations must be a whole number of at least 1, got ${G}`]),
-    ...(temperature > 0 ? [] : [`temperature must be above 0, got ${temperature}`]),
-    ...(maxCompletionLength < maxPositions
-      ? []
-      : [`maxCompletionLength must be below the context of ${maxPositions}, got ${maxCompletionLength}`]),
-    ...(passK.every((k) => Number.isInteger(k) && k >= 1 && k <= G) ? [] : [`passK must be from 1 to numGenerations (${G}), got ${passK}`]),
-  ];
-  if (problems.length > 0) throw new ConfigError(`evaluatePolicy: ${problems.join("; ")}. Correct these options.`);
+  const checks = new OptionChecks();
+  const G = checks.count("numGenerations", options.numGenerations ?? 1);
+  const temperature = checks.number("temperature", options.temperature ?? 1, 0, undefined, true);
+  const maxCompletionLength = checks.count(
+    "maxCompletionLength",
+    options.maxCompletionLength ?? Math.min(64, Math.floor(maxPositions / 2)),
+  );
+  const hasRoom = maxCompletionLength < maxPositions;
+  checks.check("maxCompletionLength", maxCompletionLength, hasRoom, `below the model's context of ${maxPositions} tokens`);
+  const isPossible = passK.every((k) => Number.isInteger(k) && k >= 1 && k <= G);
+  checks.check("passK", passK, isPossible, `whole numbers from 1 to numGenerations (${G})`);
+  checks.count("perDeviceBatchSize", perDeviceBatchSize);
+  if (reference) checkReference(reference, model.decoder, checks);
+  checks.throwIfAny("evaluatePolicy");
   const prompts = tokenizePrompts(options.prompts, model.tokenizer, maxPositions - maxCompletionLength);
   requireVocabulary(prompts, vocabSize);
   const { completions, turns, scored } = await sampleAndScore(

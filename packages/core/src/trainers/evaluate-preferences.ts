@@ -6,6 +6,7 @@ import { pairMetrics } from "../rl/preference-metrics";
 import { type FeedbackOptions, resolveLengths } from "./feedback-options";
 import { OptionChecks } from "./options";
 import { readPairs } from "./pair-batches";
+import { checkReference } from "./reference-model";
 import { countTargets, sequenceLogps } from "./sequence-logps";
 import type { TrainingModel } from "./training-model";
 
@@ -31,12 +32,13 @@ export interface PreferenceEvaluation {
   readonly rejectedRewards: readonly number[];
 }
 
-/** Runs policy and reference over the pairs without training. */
+/** Runs policy and reference over the pairs without training. Throws ConfigError or DataError before any work. */
 export async function evaluatePreferences(options: EvaluatePreferencesOptions): Promise<PreferenceEvaluation> {
   const { model, dataset, reference, averages = false, maxTokens = 4096 } = options;
   const checks = new OptionChecks();
   const beta = checks.number("beta", options.beta ?? 0.1, 0, undefined, true);
   const lengths = resolveLengths(options, model.decoder, checks);
+  if (reference) checkReference(reference, model.decoder, checks);
   checks.throwIfAny("evaluatePreferences");
   const pairs = readPairs(dataset, model.tokenizer, model.decoder, lengths);
   const side = async (of: "chosen" | "rejected") => {

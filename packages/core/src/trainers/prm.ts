@@ -22,6 +22,7 @@ import { stepCount } from "./feedback-options";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingOptions, type TrainingSettings } from "./options";
 import { concatenated } from "./pair-batches";
+import { requireScoreHead } from "./score-sequences";
 import { type TrainingStep, trainingSteps } from "./training-steps";
 
 /** What is made of a step's score: the curve of the loss, and how scores are compared with labels. */
@@ -129,6 +130,7 @@ function prepare(options: PrmOptions): { settings: PrmSettings; rows: readonly T
   const { maxPositions, vocabSize } = decoder.config;
   const { dataset, stepSeparator, trainOnLastStepOnly } = options;
   const checks = new OptionChecks();
+  requireScoreHead(decoder, checks);
   const training = resolveTraining(options, { learningRate: 1e-5 }, checks);
   const maxLength = checks.count("maxLength", options.maxLength ?? Math.min(1024, maxPositions), 2);
   checks.check("maxLength", maxLength, maxLength <= maxPositions, `at most the model's context of ${maxPositions} tokens`);

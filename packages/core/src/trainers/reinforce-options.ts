@@ -19,7 +19,7 @@ export interface ReinforceOptions extends RolloutOptions, ReferenceOptions {
   readonly credit?: "total" | "reward_to_go" | undefined;
   /** reinforce: what is subtracted from returns: nothing, the round's mean return, or the mean of all rounds before. Default "running_mean". */
   readonly baseline?: "none" | "mean" | "running_mean" | undefined;
-  /** Discount per token. Default 1. */
+  /** Discount per token of the return to go (reinforce, reinforce_plus_plus). Default 1, and nothing else where whole completions are credited. */
   readonly gamma?: number | undefined;
   /** Weight of the KL to the reference. Default 0: no reference. */
   readonly beta?: number | undefined;
@@ -78,12 +78,16 @@ export function resolveReinforce(options: ReinforceOptions): ReinforceSettings {
   const clip = { epsilonLow, epsilonHigh, delta: 0, dualClip: 0 };
   const kl = { beta: klPlacement === "loss" ? beta : 0, klEstimator, isKlCorrected: false };
   const isReused = rollout.stepsPerRollout > 1;
+  const credit = checks.choice("credit", onlyPlain("credit", options.credit, "reward_to_go"), ["total", "reward_to_go"]);
+  const gamma = checks.number("gamma", options.gamma ?? 1, 0, 1);
+  const isDiscounted = advantageEstimator === "reinforce_plus_plus" || (advantageEstimator === "reinforce" && credit === "reward_to_go");
+  checks.check("gamma", gamma, isDiscounted || gamma === 1, "1 where whole completions are credited");
   const settings = {
     ...rollout,
     advantageEstimator,
-    credit: checks.choice("credit", onlyPlain("credit", options.credit, "reward_to_go"), ["total", "reward_to_go"]),
+    credit,
     baseline: checks.choice("baseline", onlyPlain("baseline", options.baseline, "running_mean"), ["none", "mean", "running_mean"]),
-    gamma: checks.number("gamma", options.gamma ?? 1, 0, 1),
+    gamma,
     beta,
     klPlacement: checks.choice("klPlacement", klPlacement, ["reward", "loss"]),
     klEstimator,

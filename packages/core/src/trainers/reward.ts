@@ -29,6 +29,7 @@ import {
   rewardLosses,
   rewardLossTypes,
 } from "./reward-data";
+import { requireScoreHead } from "./score-sequences";
 import { type TrainingStep, trainingSteps } from "./training-steps";
 
 export type { RewardLossType } from "./reward-data";
@@ -141,6 +142,7 @@ function prepare(options: RewardModelOptions): { settings: RewardSettings; examp
   const { maxPositions, vocabSize } = decoder.config;
   const data = rewardData(options.dataset);
   const checks = new OptionChecks();
+  requireScoreHead(decoder, checks);
   const training = resolveTraining(options, { learningRate: 1e-4 }, checks);
   const maxLength = checks.count("maxLength", options.maxLength ?? Math.min(1024, maxPositions), 2);
   checks.check("maxLength", maxLength, maxLength <= maxPositions, `at most the model's context of ${maxPositions} tokens`);

@@ -2,8 +2,10 @@
 import { gatherRows, rowIndex } from "../autograd/gather";
 import { collate } from "../data/batch";
 import { microBatches } from "../data/micro-batches";
+import type { Decoder } from "../models/decoder";
 import { type ScalarModel, scoresOf } from "../models/scalar-model";
 import { forwardOnly } from "./optimiser-step";
+import type { OptionChecks } from "./options";
 
 /** Tokens, and the positions whose scores are wanted: by default the last one. */
 export interface JudgedSequence {
@@ -40,4 +42,9 @@ export async function scoreSequences(
     }),
   );
   return Float32Array.from(reports.flatMap(({ scores }) => [...scores]));
+}
+
+/** Notes in `checks` that a model of tokens cannot be trained to score. */
+export function requireScoreHead({ config: { head = "lm" } }: Decoder, checks: OptionChecks): void {
+  checks.check("model", head, head === "score", "a model with a score head (newScalarModel makes one)");
 }
