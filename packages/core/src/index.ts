@@ -14,6 +14,7 @@ export * from "./checkpoint/model-files";
 export * from "./checkpoint/reward-normalization";
 export * from "./checkpoint/safetensors";
 export * from "./checkpoint/state";
+export * from "./checkpoint/token-values";
 export * from "./data/agreement";
 export * from "./data/batch";
 export * from "./data/conversion";

@@ -16,6 +16,7 @@ import { evalSchema } from "./cli/schemas/eval";
 import { generateSchema } from "./cli/schemas/generate";
 import { gkdSchema } from "./cli/schemas/gkd";
 import { grpoSchema } from "./cli/schemas/grpo";
+import { ilqlSchema } from "./cli/schemas/ilql";
 import { ktoSchema } from "./cli/schemas/kto";
 import { listwiseDpoSchema } from "./cli/schemas/listwise-dpo";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
@@ -115,6 +116,13 @@ declare(
   "RLHF: proximal policy optimisation with a value model",
   ppoSchema,
   async () => (await import("./cli/commands/ppo")).runPpo,
+);
+declare(
+  program,
+  "ilql",
+  "values of every token from completions with rewards",
+  ilqlSchema,
+  async () => (await import("./cli/commands/ilql")).runIlql,
 );
 declare(
   program,

@@ -1,15 +1,18 @@
 /** `trimtab generate`: completions of prompts, streamed where there is only one. */
-import { ConfigError, generateStream, readPrompt } from "@trimtab/core";
+import { ConfigError, generateStream, guidedModel, loadTokenValues, readPrompt } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
+import { nodeDirectory } from "../../files";
 import { loadModel } from "../../model";
 import type { generateSchema } from "../schemas/generate";
 
 export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
   const prompts = await promptsOf(options);
   return withDevice(options, async (device) => {
-    const model = await loadModel(options.modelNameOrPath, { device });
+    const policy = await loadModel(options.modelNameOrPath, { device });
+    const values = options.values === undefined ? undefined : await loadTokenValues(device, nodeDirectory(options.values));
+    const model = values ? guidedModel(policy, values, options.beta) : policy;
     const { numGenerations: n, temperature, topK, topP, minP, repetitionPenalty, stop, seed, maxCompletionLength: maxNewTokens } = options;
     const isStreamed = !options.json && prompts.length * n === 1;
     if (isStreamed) process.stdout.write(prompts[0] as string);

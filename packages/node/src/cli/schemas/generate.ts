@@ -14,6 +14,8 @@ export const generateSchema = z.strictObject({
     .meta({ description: "longest completion in tokens", aliases: ["max-new-tokens"] }),
   numGenerations: count().default(1).describe("completions per prompt"),
   ...samplingFields,
+  values: path().optional().describe("directory of token values that guide the model (trimtab ilql)"),
+  beta: z.number().min(0).default(1).describe("how strongly they guide it"),
   stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
   json: z.boolean().default(false).describe("print one JSON object per completion"),
 });
