@@ -1,6 +1,7 @@
 /**
- * Learning from verifiable rewards: a small model reads some worked chain sums, then practises on problems of which it is told only whether
- * the answer was right. GRPO, Dr. GRPO, RLOO, PPO and TRPO start from the same model and sample the same number of completions.
+ * Learning from verifiable rewards: a small model imitates the worked chain sums of pupils who often give up, then practises on problems of
+ * which it is told only whether its answer was right. GRPO, Dr. GRPO, RLOO, PPO and TRPO start from the same model and sample the same number
+ * of completions.
  *
  *   node examples/arithmetic/dist/main.js [--algorithms grpo,ppo --steps 100 --seed 7]
  */
@@ -27,7 +28,7 @@ import {
   type TrainingStep,
   trpo,
 } from "@trimtab/node";
-import { answerOf, correct, makeProblems, type Problem } from "./problems";
+import { answerOf, correct, makeProblems, type Problem, pupilsWorking } from "./problems";
 
 const { values: flags } = parseArgs({
   options: {
@@ -35,16 +36,21 @@ const { values: flags } = parseArgs({
     device: { type: "string", default: "wasm" },
     output: { type: "string", default: "runs/arithmetic" },
     problems: { type: "string", default: "20500" },
-    "sft-steps": { type: "string", default: "300" },
+    "sft-steps": { type: "string", default: "600" },
     steps: { type: "string", default: "150" },
     seed: { type: "string", default: "1" },
   },
 });
-const [count, sftSteps, steps, seed] = [flags.problems, flags["sft-steps"], flags.steps, flags.seed].map(Number) as [number, number, number, number];
+const [count, sftSteps, steps, seed] = [flags.problems, flags["sft-steps"], flags.steps, flags.seed].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 
 const HELD_OUT = 500;
 /** Worked problems to imitate before practising. */
-const DEMONSTRATIONS = 4000;
+const DEMONSTRATIONS = 8000;
 const GROUP = 8;
 /** Completions per step, of every algorithm. */
 const BATCH = 128;
@@ -67,18 +73,29 @@ const shared = {
 type Run = (model: LanguageModel, prompts: readonly Readonly<Record<string, string>>[]) => AsyncIterable<TrainingStep>;
 
 const algorithms: Readonly<Record<string, Run>> = {
-  grpo: (model, prompts) => grpo({ ...shared, model, prompts, numGenerations: GROUP, lossType: "grpo", learningRate: 3e-4 }),
+  grpo: (model, prompts) => grpo({ ...shared, model, prompts, numGenerations: GROUP, lossType: "grpo", learningRate: 2e-4 }),
   "dr-grpo": (model, prompts) =>
-    grpo({ ...shared, model, prompts, numGenerations: GROUP, lossType: "dr_grpo", scaleRewards: "none", learningRate: 3e-4 }),
-  rloo: (model, prompts) => rloo({ ...shared, model, prompts, numGenerations: GROUP, beta: 0, learningRate: 3e-4 }),
+    grpo({ ...shared, model, prompts, numGenerations: GROUP, lossType: "dr_grpo", scaleRewards: "none", learningRate: 2e-4 }),
+  rloo: (model, prompts) => rloo({ ...shared, model, prompts, numGenerations: GROUP, beta: 0, learningRate: 2e-4 }),
   ppo: (model, prompts) =>
-    ppo({ ...shared, model, prompts, numGenerations: 1, numPpoEpochs: 1, klCoef: 0, learningRate: 3e-4, valueModel: "separate", vfCoef: 1 }),
+    ppo({
+      ...shared,
+      model,
+      prompts,
+      numGenerations: 1,
+      numPpoEpochs: 1,
+      klCoef: 0,
+      learningRate: 2e-4,
+      valueModel: "separate",
+      vfCoef: 1,
+    }),
   trpo: (model, prompts) => trpo({ ...shared, model, prompts, numGenerations: GROUP }),
 };
 
 const chosen = flags.algorithms.split(",");
 const unknown = chosen.filter((name) => !Object.hasOwn(algorithms, name));
-if (unknown.length > 0) throw new RangeError(`--algorithms: they must be of ${Object.keys(algorithms).join(", ")}, got ${unknown.join(", ")}.`);
+if (unknown.length > 0)
+  throw new RangeError(`--algorithms: they must be of ${Object.keys(algorithms).join(", ")}, got ${unknown.join(", ")}.`);
 
 const device = await createDevice(flags.device as DeviceChoice, { relaxed: false });
 try {
@@ -92,7 +109,9 @@ async function main(): Promise<void> {
   const problems = makeProblems(count, seed);
   const heldOut = problems.slice(0, HELD_OUT);
   const practice = problems.slice(HELD_OUT + DEMONSTRATIONS).map(({ prompt, answer }) => ({ prompt, answer }));
-  console.log(`Running on ${device.info.name}. ${problems.length} different problems, ${HELD_OUT} held out, such as ${heldOut[0]?.prompt}${heldOut[0]?.working}`);
+  console.log(
+    `Running on ${device.info.name}. ${problems.length} different problems, ${HELD_OUT} held out, such as ${heldOut[0]?.prompt}${heldOut[0]?.working}`,
+  );
 
   const base = newLanguageModel(
     device,
@@ -101,7 +120,9 @@ async function main(): Promise<void> {
     seed,
   );
   const progress = startProgress({ label: "SFT", total: sftSteps });
-  const demonstrations = problems.slice(HELD_OUT, HELD_OUT + DEMONSTRATIONS).map(({ prompt, working }) => ({ prompt, completion: working }));
+  const demonstrations = problems
+    .slice(HELD_OUT, HELD_OUT + DEMONSTRATIONS)
+    .map((problem, i) => ({ prompt: problem.prompt, completion: pupilsWorking(problem, seed, i) }));
   for await (const { step, metrics } of sft({
     model: base,
     dataset: demonstrations,
@@ -158,8 +179,12 @@ async function main(): Promise<void> {
     join(flags.output, "report.html"),
     renderReport({
       title: "Chain sums from verifiable rewards",
-      lead: `A model of ${base.decoder.parameters.count.toLocaleString("en-US")} parameters imitated ${DEMONSTRATIONS} worked sums for ${sftSteps} steps, then practised for ${steps} rounds of ${BATCH} completions with each algorithm. Examined on ${HELD_OUT} problems it never saw.`,
-      figures: results.map(({ name, after, gain }) => ({ label: name, value: percent(after.sampled), note: `from ${percent(before.sampled)}: ${interval(gain)}` })),
+      lead: `A model of ${base.decoder.parameters.count.toLocaleString("en-US")} parameters imitated ${DEMONSTRATIONS} sums of pupils who often give up for ${sftSteps} steps, then practised for ${steps} rounds of ${BATCH} completions with each algorithm. Examined on ${HELD_OUT} problems it never saw.`,
+      figures: results.map(({ name, after, gain }) => ({
+        label: name,
+        value: percent(after.sampled),
+        note: `from ${percent(before.sampled)}: ${interval(gain)}`,
+      })),
       charts: [
         {
           title: "Share of right answers in practice",
@@ -197,8 +222,18 @@ async function examine(model: LanguageModel, problems: readonly Problem[]): Prom
   return { greedy: await marks(1, 0), sampled: await marks(SAMPLES, 1) };
 }
 
-const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const percent = (values: Float64Array) => `${(100 * mean(values)).toFixed(1)} %`;
-const points = (value: number) => `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}`;
-const interval = ({ mean: gain, low, high }: PairedDifference) => `${points(gain)} (${points(low)} to ${points(high)})`;
-const describe = (gain: PairedDifference) => `${(100 * gain.meanBefore).toFixed(1)} % → ${(100 * gain.meanAfter).toFixed(1)} %: ${interval(gain)}`;
+function percent(values: Float64Array): string {
+  return `${((100 * values.reduce((sum, value) => sum + value, 0)) / values.length).toFixed(1)} %`;
+}
+
+function points(value: number): string {
+  return `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}`;
+}
+
+function interval({ mean, low, high }: PairedDifference): string {
+  return `${points(mean)} (${points(low)} to ${points(high)})`;
+}
+
+function describe(gain: PairedDifference): string {
+  return `${(100 * gain.meanBefore).toFixed(1)} % → ${(100 * gain.meanAfter).toFixed(1)} %: ${interval(gain)}`;
+}

@@ -31,12 +31,32 @@ export function makeProblems(count: number, seed: number): Problem[] {
   return problems;
 }
 
+/** How often a pupil gives up at a running total, and what is then written. */
+const GIVES_UP = 0.25;
+const GIVEN_UP = "?";
+
+/** The working as a pupil wrote it down: right as far as it goes, but given up at any total once in a while. */
+export function pupilsWorking({ working }: Problem, seed: number, index: number): string {
+  const totals = working.split(";");
+  const end = totals.findIndex((_, i) => randomInt(1000, seed, PUPIL_STREAM + index, i) < 1000 * GIVES_UP);
+  return end < 0 ? working : [...totals.slice(0, end), GIVEN_UP].join(";");
+}
+
+/** Random streams of the pupils, apart from those of the problems. */
+const PUPIL_STREAM = 0x40000000;
+
 /** What a completion answers: whatever follows its last semicolon. */
 export function answerOf(completion: string): string {
   return completion.slice(completion.lastIndexOf(";") + 1).trim();
 }
 
 /** 1 for the right answer, whatever the working says; `answer` is a column of the dataset. */
-export function correct({ completions, answer }: { readonly completions: readonly unknown[]; readonly [column: string]: unknown }): number[] {
+export function correct({
+  completions,
+  answer,
+}: {
+  readonly completions: readonly unknown[];
+  readonly [column: string]: unknown;
+}): number[] {
   return completions.map((completion, i) => (answerOf(completion as string) === (answer as readonly string[])[i] ? 1 : 0));
 }

@@ -28,7 +28,8 @@ function differences({ chosen, rejected }: Comparison, vocabulary: ReadonlyMap<s
 /** Trains on some pairs and returns the share of others that it orders rightly. */
 export function bagOfWordsAccuracy(training: readonly Comparison[], heldOut: readonly Comparison[]): number {
   const seen = new Map<string, number>();
-  for (const { chosen, rejected } of training) for (const word of new Set([...wordsOf(chosen), ...wordsOf(rejected)])) seen.set(word, (seen.get(word) ?? 0) + 1);
+  for (const { chosen, rejected } of training)
+    for (const word of new Set([...wordsOf(chosen), ...wordsOf(rejected)])) seen.set(word, (seen.get(word) ?? 0) + 1);
   const vocabulary = new Map([...seen].filter(([, count]) => count >= 3).map(([word], i) => [word, i]));
   const rows = training.map((pair) => differences(pair, vocabulary));
   const weights = new Float64Array(vocabulary.size);

@@ -43,13 +43,15 @@ const { values: flags } = parseArgs({
   },
 });
 if (!flags.model || !flags.dataset) {
-  console.error("Give --model (a directory such as stories260K) and --dataset (hh-rlhf's harmless-base/test.jsonl.gz): both are on the Hugging Face hub.");
+  console.error(
+    "Give --model (a directory such as stories260K) and --dataset (hh-rlhf's harmless-base/test.jsonl.gz): both are on the Hugging Face hub.",
+  );
   process.exit(1);
 }
 const [folds, seed] = [Number(flags.folds), Number(flags.seed)];
 
 /** The last exchange of a dialogue, cut to what the model can read: characters of the human's turn and of the reply. */
-const [PROMPT_CHARACTERS, REPLY_CHARACTERS] = [200, 400];
+const [PROMPT_CHARACTERS, REPLY_CHARACTERS] = [160, 360];
 
 interface Pair extends DatasetRow {
   readonly prompt: string;
@@ -65,7 +67,7 @@ const schedule = { perDeviceTrainBatchSize: 32, lrSchedulerType: "cosine", warmu
 const methods: Readonly<Record<string, Train>> = {
   async reward(base, training) {
     const model = newScalarModel(base, seed);
-    await run("reward", reward({ ...schedule, model, dataset: training, learningRate: 1e-3, numTrainEpochs: 3 }));
+    await run("reward", reward({ ...schedule, model, dataset: training, learningRate: 1e-3, numTrainEpochs: 2 }));
     return async (heldOut) => {
       const { scores } = await evaluateRewardModel({ model, dataset: heldOut });
       model.decoder.dispose();
@@ -74,18 +76,24 @@ const methods: Readonly<Record<string, Train>> = {
   },
   async dpo(base, training) {
     const model = { ...base, decoder: base.decoder.clone() };
-    await run("dpo", dpo({ ...schedule, model, dataset: training, learningRate: 5e-4, numTrainEpochs: 3, beta: 0.1, precomputeRefLogProbs: true }));
+    await run(
+      "dpo",
+      dpo({ ...schedule, model, dataset: training, learningRate: 5e-4, numTrainEpochs: 1, beta: 0.1, precomputeRefLogProbs: true }),
+    );
     return async (heldOut) => ahead(model, heldOut, { reference: base });
   },
   async kto(base, training) {
     const model = { ...base, decoder: base.decoder.clone() };
     const { rows } = unpairPreferences(training);
-    await run("kto", kto({ ...schedule, model, dataset: rows, learningRate: 5e-4, numTrainEpochs: 3, beta: 0.1, precomputeRefLogProbs: true }));
+    await run(
+      "kto",
+      kto({ ...schedule, model, dataset: rows, learningRate: 5e-4, numTrainEpochs: 1, beta: 0.1, precomputeRefLogProbs: true }),
+    );
     return async (heldOut) => ahead(model, heldOut, { reference: base });
   },
   async orpo(base, training) {
     const model = { ...base, decoder: base.decoder.clone() };
-    await run("orpo", orpo({ ...schedule, model, dataset: training, learningRate: 1e-3, numTrainEpochs: 3, beta: 0.5 }));
+    await run("orpo", orpo({ ...schedule, model, dataset: training, learningRate: 1e-3, numTrainEpochs: 1, beta: 0.5 }));
     return async (heldOut) => ahead(model, heldOut, { averages: true });
   },
 };
@@ -126,7 +134,10 @@ async function main(): Promise<void> {
     return [name, percent(mean), `${percent(mean - half)} to ${percent(mean + half)}`, ...accuracies.map(percent)];
   });
   console.log(`\n${[columns, columns.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")}`);
-  writeFileSync(join(flags.output, "results.json"), `${JSON.stringify({ pairs: pairs.length, folds, accuracy: Object.fromEntries(right) }, null, 2)}\n`);
+  writeFileSync(
+    join(flags.output, "results.json"),
+    `${JSON.stringify({ pairs: pairs.length, folds, accuracy: Object.fromEntries(right) }, null, 2)}\n`,
+  );
   writeFileSync(
     join(flags.output, "report.html"),
     renderReport({
@@ -165,7 +176,11 @@ async function run(label: string, steps: AsyncIterable<TrainingStep>): Promise<v
 
 function lastExchange({ prompt, chosen, rejected }: Pair): Pair {
   const turn = prompt.slice(prompt.lastIndexOf("\n\nHuman:"));
-  return { prompt: turn.slice(-PROMPT_CHARACTERS), chosen: chosen.slice(0, REPLY_CHARACTERS), rejected: rejected.slice(0, REPLY_CHARACTERS) };
+  return {
+    prompt: turn.slice(-PROMPT_CHARACTERS),
+    chosen: chosen.slice(0, REPLY_CHARACTERS),
+    rejected: rejected.slice(0, REPLY_CHARACTERS),
+  };
 }
 
 function shuffled(count: number): number[] {
