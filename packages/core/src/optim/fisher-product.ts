@@ -19,7 +19,7 @@ export interface MovableGradient<Vector> {
 export interface FisherProductOptions {
   /** Added to the diagonal: (F + damping I) v. Default 0.1. */
   readonly damping?: number;
-  /** How far the parameters are moved, ‖h v‖. Default 3e-3: see docs/decisions/0018. */
+  /** How far the parameters are moved, ‖h v‖. Default 3e-3: see docs/decisions/0019. */
   readonly step?: number;
 }
 
