@@ -2,22 +2,18 @@
 import {
   ConfigError,
   type Device,
-  environmentReward,
   type LanguageModel,
-  loadRewardNormalization,
   type RewardFunction,
   type RolloutOptions,
-  rewardModelFunction,
   type ScoredCompletion,
   type Turns,
 } from "@trimtab/core";
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
 import { type EnvironmentFlags, environmentOf } from "../environments";
-import { nodeDirectory } from "../files";
 import { loadModel } from "../model";
 import { loadRewardModules } from "../rewards/reward-functions";
-import { loadScalarModel } from "./load-scalar-model";
+import { type RewardFlags, rewardsOf } from "./rewards-of";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
 
@@ -25,13 +21,14 @@ import { type TrainingStep, type TrainOptions, train } from "./train";
 export type RewardedOptions = TrainOptions<TrainingStep>["options"] &
   Parameters<typeof openRun>[0] &
   Parameters<typeof withDevice>[0] &
-  EnvironmentFlags & {
+  EnvironmentFlags &
+  RewardFlags & {
     readonly modelNameOrPath: string;
     readonly datasetName: string;
     readonly rewardFuncs: readonly string[];
     readonly rewardTimeout: number;
-    /** Directory of a model with a score head, which is one more reward. */
-    readonly rewardModel?: string | undefined;
+    /** Ranks completions in place of rewards, where the trainer can do without them. */
+    readonly judge?: string | undefined;
   };
 
 /** A step that shows the completions it was taken on. */
@@ -55,7 +52,8 @@ export async function trainWithRewards(
   options: RewardedOptions,
   start: (run: RewardedRun) => AsyncIterable<RewardedStep> | Promise<AsyncIterable<RewardedStep>>,
 ): Promise<number> {
-  if (options.rewardFuncs.length === 0 && options.environment === undefined && options.rewardModel === undefined) {
+  const { rewardFuncs, environment, rewardModel, judge } = options;
+  if (rewardFuncs.length === 0 && [environment, rewardModel, judge].every((source) => source === undefined)) {
     throw new ConfigError(`trimtab ${command}: --reward-funcs, --reward-model or --environment must be given, got none of them.`);
   }
   const prompts = await readDataset(options.datasetName);
@@ -69,19 +67,11 @@ export async function trainWithRewards(
     return await withDevice(options, async (device) => {
       const run = await openRun(options);
       const model = await loadModel(options.modelNameOrPath, { device });
-      const judge = options.rewardModel === undefined ? undefined : await loadScalarModel("--reward-model", options.rewardModel, device);
-      const normalization =
-        options.rewardModel === undefined ? undefined : await loadRewardNormalization(nodeDirectory(options.rewardModel));
       const steps = await start({
         model,
         device,
         prompts,
-        // An environment's own reward comes first, then the modules', then the reward model's: the order of --reward-weights.
-        rewards: [
-          ...(rolloutFunction ? [environmentReward] : []),
-          ...rewards.functions,
-          ...(judge ? [rewardModelFunction(judge, { normalization })] : []),
-        ],
+        rewards: await rewardsOf(options, { modules: rewards.functions, isFromEnvironment: rolloutFunction !== undefined, device }),
         rolloutFunction,
         // The worker has its own clock, which a synchronous loop cannot hold up.
         rewardTimeoutMs: Number.POSITIVE_INFINITY,

@@ -4,14 +4,9 @@ import { writeFile } from "node:fs/promises";
 import {
   ConfigError,
   compareEvaluations,
-  type Device,
-  endpointPairwiseJudge,
-  environmentReward,
   evaluatePolicy,
   frontierOfLog,
-  localPairwiseJudge,
   type PairedDifference,
-  type PairwiseJudge,
   type PolicyEvaluation,
   pairedCompletions,
   type WinRate,
@@ -21,10 +16,11 @@ import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { environmentOf } from "../../environments";
-import { apiKeyFrom } from "../../judges/api-key";
+import { judgeOf } from "../../judges/judge-of";
 import { loadModel } from "../../model";
 import { type EvaluationRun, evaluationReport } from "../../report/evaluation-report";
 import { loadRewardModules } from "../../rewards/reward-functions";
+import { rewardsOf } from "../../run/rewards-of";
 import type { evalSchema } from "../schemas/eval";
 
 export async function runEval(options: z.output<typeof evalSchema>): Promise<number> {
@@ -40,7 +36,7 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
     const run = await withDevice(options, async (device): Promise<EvaluationRun> => {
       const model = await loadModel(modelNameOrPath, { device });
       const reference = referencePath === undefined ? undefined : await loadModel(referencePath, { device });
-      const rewards = [...(rolloutFunction ? [environmentReward] : []), ...modules.functions];
+      const rewards = await rewardsOf(options, { modules: modules.functions, isFromEnvironment: rolloutFunction !== undefined, device });
       const settings = { ...options, prompts, rewards, rolloutFunction };
       const result = await evaluatePolicy({ ...settings, model, reference });
       const baseline = reference && (await evaluatePolicy({ ...settings, reference: undefined, model: reference }));
@@ -56,19 +52,6 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
   } finally {
     await modules.close();
   }
-}
-
-/** The judge that the options name: an endpoint by its URL, else a model directory. */
-async function judgeOf(options: z.output<typeof evalSchema>, device: Device): Promise<PairwiseJudge | undefined> {
-  const { judge, judgeModel, judgeApiKeyVariable } = options;
-  if (judge === undefined) return undefined;
-  if (!/^https?:/.test(judge)) return localPairwiseJudge({ model: await loadModel(judge, { device }) });
-  if (judgeModel === undefined) throw new ConfigError("trimtab eval: --judge-model must be given where --judge is an endpoint.");
-  return endpointPairwiseJudge({
-    baseUrl: judge,
-    model: judgeModel,
-    apiKey: judgeApiKeyVariable === undefined ? undefined : apiKeyFrom(judgeApiKeyVariable),
-  });
 }
 
 function figuresOf({ result, baseline, difference, wins, frontier }: EvaluationRun): {

@@ -22,9 +22,6 @@ export const criticFields = (defaults: CriticFieldDefaults) => ({
   ...outputFields,
   ...deviceFields,
   ...sampled,
-  rewardModel: path()
-    .optional()
-    .meta({ description: "directory of a model with a score head, one more reward", aliases: ["reward-model-path"] }),
   klCoef: z.number().min(0).default(defaults.klCoef).describe("price of the KL to the reference in the reward of every token"),
   klEstimator: z.enum(["k1", "k2", "k3", "abs"]).default("k1").describe("estimator of that KL"),
   logKl: z.boolean().default(false).describe("report the KL even where it has no price"),

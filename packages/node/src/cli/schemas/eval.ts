@@ -1,8 +1,22 @@
 /** Options of `trimtab eval`. */
 import { z } from "zod";
-import { count, deviceFields, environmentFields, modelField, path, promptsField, rolloutFields, samplingFields } from "./fields";
+import {
+  count,
+  deviceFields,
+  environmentFields,
+  judgeFields,
+  modelField,
+  path,
+  promptsField,
+  rolloutFields,
+  samplingFields,
+} from "./fields";
 
-const { rewardFuncs, rewardWeights, rewardTimeout, onRewardError } = rolloutFields({ learningRate: 0, numGenerations: 1, least: 1 });
+const { rewardFuncs, rewardModel, rewardWeights, rewardTimeout, onRewardError } = rolloutFields({
+  learningRate: 0,
+  numGenerations: 1,
+  least: 1,
+});
 
 export const evalSchema = z.strictObject({
   ...modelField,
@@ -10,6 +24,7 @@ export const evalSchema = z.strictObject({
   ...deviceFields,
   reference: path().optional().describe("model directory to measure the KL to and to compare rewards with, on the same prompts"),
   rewardFuncs,
+  rewardModel,
   rewardWeights,
   rewardTimeout,
   onRewardError,
@@ -17,14 +32,12 @@ export const evalSchema = z.strictObject({
   numGenerations: count().default(4).describe("completions per prompt"),
   passK: z.array(z.number().int().min(1)).default([]).describe("k of pass@k, separated by commas"),
   passThreshold: z.number().default(0.5).describe("least reward of a right completion"),
-  maxCompletionLength: count().default(64).describe("longest completion in tokens"),
+  maxCompletionLength: count()
+    .optional()
+    .describe("longest completion in tokens; default: 64, or half of the context where that is shorter"),
   ...samplingFields,
   stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
-  judge: path()
-    .optional()
-    .describe("judge of the model against the reference: a model directory, or the URL of an OpenAI-compatible endpoint"),
-  judgeModel: z.string().min(1).optional().describe("name of the endpoint's model"),
-  judgeApiKeyVariable: z.string().min(1).optional().describe("environment variable with the endpoint's key; default: no key"),
+  ...judgeFields("judge of the model against the reference"),
   frontier: z.array(path()).default([]).describe("metrics.jsonl files whose reward and kl are drawn as a frontier"),
   output: path().default("eval.json").describe("where the figures go, as JSON"),
   report: path().default("eval.html").describe("where the page goes"),

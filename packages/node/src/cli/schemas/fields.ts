@@ -95,12 +95,25 @@ export const environmentFields = {
   maxObservationTokens: count().optional().describe("longest observation; the rest is cut off; default: no limit"),
 };
 
+/** A judge of pairs: a model here, or an endpoint with its key. */
+export const judgeFields = (what: string) => ({
+  judge: path().optional().describe(`${what}: a model directory, or the URL of an OpenAI-compatible endpoint`),
+  judgeModel: z.string().min(1).optional().describe("name of the endpoint's model"),
+  judgeApiKeyVariable: z.string().min(1).optional().describe("environment variable with the endpoint's key; default: no key"),
+});
+
 /** Rewards, sampling and rounds: common to the trainers that sample. */
 export const rolloutFields = (defaults: { readonly learningRate: number; readonly numGenerations: number; readonly least: number }) => ({
   rewardFuncs: z.array(path()).default([]).describe("modules of reward functions (.js, .mjs, .ts), or path#export"),
   rewardWeights: z.array(z.number()).optional().describe("weight of each reward function, separated by commas; default: 1 each"),
   rewardTimeout: seconds().default(60).describe("seconds one reward call may take before the run is stopped"),
   onRewardError: z.enum(["throw", "skip"]).default("throw").describe("what a throwing reward does: stop the run, or count as null"),
+  rewardModel: path()
+    .optional()
+    .meta({
+      description: "directory of a model with a score head, one more reward",
+      aliases: ["reward-model-path", "reward-model-name-or-path"],
+    }),
   ...environmentFields,
   ...trainingFields(defaults.learningRate),
   numGenerations: z.number().int().min(defaults.least).default(defaults.numGenerations).describe("completions per prompt"),

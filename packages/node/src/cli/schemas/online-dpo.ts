@@ -1,6 +1,6 @@
 /** Options of `trimtab online-dpo`. */
 import { z } from "zod";
-import { count, deviceFields, modelField, outputFields, promptsField, referenceFields, rolloutFields } from "./fields";
+import { count, deviceFields, judgeFields, modelField, outputFields, promptsField, referenceFields, rolloutFields } from "./fields";
 
 // A round is one step's rows, and every prompt has two completions.
 const { numGenerations: _, stepsPerGeneration: __, ...rollout } = rolloutFields({ learningRate: 5e-7, numGenerations: 2, least: 2 });
@@ -11,6 +11,7 @@ export const onlineDpoSchema = z.strictObject({
   ...outputFields,
   ...deviceFields,
   ...rollout,
+  ...judgeFields("ranks the pairs in place of rewards, read in both orders"),
   temperature: z.number().positive().default(0.9).describe("sampling temperature"),
   maxCompletionLength: count()
     .optional()
