@@ -112,9 +112,7 @@ describe("options of a command", () => {
   });
 
   it("names what is missing", () => {
-    expect(() => parse(["--model", "m"])).toThrow(
-      /--dataset-name: it must be given\n {2}--output-dir: it must be given\n/,
-    );
+    expect(() => parse(["--model", "m"])).toThrow(/--dataset-name: it must be given\n {2}--output-dir: it must be given\n/);
   });
 
   it("suggests nothing where nothing is near", () => {
