@@ -13,24 +13,20 @@ import {
   type Device,
   distinctN,
   environmentOf,
-  evaluateLoss,
-  evaluationSequences,
   generate,
   grpo,
   type LanguageModel,
   MetricsLog,
   metricCharts,
-  newLanguageModel,
   pairedBootstrap,
   renderReport,
   saveModel,
-  sft,
   sparkline,
   startProgress,
-  Tokenizer,
 } from "@trimtab/node";
+import { pretrain } from "./base-model";
 import { klFrom } from "./score";
-import { positivity, repetition, wordsOf } from "./sentiment";
+import { positivity, repetition, sentiment, wordsOf } from "./sentiment";
 import { readFlags, type Settings, settingsFor } from "./settings";
 import { loadSpeeches, openings } from "./speeches";
 
@@ -49,58 +45,9 @@ async function main(device: Device, settings: Settings): Promise<void> {
   mkdirSync(output, { recursive: true });
   console.log(`Running on ${device.info.name}.`);
 
-  // 1. The text and its tokens.
+  // 1 to 3. The text and its tokens, and a Llama-shaped model that reads them.
   const speeches = loadSpeeches();
-  const text = speeches.training.map((speech) => speech.text);
-  const tokenizer = Tokenizer.train(text, { vocabSize: settings.vocabSize });
-  const characters = text.reduce((sum, t) => sum + t.length, 0);
-  console.log(
-    `${text.length} speeches, ${(characters / 1e6).toFixed(1)} million characters; ${speeches.heldOut.length} speeches held out; ${tokenizer.vocabSize} tokens.`,
-  );
-
-  // 2. A Llama-shaped model that has never seen a word.
-  const { hiddenSize, intermediateSize, layers, heads, initializerRange, context } = settings;
-  const model = newLanguageModel(
-    device,
-    { hiddenSize, intermediateSize, layers, heads, initializerRange, maxPositions: context },
-    tokenizer,
-    seed,
-  );
-  console.log(`A model of ${(model.decoder.parameters.count / 1e6).toFixed(2)} million parameters.\n`);
-
-  // 3. Pretraining.
-  const pretraining = new MetricsLog(join(output, "pretraining"));
-  let progress = startProgress({ label: "Pretraining", total: settings.pretrainSteps });
-  const reading = sft({
-    model,
-    dataset: text.map((t) => ({ text: t })),
-    packing: true,
-    packingStrategy: "wrapped",
-    maxLength: settings.context,
-    maxSteps: settings.pretrainSteps,
-    perDeviceTrainBatchSize: settings.pretrainRows,
-    learningRate: settings.pretrainLearningRate,
-    lrSchedulerType: "cosine",
-    warmupRatio: 0.05,
-    weightDecay: 0.1,
-    adamBeta2: 0.95,
-    seed,
-  });
-  for await (const { step, metrics } of reading) {
-    pretraining.add({ ...metrics, step });
-    progress.update(step, `loss ${metrics.loss?.toFixed(3)}`);
-  }
-  progress.stop();
-  const heldOut = evaluationSequences(
-    speeches.heldOut
-      .map((speech) => speech.text)
-      .join(" ")
-      .slice(0, 100_000),
-    tokenizer,
-    settings.context,
-  );
-  const { bitsPerByte: bits = Number.NaN } = await evaluateLoss({ model, ...heldOut });
-  console.log(`Held-out text: ${bits.toFixed(3)} bits per byte.\n`);
+  const { model, bitsPerByte: bits, log: pretraining } = await pretrain(device, speeches, settings, seed, output);
 
   // 4. What it says before.
   const start = model.decoder.clone();
@@ -110,7 +57,7 @@ async function main(device: Device, settings: Settings): Promise<void> {
   // 5. GRPO against the sentiment of its own continuations.
   const training = openings(speeches.training, settings.promptsPerStep * Math.max(1, settings.grpoSteps), 8, seed);
   const log = new MetricsLog(output);
-  progress = startProgress({ label: "GRPO", total: settings.grpoSteps });
+  const progress = startProgress({ label: "GRPO", total: settings.grpoSteps });
   const learning = grpo({
     model,
     prompts: training.map((prompt) => ({ prompt })),
@@ -138,11 +85,7 @@ async function main(device: Device, settings: Settings): Promise<void> {
 
   // 6. The verdict, on prompts it never trained on.
   const after = await complete(model, prompts, settings);
-  const rewardOf = (completions: readonly Completion[]) => {
-    const texts = { completions: completions.map((c) => c.text) };
-    const penalties = repetition(texts);
-    return positivity(texts).map((score, i) => score + (penalties[i] as number));
-  };
+  const rewardOf = (completions: readonly Completion[]) => completions.map(({ text }) => sentiment(text));
   const [rewardsBefore, rewardsAfter] = [rewardOf(before), rewardOf(after)];
   const reward = pairedBootstrap(rewardsBefore, rewardsAfter, { seed });
   const kl = await klFrom(start, model.decoder, after, settings.temperature);

@@ -28,6 +28,11 @@ export function repeated(text: string): number {
   return pairs.length === 0 ? 0 : 1 - new Set(pairs).size / pairs.length;
 }
 
+/** The whole reward of a continuation: its valence, minus eight times its share of repeated word pairs. */
+export function sentiment(text: string): number {
+  return valence(text) - CAP * repeated(text);
+}
+
 /** Reward function: positivity of each completion. */
 export function positivity({ completions }: { completions: readonly unknown[] }): number[] {
   return completions.map((text) => valence(String(text)));

@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import type { Device, DeviceChoice } from "@trimtab/node";
 
-export interface Settings {
+/** What makes the base model. */
+export interface PretrainingSettings {
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
@@ -15,6 +16,9 @@ export interface Settings {
   readonly pretrainSteps: number;
   readonly pretrainRows: number;
   readonly pretrainLearningRate: number;
+}
+
+export interface Settings extends PretrainingSettings {
   readonly grpoSteps: number;
   /** Updates on each batch of completions. */
   readonly iterations: number;
@@ -79,35 +83,41 @@ export interface Flags {
   readonly small: boolean;
 }
 
+/** The options that both programs know, for `parseArgs`. */
+export const flagOptions = {
+  device: { type: "string", default: "wasm" },
+  threads: { type: "string" },
+  seed: { type: "string", default: "1" },
+  output: { type: "string", default: "runs/positive-speeches" },
+  "pretrain-steps": { type: "string" },
+  steps: { type: "string" },
+  small: { type: "boolean", default: false },
+} as const;
+
 /** Reads the command line. */
 export function readFlags(argv: readonly string[]): Flags {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      device: { type: "string", default: "wasm" },
-      threads: { type: "string" },
-      seed: { type: "string", default: "1" },
-      output: { type: "string", default: "runs/positive-speeches" },
-      "pretrain-steps": { type: "string" },
-      steps: { type: "string" },
-      small: { type: "boolean", default: false },
-    },
-  });
-  const count = (name: string, text: string | undefined) => {
-    if (text === undefined) return undefined;
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < 0) throw new RangeError(`--${name}: it must be a whole number, got ${text}.`);
-    return value;
-  };
+  return flagsOf(parseArgs({ args: [...argv], options: flagOptions }).values);
+}
+
+/** The flags as numbers. Throws RangeError where one is not a whole number. */
+export function flagsOf(values: ReturnType<typeof parseArgs<{ options: typeof flagOptions }>>["values"]): Flags {
   return {
     device: values.device as DeviceChoice,
-    threads: count("threads", values.threads),
-    seed: count("seed", values.seed) as number,
+    threads: wholeNumber("threads", values.threads),
+    seed: wholeNumber("seed", values.seed) as number,
     output: values.output,
-    pretrainSteps: count("pretrain-steps", values["pretrain-steps"]),
-    steps: count("steps", values.steps),
+    pretrainSteps: wholeNumber("pretrain-steps", values["pretrain-steps"]),
+    steps: wholeNumber("steps", values.steps),
     small: values.small,
   };
+}
+
+/** The number that a flag gives, undefined where it is not given. */
+export function wholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new RangeError(`--${name}: it must be a whole number, got ${text}.`);
+  return value;
 }
 
 /** The sizes for a device, with the flags applied. */

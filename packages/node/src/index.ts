@@ -1,7 +1,7 @@
 /** @trimtab/node: everything of @trimtab/core, with this machine's devices, files and worker threads. */
 
 export * from "@trimtab/core";
-export { randomInt } from "@trimtab/kernels";
+export { randomInt, uniform } from "@trimtab/kernels";
 export { readDataset, writeDataset } from "./datasets";
 export * from "./device";
 export { environmentOf } from "./environment";
@@ -9,6 +9,7 @@ export { nodeDirectory } from "./files";
 export { apiKeyFrom } from "./judges/api-key";
 export { fileJudgeCache } from "./judges/file-judge-cache";
 export { loadModel, loadTokenizer, saveModel } from "./model";
+export { frontierChart } from "./report/evaluation-report";
 export { type MetricRow, metricCharts } from "./report/metric-charts";
 export { renderReport } from "./report/render";
 export type { Chart, Figure, Report, Series, Table } from "./report/report";
