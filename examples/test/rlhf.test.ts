@@ -1,4 +1,4 @@
-/** The scripted judge errs as it says, comparisons are split fairly, and the whole RLHF program runs and repeats itself. */
+/** The scripted judge errs as it says, comparisons are split fairly, and the whole RLHF program runs. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,11 +24,13 @@ describe("the scripted judge", () => {
     // σ(1) = 1 / (1 + 1/e) and σ(2): worked by hand.
     expect(preferenceChance(3, 2, 1)).toBeCloseTo(0.7310585786, 9);
     expect(preferenceChance(6, 2, 2)).toBeCloseTo(0.880797078, 9);
+    const reward = fc.integer({ min: -16, max: 16 }).map((halves) => halves / 2);
     fc.assert(
-      fc.property(fc.double({ min: -8, max: 8, noNaN: true }), fc.double({ min: -8, max: 8, noNaN: true }), (a, b) => {
+      fc.property(reward, reward, (a, b) => {
         expect(preferenceChance(a, b, 1.5) + preferenceChance(b, a, 1.5)).toBeCloseTo(1, 12);
-        if (a > b) expect(preferenceChance(a, b, 1.5)).toBeGreaterThan(0.5);
+        expect(Math.sign(preferenceChance(a, b, 1.5) - 0.5)).toBe(Math.sign(a - b));
       }),
+      { seed: 1 },
     );
   });
 
@@ -94,7 +96,7 @@ describe("the verdict", () => {
     // (2.5 - 0.5) / √(1/3): the sample standard deviation of 0, 1, 0, 1
     expect(verdict.table.at(-1)?.zTruth).toBeCloseTo(2 * Math.sqrt(3), 10);
     expect(finding(verdict)).toBe(
-      "PPO made the texts better by the true reward. Without control of the KL, from 3.0 to 20.0 nats, the reward model's score went from 1.00 to 4.00, and the true reward fell: over-optimisation.",
+      "With the KL held, PPO made the texts better by the true reward. With KL for free, 20.0 nats from the base, the reward model claims +4.00 standard deviations, and the judge sees +3.46. Since its best in round 5, at 3.0 nats, the proxy went from 1.00 to 4.00, and the true reward fell: over-optimisation (-2.00, 95 % interval -2.00 to -2.00).",
     );
   });
 
@@ -102,7 +104,7 @@ describe("the verdict", () => {
     const end = measured(5, 3, 1, [0, 2, 0, 1]);
     const verdict = verdictOf({ ...rest, runs: { controlled: [start, start], free: [start, end] } });
     expect(finding(verdict)).toBe(
-      "PPO did not make the texts clearly better by the true reward. Without control of the KL the true reward was still rising at the end.",
+      "With the KL held, PPO did not make the texts clearly better by the true reward. With KL for free, 3.0 nats from the base, the reward model claims +1.00 standard deviations, and the judge sees +0.43. The true reward was still at its highest at the end.",
     );
   });
 });
@@ -116,15 +118,12 @@ describe("the program, tiny", () => {
   const program = fileURLToPath(new URL("../positive-speeches/dist/rlhf.js", import.meta.url));
   const output = mkdtempSync(join(tmpdir(), "trimtab-rlhf-"));
   afterAll(() => rmSync(output, { recursive: true }));
-  const run = async () => {
-    const flags = ["--small", "--pretrain-steps", "10", "--comparisons", "120", "--steps", "1", "--output", output];
-    const { stdout } = await promisify(execFile)(process.execPath, [program, ...flags]);
-    return { stdout, verdict: JSON.parse(readFileSync(join(output, "rlhf-verdict.json"), "utf8")) };
-  };
 
-  it("goes through every step, and from the kept base model gives the same figures again", { timeout: 120_000 }, async () => {
-    const first = await run();
-    const { rewardModel, table } = first.verdict;
+  it("goes through every step and leaves everything", { timeout: 120_000 }, async () => {
+    const flags = ["--small", "--pretrain-steps", "10", "--comparisons", "120", "--steps", "1", "--output", output];
+    await promisify(execFile)(process.execPath, [program, ...flags]);
+    const verdict = JSON.parse(readFileSync(join(output, "rlhf-verdict.json"), "utf8"));
+    const { rewardModel, table } = verdict;
     expect(rewardModel.trainingComparisons + rewardModel.heldOutComparisons).toBe(120);
     expect(rewardModel.bestAccuracy).toBeGreaterThan(0.5);
     expect(table.map(({ run, round }: { run: string; round: number }) => `${run} ${round}`)).toEqual([
@@ -144,9 +143,5 @@ describe("the program, tiny", () => {
     for (const file of ["base/config.json", "rlhf/model/model.safetensors", "rlhf/reward-model/config.json"]) {
       expect(existsSync(join(output, file)), file).toBe(true);
     }
-
-    const second = await run();
-    expect(second.stdout).toContain("The base model of an earlier run");
-    expect(second.verdict).toEqual(first.verdict);
   });
 });

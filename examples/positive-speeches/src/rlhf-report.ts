@@ -37,7 +37,7 @@ export function rlhfReport({ verdict, runs, logs, bench, device }: RlhfRun): str
       { label: "True reward, KL free", value: change(gains.free), note: interval(gains.free) },
       {
         label: "KL to the base",
-        value: `${held.kl.toFixed(1)} and ${free.kl.toFixed(1)}`,
+        value: `${held.kl.toFixed(1)}, ${free.kl.toFixed(1)}`,
         note: `nats per completion, held (target ${settings.klTarget}) and free`,
       },
     ],
@@ -77,7 +77,7 @@ export function rlhfReport({ verdict, runs, logs, bench, device }: RlhfRun): str
     tables: [
       {
         title: "KL, proxy and true reward",
-        description: "Proxy and true reward in standard deviations of the base's samples; the true reward also as it is.",
+        description: "Proxy and true reward in standard deviations of the base's texts; the true reward also as it is.",
         columns: ["Run", "Round", "KL, nats per completion", "Proxy", "True, in deviations", "True reward", "Distinct-2"],
         rows: table.map(({ run, round, kl, proxy, zTruth, truth, distinct2 }) => [NAMES[run], round, kl, proxy, zTruth, truth, distinct2]),
       },
@@ -103,6 +103,7 @@ export function rlhfReport({ verdict, runs, logs, bench, device }: RlhfRun): str
 }
 
 function gapChart(rows: readonly TableRow[], title: string): Chart {
+  const byKl = [...rows].sort((a, b) => a.kl - b.kl);
   return {
     title,
     description: "What the reward model says and what the judge would say, each in standard deviations of the base's texts.",
@@ -110,8 +111,8 @@ function gapChart(rows: readonly TableRow[], title: string): Chart {
     yLabel: "standard deviations",
     smooth: false,
     series: [
-      { name: "reward model (proxy)", points: rows.map(({ kl, proxy }) => [kl, proxy]) },
-      { name: "true reward", points: rows.map(({ kl, zTruth }) => [kl, zTruth]) },
+      { name: "reward model (proxy)", points: byKl.map(({ kl, proxy }) => [kl, proxy]) },
+      { name: "true reward", points: byKl.map(({ kl, zTruth }) => [kl, zTruth]) },
     ],
   };
 }

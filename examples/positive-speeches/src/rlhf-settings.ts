@@ -37,22 +37,23 @@ export interface RlhfSettings {
   readonly heldOutPrompts: number;
 }
 
+/** About a minute and a half on two CPU cores. */
 const FULL: RlhfSettings = {
-  comparisons: 2400,
+  comparisons: 1500,
   samplesPerTemperature: 2,
   sampleTemperatures: [0.7, 1],
   judgeNoise: 1,
   heldOutShare: 0.15,
   rewardEpochs: 2,
   rewardPairs: 16,
-  rewardLearningRate: 1e-3,
+  rewardLearningRate: 2e-3,
   normalisationSamples: 256,
-  rounds: 30,
-  freeRounds: 45,
+  rounds: 20,
+  freeRounds: 30,
   completions: 128,
   epochs: 2,
-  learningRate: 6e-4,
-  valueLearningRate: 1e-3,
+  learningRate: 1e-3,
+  valueLearningRate: 2e-3,
   klCoef: 0.1,
   klTarget: 4,
   klHorizon: 400,
@@ -62,15 +63,8 @@ const FULL: RlhfSettings = {
   heldOutPrompts: 256,
 };
 
-const SMALL: RlhfSettings = {
-  ...FULL,
-  comparisons: 1500,
-  rewardLearningRate: 2e-3,
-  rounds: 20,
-  freeRounds: 30,
-  learningRate: 1e-3,
-  valueLearningRate: 2e-3,
-};
+/** For a look at every step: too short to learn much. */
+const SMALL: RlhfSettings = { ...FULL, comparisons: 600, rounds: 8, freeRounds: 12 };
 
 export interface RlhfFlags extends Flags {
   readonly comparisons: number | undefined;
@@ -82,10 +76,13 @@ export function readRlhfFlags(argv: readonly string[]): RlhfFlags {
   return { ...flagsOf(values), comparisons: wholeNumber("comparisons", values.comparisons) };
 }
 
-/** The sizes for a device, with the flags applied: `steps` rounds with control, and half as many again without. */
+/**
+ * The sizes for a device, with the flags applied. The base is always the small one: a thousand comparisons teach a reward model on a larger base, with
+ * more words to know, next to nothing. `steps` rounds with control, and half as many again without.
+ */
 export function rlhfSettingsFor(device: Device, flags: RlhfFlags): RlhfSettings & { readonly base: PretrainingSettings } {
   const sizes = flags.small || device.info.software ? SMALL : FULL;
   const { comparisons = sizes.comparisons, steps: rounds = sizes.rounds } = flags;
   const freeRounds = flags.steps === undefined ? sizes.freeRounds : Math.ceil(1.5 * rounds);
-  return { ...sizes, comparisons, rounds, freeRounds, base: settingsFor(device, flags) };
+  return { ...sizes, comparisons, rounds, freeRounds, base: settingsFor(device, { ...flags, small: true }) };
 }

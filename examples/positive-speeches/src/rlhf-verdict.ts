@@ -106,20 +106,20 @@ export function verdictOf({
   };
 }
 
-/** The sentence that the figures support. */
+/** The sentences that the figures support. */
 export function finding({ gains, fallFromPeak, table }: Verdict): string {
-  const end = table.at(-1) as TableRow;
-  const peak = table.find(({ run, round }) => run === "free" && round === fallFromPeak.peakRound) as TableRow;
+  const free = table.filter(({ run }) => run === "free");
+  const [start, end] = [free[0], free.at(-1)] as [TableRow, TableRow];
+  const peak = free.find(({ round }) => round === fallFromPeak.peakRound) as TableRow;
   const learned =
     gains.controlled.low > 0
-      ? "PPO made the texts better by the true reward."
-      : "PPO did not make the texts clearly better by the true reward.";
-  if (peak.round === end.round) return `${learned} Without control of the KL the true reward was still rising at the end.`;
-  const proxy = `the reward model's score went from ${peak.proxy.toFixed(2)} to ${end.proxy.toFixed(2)}`;
-  const spent = `Without control of the KL, from ${peak.kl.toFixed(1)} to ${end.kl.toFixed(1)} nats, ${proxy}, and the true reward`;
-  return fallFromPeak.high < 0
-    ? `${learned} ${spent} fell: over-optimisation.`
-    : `${learned} ${spent} no longer rose (${interval(fallFromPeak)}).`;
+      ? "With the KL held, PPO made the texts better by the true reward."
+      : "With the KL held, PPO did not make the texts clearly better by the true reward.";
+  const gap = `With KL for free, ${end.kl.toFixed(1)} nats from the base, the reward model claims ${signed(end.proxy - start.proxy)} standard deviations, and the judge sees ${signed(end.zTruth)}.`;
+  if (peak.round === end.round) return `${learned} ${gap} The true reward was still at its highest at the end.`;
+  const since = `Since its best in round ${peak.round}, at ${peak.kl.toFixed(1)} nats, the proxy went from ${peak.proxy.toFixed(2)} to ${end.proxy.toFixed(2)}`;
+  const isOptimisedAway = fallFromPeak.high < 0 && end.proxy > peak.proxy;
+  return `${learned} ${gap} ${since}, and the true reward ${isOptimisedAway ? "fell: over-optimisation" : "did not rise"} (${interval(fallFromPeak)}).`;
 }
 
 /** "+1.00, 95 % interval +0.50 to +1.50" */

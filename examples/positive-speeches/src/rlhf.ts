@@ -2,7 +2,7 @@
  * Learning from human feedback, the whole loop (Ziegler et al. 2019, Stiennon et al. 2020): sample, compare, train a reward model, optimise against
  * it with PPO, and measure what the reward model cannot see: whether the texts get better by the reward that the comparisons came from.
  *
- *   node examples/positive-speeches/dist/rlhf.js [--steps 30 --comparisons 2400 --seed 1 --small]
+ *   node examples/positive-speeches/dist/rlhf.js [--steps 20 --comparisons 1500 --seed 1 --small]
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
