@@ -327,7 +327,7 @@ describe("bad input ends with exit code 1 and one message", () => {
       ["sft", "--model", "base", "--learning-rat", "1"],
       /^error: unknown option '--learning-rat' Did you mean --learning-rate\?/,
     ],
-    ["an unknown command", {}, ["gropo"], /unknown command 'gropo' Did you mean grpo\?/],
+    ["an unknown command", {}, ["gropo"], /unknown command 'gropo' Did you mean grpo, trpo, orpo\?/],
     [
       "a bad value",
       {},
@@ -362,7 +362,7 @@ describe("bad input ends with exit code 1 and one message", () => {
       "a reward that is NaN",
       { "r2.ts": "export const nan = ({ completions }: any) => completions.map(() => NaN);" },
       ["grpo", ...grpoOptions, "--reward-funcs", "r2.ts"],
-      /^RewardError: .*`nan`.*finite number or null, got NaN/,
+      /^RewardError: .*`nan`.*finite number, a detail with a finite `total`, or null, got NaN/,
     ],
     [
       "a reward of the wrong length",
