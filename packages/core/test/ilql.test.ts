@@ -188,6 +188,14 @@ describe("the guided policy", () => {
     // With awacScale 0 the policy is left alone.
     expect(await weightsOf(run.model)).toEqual(before);
   });
+
+  test("refuses a rollout of which nothing has a reward", async () => {
+    const none: RewardFunction = ({ completions }) => completions.map(() => null);
+    const rollouts = { prompts: [{ prompt: seenPrompts[0] as string }], rewards: none, every: 1, completions: 4, maxCompletionLength: 2 };
+    await expect(allOf(ilql(make({ dataset: undefined, rollouts, maxSteps: 1 })))).rejects.toThrow(
+      /at least one completion .* must have a reward, got none/,
+    );
+  });
 });
 
 describe("a run", () => {

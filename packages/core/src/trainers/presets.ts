@@ -19,7 +19,7 @@ export const grpoPresets = {
   /** DeepSeekMath (Shao et al. 2024). */
   deepseekmath: { lossType: "grpo", beta: 0.04, numGenerations: 64, useBiasCorrectionKl: false },
   /** DeepSeek-R1 (2025), first RL stage; 16 steps on each rollout. */
-  "deepseek-r1": { lossType: "grpo", beta: 1e-3, epsilon: 10, numGenerations: 16, stepsPerGeneration: 16 },
+  "deepseek-r1": { lossType: "grpo", beta: 1e-3, epsilon: 10, numGenerations: 16, stepsPerGeneration: 16, useBiasCorrectionKl: false },
   /** R1-Zero: the reference becomes the policy every 400 steps. */
   "deepseek-r1-zero": {
     lossType: "grpo",
@@ -30,6 +30,7 @@ export const grpoPresets = {
     syncRefModel: true,
     refModelMixupAlpha: 1,
     refModelSyncSteps: 400,
+    useBiasCorrectionKl: false,
   },
   /** Zheng et al. 2025; 4 steps on each rollout. */
   gspo: { lossType: "grpo", importanceSamplingLevel: "sequence", epsilon: 3e-4, epsilonHigh: 4e-4, stepsPerGeneration: 4 },
@@ -45,7 +46,7 @@ export const grpoPresets = {
     dynamicSampling: true,
   },
   /** Prime Intellect 2025. */
-  "intellect-2": { delta: 4, epsilon: 0.2, beta: 1e-3, numGenerations: 16, learningRate: 3e-7 },
+  "intellect-2": { delta: 4, epsilon: 0.2, beta: 1e-3, numGenerations: 16, learningRate: 3e-7, useBiasCorrectionKl: false },
   /** Wang et al. 2025: beyond the 80/20 rule. */
   "80-20": { lossType: "dapo", epsilon: 0.2, epsilonHigh: 0.28, topEntropyQuantile: 0.2 },
   /** Liu et al. 2025. */

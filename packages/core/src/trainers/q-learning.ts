@@ -14,6 +14,7 @@ import { collate } from "../data/batch";
 import { microBatches } from "../data/micro-batches";
 import { DataOrder } from "../data/order";
 import type { EncodedPrompt } from "../data/tokenize";
+import { RewardError } from "../errors";
 import { weighted } from "../losses/objective";
 import { qLearningLoss } from "../losses/q-learning";
 import { targetHidden } from "../models/logprobs";
@@ -228,6 +229,11 @@ class Replay {
   /** The episodes of optimiser step `step`. */
   sample(step: number): Episode[] {
     const { rowsPerStep, seed } = this.#settings;
+    if (this.#buffer.size === 0) {
+      throw new RewardError(
+        "ilql: at least one completion of the first rollout must have a reward, got none. Correct the reward function.",
+      );
+    }
     return this.#buffer.sample(rowsPerStep, seed, REPLAY_STREAM + step).map(({ episode }) => episode);
   }
 
