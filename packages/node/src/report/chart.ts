@@ -2,6 +2,7 @@
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
 import { escapeHtml } from "./html";
+import { SERIES_COLOURS } from "./page";
 import type { Chart, Series } from "./report";
 
 const WIDTH = 460;
@@ -26,17 +27,17 @@ export function renderChart(chart: Chart): string {
     ([, value]) => y(value),
   );
   const dotsOf = (s: Series, index: number) =>
-    s.points.map(([px, py]) => `<circle class="dot s${index}" cx="${x(px)}" cy="${y(py)}" r="3"/>`).join("");
+    s.points.map(([px, py]) => `<circle class="dot s${index % SERIES_COLOURS}" cx="${x(px)}" cy="${y(py)}" r="3"/>`).join("");
   const draw = (s: Series, index: number): string => {
     if (s.mark === "dots") return dotsOf(s, index);
     const smooth = chart.smooth ?? s.points.length > 12;
-    const raw = `<path class="line s${index}${smooth ? " raw" : ""}" d="${path([...s.points])}"/>`;
+    const raw = `<path class="line s${index % SERIES_COLOURS}${smooth ? " raw" : ""}" d="${path([...s.points])}"/>`;
     const dot = s.points.length === 1 ? dotsOf(s, index) : "";
-    return raw + dot + (smooth ? `<path class="line s${index}" d="${path(smoothed(s.points))}"/>` : "");
+    return raw + dot + (smooth ? `<path class="line s${index % SERIES_COLOURS}" d="${path(smoothed(s.points))}"/>` : "");
   };
   const legend =
     series.length > 1
-      ? `<ul class="legend">${series.map((s, i) => `<li><span class="swatch s${i}"></span>${escapeHtml(s.name)}</li>`).join("")}</ul>`
+      ? `<ul class="legend">${series.map((s, i) => `<li><span class="swatch s${i % SERIES_COLOURS}"></span>${escapeHtml(s.name)}</li>`).join("")}</ul>`
       : "";
   const bottom = HEIGHT - MARGIN.bottom;
   return `<figure class="chart">${caption}${legend}

@@ -1,10 +1,24 @@
 /** The report page's style and its one small script (values under the pointer); both are inlined, nothing is fetched. */
 
+/** Colours of a chart's series, for light and dark pages. */
+const SERIES = {
+  light: ["#0b7a75", "#c2541b", "#5a4fcf", "#9a6b00", "#b0326e", "#2f6fb5", "#4f7a1e", "#6b5b4d"],
+  dark: ["#4fc9be", "#f0925a", "#a39bff", "#e2b64a", "#f083b4", "#77b2f2", "#a3cf6a", "#c4b3a3"],
+} as const;
+
+/** Series beyond these take the colours again from the first. */
+export const SERIES_COLOURS = SERIES.light.length;
+
+const declarations = (colours: readonly string[]) => colours.map((colour, i) => `--s${i}: ${colour};`).join(" ");
+const rules = SERIES.light
+  .map((_, i) => `.line.s${i} { stroke: var(--s${i}); } .dot.s${i} { fill: var(--s${i}); } .swatch.s${i} { background: var(--s${i}); }`)
+  .join("\n");
+
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2430; --muted: #5b6675; --paper: #f6f7f9; --card: #ffffff; --rule: #dfe3e8; --accent: #0f6b6b;
-  --s0: #0b7a75; --s1: #c2541b; --s2: #5a4fcf; --s3: #9a6b00; }
+  ${declarations(SERIES.light)} }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --muted: #98a3b3; --paper: #10151c; --card: #18202a; --rule: #2b3644; --accent: #5fd0c5;
-  --s0: #4fc9be; --s1: #f0925a; --s2: #a39bff; --s3: #e2b64a; } }
+  ${declarations(SERIES.dark)} } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 48px 24px 80px; }
@@ -15,18 +29,16 @@ h2 { font-size: 1.15rem; margin: 48px 0 4px; } h3 { font-size: 0.95rem; margin: 
 .figures li { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 16px; }
 .figures .label { color: var(--muted); font-size: 0.8rem; } .figures .value { font-size: 1.5rem; font-weight: 650; font-variant-numeric: tabular-nums; }
 .figures .note { color: var(--muted); font-size: 0.8rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; margin-top: 16px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); gap: 16px; margin-top: 16px; }
 .chart { position: relative; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px 16px 8px; margin: 0; }
 .chart p { color: var(--muted); font-size: 0.82rem; margin: 2px 0 8px; } .chart svg { display: block; width: 100%; height: auto; overflow: visible; }
 .chart output { position: absolute; top: 12px; right: 16px; font-size: 0.78rem; color: var(--muted); font-variant-numeric: tabular-nums; }
 .grid line { stroke: var(--rule); stroke-width: 1; } .axis line, .cursor { stroke: var(--muted); stroke-width: 1; } .cursor { stroke-dasharray: 3 3; }
 .axis text, svg .label { fill: var(--muted); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .line.raw { opacity: 0.3; stroke-width: 1.2; }
-.line.s0 { stroke: var(--s0); } .line.s1 { stroke: var(--s1); } .line.s2 { stroke: var(--s2); } .line.s3 { stroke: var(--s3); }
-.dot.s0 { fill: var(--s0); } .dot.s1 { fill: var(--s1); } .dot.s2 { fill: var(--s2); } .dot.s3 { fill: var(--s3); }
+${rules}
 .legend { display: flex; flex-wrap: wrap; gap: 4px 14px; list-style: none; margin: 0 0 4px; padding: 0; font-size: 0.8rem; color: var(--muted); }
 .swatch { display: inline-block; width: 14px; height: 3px; margin-right: 6px; vertical-align: middle; border-radius: 2px; }
-.swatch.s0 { background: var(--s0); } .swatch.s1 { background: var(--s1); } .swatch.s2 { background: var(--s2); } .swatch.s3 { background: var(--s3); }
 .table { overflow-x: auto; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; margin-top: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem; } th { text-align: left; color: var(--muted); font-weight: 600; }
 th, td { padding: 8px 14px; vertical-align: top; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere; } tr:last-child td { border-bottom: 0; }
