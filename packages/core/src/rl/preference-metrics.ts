@@ -1,7 +1,6 @@
 /** TRL's metric names for preferences and reward models, computed from plain numbers. */
+import { mean } from "./mean";
 import type { Metrics } from "./metrics";
-
-const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Rewards and log-probabilities of the pairs of a step, (P) each. */
 export interface PairRecord {

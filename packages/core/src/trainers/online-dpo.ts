@@ -16,6 +16,7 @@ import { fDivergences } from "../losses/preference/f-divergence";
 import { pairSums } from "../losses/preference/pair-logps";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
+import { mean } from "../rl/mean";
 import type { Metrics } from "../rl/metrics";
 import { pairMetrics } from "../rl/preference-metrics";
 import { gatherCounting, rolloutRow, spreadRows } from "../rl/rollout";
@@ -179,5 +180,3 @@ function pairedMetrics(record: PairedRecord, settings: OnlineDpoSettings): Metri
     }),
   };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
