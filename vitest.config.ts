@@ -24,6 +24,7 @@ const alias = [
   { find: /^@trimtab\/kernels\/(reference|wasm|webgpu)$/, replacement: source("kernels/src/$1/index.ts") },
   { find: /^@trimtab\/core$/, replacement: source("core/src/index.ts") },
   { find: /^@trimtab\/node$/, replacement: source("node/src/index.ts") },
+  { find: /^@trimtab\/web$/, replacement: source("web/src/index.ts") },
 ];
 
 /** Node 20 knows relaxed SIMD behind a flag (refused in NODE_OPTIONS); later versions have it on and may drop the flag. */
@@ -42,6 +43,7 @@ export default defineConfig({
       project("kernels", "./packages/kernels"),
       project("core", "./packages/core"),
       project("node", "./packages/node"),
+      project("web", "./packages/web"),
       project("examples", "./examples"),
     ],
   },

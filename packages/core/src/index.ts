@@ -39,6 +39,8 @@ export * from "./data/supervised";
 export * from "./data/tokenize";
 export * from "./data/tokenize-feedback";
 export * from "./data/truncation";
+export type * from "./engine/algorithms";
+export type * from "./engine/engine";
 export * from "./environments/bandit";
 export * from "./environments/calculator";
 export * from "./environments/environment";

@@ -1,0 +1,156 @@
+/**
+ * The engine as an application sees it: models and trainers live on a thread of their own and are used by handle, so that a page or a
+ * server never blocks. The calls are those of the library; what differs is that they cross a thread: data is copied, functions (rewards,
+ * judges, progress) run where they were written, and a run takes its next step only when it is asked for.
+ *
+ * `Place` is what names files where the engine runs: a path in Node; a URL, storage, dropped files or a directory handle in a browser.
+ */
+import type { DeviceInfo } from "@trimtab/kernels";
+import type { DecoderConfig } from "../models/config";
+import type { NewModelConfig } from "../models/language-model";
+import type { Metrics } from "../rl/metrics";
+import type { RewardFunction } from "../rl/rewards";
+import type { EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
+
+/** What runs, and what keeps it from running better. */
+export interface EngineInfo {
+  readonly device: DeviceInfo;
+  /** In plain words, each with what to do: e.g. that threads need a cross-origin isolated page. Empty where all is well. */
+  readonly notes: readonly string[];
+}
+
+/** How far a file has been read. */
+export interface LoadProgress {
+  readonly file: string;
+  readonly loadedBytes: number;
+  /** Undefined where the source does not say. */
+  readonly totalBytes: number | undefined;
+}
+
+export interface Engine<Place> {
+  readonly info: EngineInfo;
+  /** Resolves, with the reason, when the device is lost or the thread ends; every handle is dead then. */
+  readonly lost: Promise<Error>;
+  /** Loads a language model or a reward model (a score head) with its tokenizer. Throws CheckpointError, ConfigError or OutOfMemoryError. */
+  loadModel(from: Place, options?: { readonly onProgress?: (progress: LoadProgress) => void }): Promise<EngineModel<Place>>;
+  /** A model with random weights and a tokenizer trained on `texts`. */
+  newModel(options: {
+    readonly shape: NewModelConfig;
+    readonly texts: readonly string[];
+    readonly vocabSize: number;
+    readonly seed: number;
+  }): Promise<EngineModel<Place>>;
+  /**
+   * Opens a run; no step is taken before it is asked for. Bad options are refused here, before any work. `resumeFrom` continues a saved run
+   * as if it had never stopped.
+   */
+  train<A extends EngineAlgorithm>(
+    algorithm: A,
+    options: EngineTrainingOptions<A, EngineModel<Place>>,
+    resumeFrom?: Place,
+  ): Promise<EngineRun<Place>>;
+  /** Frees everything and ends the thread. */
+  close(): Promise<void>;
+}
+
+/** A model on the engine's thread. */
+export interface EngineModel<Place> {
+  readonly kind: "lm" | "score";
+  readonly config: DecoderConfig;
+  readonly parameterCount: number;
+  readonly hasChatTemplate: boolean;
+  /** The same weights again, e.g. for a reference or to start over from. */
+  clone(): Promise<EngineModel<Place>>;
+  /** A reward model that starts from this one's trunk, with a new score head. */
+  toRewardModel(seed: number): Promise<EngineModel<Place>>;
+  /** Completions of each prompt: all of the first one's, then the second's. */
+  generate(options: EngineGenerateOptions): Promise<EngineCompletion[]>;
+  /** Rewards of completions, (B). Needs a score head. */
+  score(rows: readonly { readonly prompt: unknown; readonly completion: unknown }[]): Promise<number[]>;
+  /** What the model thinks of each token of a completion; with a reference, what that thinks as well. */
+  inspect(options: {
+    readonly prompt: unknown;
+    readonly completion: unknown;
+    readonly reference?: EngineModel<Place> | undefined;
+  }): Promise<EngineToken[]>;
+  /** Writes a Hugging Face directory. */
+  save(to: Place): Promise<void>;
+  /** The same directory as bytes, by file name: for a download. */
+  files(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
+  dispose(): Promise<void>;
+}
+
+export interface EngineGenerateOptions {
+  /** Texts, or conversations (messages). */
+  readonly prompts: readonly unknown[];
+  /** Completions per prompt and temperature. Default 1. */
+  readonly n?: number | undefined;
+  /** Several give `n` completions each; 0 is greedy. Default [1]. */
+  readonly temperatures?: readonly number[] | undefined;
+  readonly maxNewTokens?: number | undefined;
+  readonly topK?: number | undefined;
+  readonly topP?: number | undefined;
+  readonly stop?: readonly string[] | undefined;
+  readonly seed?: number | undefined;
+  /** Text as it is decoded, by index of the completion. */
+  readonly onText?: ((index: number, text: string) => void) | undefined;
+  readonly signal?: AbortSignalLike | undefined;
+}
+
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+}
+
+export interface EngineCompletion {
+  readonly promptIndex: number;
+  readonly text: string;
+  readonly temperature: number;
+  readonly finishReason: string;
+}
+
+/** One token of a completion. What was not computed is undefined. */
+export interface EngineToken {
+  readonly text: string;
+  readonly logp: number;
+  readonly entropy: number;
+  readonly refLogp?: number | undefined;
+  readonly advantage?: number | undefined;
+}
+
+/** A completion that a step learned from. */
+export interface EngineSample {
+  readonly prompt: string;
+  readonly completion: string;
+  readonly reward: number | null;
+  readonly rewards: Readonly<Record<string, number | null>>;
+  readonly advantage: number;
+  /** Per token, where the algorithm knows: log-probabilities when the completion was sampled, those of the reference, advantages. */
+  readonly tokens?: readonly EngineToken[] | undefined;
+}
+
+export interface EngineStep {
+  readonly step: number;
+  readonly maxSteps: number;
+  readonly metrics: Metrics;
+  /** Of trainers that sample; empty for the others. */
+  readonly samples: readonly EngineSample[];
+}
+
+/**
+ * A run. `for await (const step of run)` takes steps; between two of them nothing happens, so to pause is not to ask, and to stop is to
+ * leave the loop. The model is that after the last step at any time.
+ */
+export interface EngineRun<Place> extends AsyncIterableIterator<EngineStep> {
+  readonly algorithm: EngineAlgorithm;
+  /** Everything needed to go on, as a checkpoint directory; to be called between two steps. */
+  save(to: Place): Promise<void>;
+  /** Ends the run and frees its optimiser. */
+  return(): Promise<IteratorResult<EngineStep>>;
+}
+
+/** A reward on the engine: a function of the caller's, a rule that ships with Trimtab, or a reward model. */
+export type EngineReward<Model> =
+  | RewardFunction
+  | { readonly rule: string; readonly options?: Readonly<Record<string, unknown>> | undefined }
+  | { readonly model: Model; readonly name?: string | undefined; readonly normalize?: boolean | undefined };

@@ -1,0 +1,3 @@
+/** @trimtab/web: everything of @trimtab/core, with the browser's devices, storage and workers. */
+
+export * from "@trimtab/core";
