@@ -2,15 +2,22 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, type FrontierPoint, newLanguageModel, type PolicyEvaluation, Tokenizer, type WinRate } from "@trimtab/core";
+import {
+  ConfigError,
+  type FrontierPoint,
+  frontierChart,
+  newLanguageModel,
+  type PolicyEvaluation,
+  renderChart,
+  Tokenizer,
+  type WinRate,
+} from "@trimtab/core";
 import { afterAll, expect, it } from "vitest";
 import { runEval } from "../src/cli/commands/eval";
 import { resolveOptions } from "../src/cli/options";
 import { evalSchema } from "../src/cli/schemas/eval";
 import { withDevice } from "../src/device";
 import { saveModel } from "../src/model";
-import { renderChart } from "../src/report/chart";
-import { frontierChart } from "../src/report/evaluation-report";
 
 const folder = mkdtempSync(join(tmpdir(), "trimtab-eval-"));
 afterAll(() => rmSync(folder, { recursive: true }));

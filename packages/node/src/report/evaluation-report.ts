@@ -1,17 +1,18 @@
 /** The page of an evaluation: figures with intervals, the reference beside them, the reward-KL frontier, and samples. */
 import {
   type Device,
+  type Figure,
   type FrontierPoint,
+  frontierChart,
   type Interval,
   type PairedDifference,
   type PolicyEvaluation,
-  rewardKlFrontier,
+  renderReport,
+  type Table,
   type Turns,
   type WinRate,
 } from "@trimtab/core";
 import { environmentOf } from "../environment";
-import { renderReport } from "./render";
-import type { Chart, Figure, Table } from "./report";
 
 export interface EvaluationRun {
   readonly options: Readonly<Record<string, unknown>> & { readonly modelNameOrPath: string; readonly datasetName: string };
@@ -86,21 +87,6 @@ export function evaluationReport({ options, device, result, baseline, difference
       { title: "Environment", columns: ["What", "Which"], rows: environmentOf(device) },
     ],
   });
-}
-
-/** Every point, and a line through those that no other beats. */
-export function frontierChart(points: readonly FrontierPoint[]): Chart {
-  return {
-    title: "Reward and KL",
-    description: "Each dot is a step of a run; the line joins those that no other beats in both.",
-    xLabel: "KL to the reference, nats per completion",
-    yLabel: "reward",
-    smooth: false,
-    series: [
-      { name: "steps", mark: "dots", points: points.map(({ kl, reward }) => [kl, reward]) },
-      { name: "frontier", points: rewardKlFrontier(points).map(({ kl, reward }) => [kl, reward]) },
-    ],
-  };
 }
 
 function textOf(turns: Turns): string {

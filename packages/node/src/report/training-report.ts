@@ -1,12 +1,9 @@
 /** The report of a command-line run: what was trained on what, its curves, samples, options and environment. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Device } from "@trimtab/core";
+import { type Device, type Figure, type MetricRow, metricCharts, renderReport, type Table } from "@trimtab/core";
 import { environmentOf } from "../environment";
 import { formatSeconds } from "../run/progress";
-import { type MetricRow, metricCharts } from "./metric-charts";
-import { renderReport } from "./render";
-import type { Figure, Table } from "./report";
 
 export interface TrainingRun {
   /** The command, e.g. "grpo". */

@@ -1,7 +1,8 @@
 /** metrics.jsonl: one row per logged step, kept in step with the checkpoint that a run resumes from. */
+
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { MetricRow } from "../report/metric-charts";
+import type { MetricRow } from "@trimtab/core";
 
 /** Metrics that are states, not means: a row over several steps shows the last one. */
 const LATEST = new Set(["step", "epoch", "num_tokens", "learning_rate", "skipped_steps"]);

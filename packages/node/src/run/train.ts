@@ -1,8 +1,7 @@
 /** Drives a trainer for the command line: progress, metrics, checkpoints, Ctrl-C, the final model and the report. */
-import { type Device, type LanguageModel, saveCheckpoint, type TrainingState } from "@trimtab/core";
+import { type Device, type LanguageModel, type MetricRow, saveCheckpoint, type TrainingState } from "@trimtab/core";
 import { nodeDirectory } from "../files";
 import { saveModel } from "../model";
-import type { MetricRow } from "../report/metric-charts";
 import { type TrainingRun, writeTrainingReport } from "../report/training-report";
 import { listenForInterrupt } from "./interrupt";
 import { MetricsLog } from "./metrics-log";

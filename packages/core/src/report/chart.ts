@@ -1,6 +1,5 @@
 /** Draws one line chart as inline SVG, coloured by the page's CSS variables so that it follows light and dark. */
-import { scaleLinear } from "d3-scale";
-import { line } from "d3-shape";
+import { type Axis, roundAxis } from "./axis";
 import { escapeHtml } from "./html";
 import { SERIES_COLOURS } from "./page";
 import type { Chart, Series } from "./report";
@@ -16,22 +15,17 @@ export function renderChart(chart: Chart): string {
   const caption = `<figcaption><h3>${escapeHtml(chart.title)}</h3>${chart.description ? `<p>${escapeHtml(chart.description)}</p>` : ""}</figcaption>`;
   if (points.length === 0) return `<figure class="chart">${caption}<p class="empty">No values were recorded.</p></figure>`;
 
-  const x = scaleLinear(extent(points.map(([value]) => value)), [MARGIN.left, WIDTH - MARGIN.right]);
-  const y = scaleLinear(padded(extent(points.map(([, value]) => value))), [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);
-  const xTicks = x.ticks(6);
-  const yTicks = y.ticks(5);
-  const xFormat = x.tickFormat(6, "~s");
-  const yFormat = y.tickFormat(5, extreme(y.domain()) ? ".1e" : undefined);
-  const path = line<readonly [number, number]>(
-    ([value]) => x(value),
-    ([, value]) => y(value),
-  );
+  const xAxis = roundAxis(...extent(points.map(([value]) => value)), 6, false);
+  const yAxis = roundAxis(...padded(extent(points.map(([, value]) => value))), 5, true);
+  const x = scale(xAxis, MARGIN.left, WIDTH - MARGIN.right);
+  const y = scale(yAxis, HEIGHT - MARGIN.bottom, MARGIN.top);
+  const path = (line: Series["points"]) => `M${line.map(([px, py]) => `${pixel(x(px))},${pixel(y(py))}`).join("L")}`;
   const dotsOf = (s: Series, index: number) =>
-    s.points.map(([px, py]) => `<circle class="dot s${index % SERIES_COLOURS}" cx="${x(px)}" cy="${y(py)}" r="3"/>`).join("");
+    s.points.map(([px, py]) => `<circle class="dot s${index % SERIES_COLOURS}" cx="${pixel(x(px))}" cy="${pixel(y(py))}" r="3"/>`).join("");
   const draw = (s: Series, index: number): string => {
     if (s.mark === "dots") return dotsOf(s, index);
     const smooth = chart.smooth ?? s.points.length > 12;
-    const raw = `<path class="line s${index % SERIES_COLOURS}${smooth ? " raw" : ""}" d="${path([...s.points])}"/>`;
+    const raw = `<path class="line s${index % SERIES_COLOURS}${smooth ? " raw" : ""}" d="${path(s.points)}"/>`;
     const dot = s.points.length === 1 ? dotsOf(s, index) : "";
     return raw + dot + (smooth ? `<path class="line s${index % SERIES_COLOURS}" d="${path(smoothed(s.points))}"/>` : "");
   };
@@ -43,9 +37,9 @@ export function renderChart(chart: Chart): string {
   return `<figure class="chart">${caption}${legend}
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`${chart.title}: ${chart.yLabel} over ${chart.xLabel}`)}"
  data-plot="${escapeHtml(JSON.stringify(hoverData(series, x, y)))}">
-<g class="grid">${yTicks.map((t) => `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${y(t)}" y2="${y(t)}"/>`).join("")}</g>
-<g class="axis">${yTicks.map((t) => `<text x="${MARGIN.left - 8}" y="${y(t)}" dy="0.32em" text-anchor="end">${escapeHtml(yFormat(t))}</text>`).join("")}
-${xTicks.map((t) => `<text x="${x(t)}" y="${bottom + 17}" text-anchor="middle">${escapeHtml(xFormat(t))}</text>`).join("")}
+<g class="grid">${yAxis.ticks.map((t) => `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${y(t)}" y2="${y(t)}"/>`).join("")}</g>
+<g class="axis">${yAxis.ticks.map((t) => `<text x="${MARGIN.left - 8}" y="${y(t)}" dy="0.32em" text-anchor="end">${escapeHtml(yAxis.format(t))}</text>`).join("")}
+${xAxis.ticks.map((t) => `<text x="${x(t)}" y="${bottom + 17}" text-anchor="middle">${escapeHtml(xAxis.format(t))}</text>`).join("")}
 <line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${bottom}" y2="${bottom}"/></g>
 <text class="label" x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${escapeHtml(chart.xLabel)}</text>
 <text class="label" transform="translate(11 ${(MARGIN.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(chart.yLabel)}</text>
@@ -67,12 +61,18 @@ export function smoothed(points: Series["points"]): [number, number][] {
 
 type Scale = (value: number) => number;
 
+function scale({ low, high }: Axis, from: number, to: number): Scale {
+  return (value) => from + ((value - low) / (high - low)) * (to - from);
+}
+
+/** A tenth of a pixel is finer than any screen shows. */
+const pixel = (value: number) => Math.round(value * 10) / 10;
+
 /** What the page's script needs to show values under the pointer: names, and (x, y, value) of every point. */
 function hoverData(series: readonly Series[], x: Scale, y: Scale) {
-  const round = (value: number) => Math.round(value * 10) / 10;
   return series.map((s) => ({
     name: s.name,
-    points: s.points.map(([step, value]) => [round(x(step)), round(y(value)), step, Number(value.toPrecision(5))]),
+    points: s.points.map(([step, value]) => [pixel(x(step)), pixel(y(value)), step, Number(value.toPrecision(5))]),
   }));
 }
 
@@ -89,9 +89,4 @@ function extent(values: readonly number[]): [number, number] {
 function padded([low, high]: [number, number]): [number, number] {
   const pad = (high - low) * 0.06;
   return [low >= 0 && low < pad * 2 ? 0 : low - pad, high + pad];
-}
-
-function extreme(domain: readonly number[]): boolean {
-  const largest = Math.max(...domain.map(Math.abs));
-  return largest >= 1e6 || largest < 1e-3;
 }

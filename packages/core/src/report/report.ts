@@ -34,7 +34,7 @@ export interface Table {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
-export interface Report {
+export interface ReportPage {
   readonly title: string;
   readonly lead: string;
   readonly figures: readonly Figure[];

@@ -21,6 +21,42 @@ const PLANS: readonly ChartPlan[] = [
     description: "Weighted sum of the reward functions, mean over the step's completions.",
   },
   {
+    title: "Reward less the price of KL",
+    yLabel: "reward",
+    metrics: ["objective/rlhf_reward", "objective/scores"],
+    names: ["what is maximised", "score alone"],
+    description: "The score of a completion less what its distance to the reference costs: what PPO maximises.",
+  },
+  {
+    title: "Pairs in order",
+    yLabel: "fraction",
+    metrics: ["accuracy", "rewards/accuracies"],
+    names: ["accuracy", "accuracy"],
+    description: "Share of the step's comparisons where the better completion gets more.",
+  },
+  {
+    title: "Margin",
+    yLabel: "reward",
+    metrics: ["margin", "rewards/margins"],
+    names: ["margin", "margin"],
+    description: "By how much the better completion is ahead of the worse one, on average.",
+  },
+  {
+    title: "Implicit rewards",
+    yLabel: "reward",
+    metrics: ["rewards/chosen", "rewards/rejected"],
+    names: ["good", "bad"],
+    description: "How much likelier than under the reference each side has become, times beta. Both may fall; what counts is the gap.",
+  },
+  {
+    title: "Scores",
+    yLabel: "score",
+    metrics: ["mean_reward", "min_reward", "max_reward"],
+    names: ["mean", "lowest", "highest"],
+    description: "Range of the step's scores.",
+  },
+  { title: "Distance to the ratings", yLabel: "rating", metrics: ["mae"], description: "Mean absolute difference of score and rating." },
+  {
     title: "KL to the starting policy",
     yLabel: "nats per token",
     metrics: ["kl"],
@@ -30,9 +66,10 @@ const PLANS: readonly ChartPlan[] = [
   {
     title: "Clipped tokens",
     yLabel: "fraction",
-    metrics: ["clip_ratio/low_mean", "clip_ratio/high_mean"],
-    names: ["below", "above"],
-    description: "Share of tokens whose ratio to the old policy was clipped, below and above.",
+    metrics: ["clip_ratio/low_mean", "clip_ratio/high_mean", "policy/clipfrac_avg"],
+    names: ["below", "above", "both"],
+    description:
+      "Share of tokens whose ratio to the old policy was clipped. Much above 0.2: too large or too many steps on the same completions.",
   },
   {
     title: "Completion length",
@@ -40,7 +77,25 @@ const PLANS: readonly ChartPlan[] = [
     metrics: ["completions/mean_length"],
     description: "Mean length of the step's completions.",
   },
+  {
+    title: "Cut short",
+    yLabel: "fraction",
+    metrics: ["completions/clipped_ratio"],
+    description: "Share of completions that the length limit ended.",
+  },
+  {
+    title: "Groups without spread",
+    yLabel: "fraction",
+    metrics: ["frac_reward_zero_std"],
+    description: "Share of prompts whose completions all earned the same: they teach nothing.",
+  },
   { title: "Loss", yLabel: "loss", metrics: ["loss"], description: "The objective that the step minimised." },
+  {
+    title: "Explained variance",
+    yLabel: "fraction",
+    metrics: ["val/explained_variance"],
+    description: "1: the value model knows the returns; 0: it knows nothing; below: it misleads.",
+  },
   {
     title: "Token accuracy",
     yLabel: "fraction",

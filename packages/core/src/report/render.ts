@@ -2,10 +2,10 @@
 import { renderChart } from "./chart";
 import { escapeHtml } from "./html";
 import { SCRIPT, STYLE } from "./page";
-import type { Figure, Report, Table } from "./report";
+import type { Figure, ReportPage, Table } from "./report";
 
 /** The whole page. All text of the report is escaped. */
-export function renderReport(report: Report): string {
+export function renderReport(report: ReportPage): string {
   return `<!doctype html>
 <html lang="en">
 <head>
