@@ -42,8 +42,10 @@ export interface StudioCompletion {
   readonly finishReason: string;
 }
 
-/** The dataset formats that feedback ends in, by the names of docs/feedback-data.md. */
-export type FeedbackFormat = "preference" | "ranked" | "rated" | "unpaired" | "correction" | "prompt-completion";
+/** The dataset formats that feedback ends in: those of the feedback session, by the names of docs/feedback-data.md. */
+export type FeedbackFormat = "preference" | "unpaired" | "ranked" | "rated" | "correction" | "sft";
+
+export type Datasets = Readonly<Record<FeedbackFormat, readonly DatasetRow[]>>;
 
 /** What a run learns from or is judged by, as JSON; models by id. */
 export type RunReward =
@@ -107,8 +109,6 @@ export interface Session {
   readonly models: readonly StudioModel[];
   readonly prompts: readonly StudioPrompt[];
   readonly completions: readonly StudioCompletion[];
-  /** Rows of every format, ready for the trainers. */
-  readonly datasets: Readonly<Record<FeedbackFormat, readonly DatasetRow[]>>;
   readonly runs: readonly StudioRun[];
 }
 
@@ -124,11 +124,44 @@ export interface Notice {
   readonly text: string;
 }
 
+/** Completions on their way. */
+export interface Sampling {
+  readonly modelId: string;
+  readonly total: number;
+  readonly finished: number;
+  /** What there is so far of each, all of the first prompt's, then the second's. */
+  readonly drafts: readonly { readonly promptId: string; readonly temperature: number; readonly text: string }[];
+}
+
+/** A kept session, for choosing one. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly savedAt: number;
+}
+
+/** What the browser keeps for this site, in bytes. */
+export interface StorageUse {
+  readonly usedBytes: number;
+  readonly quotaBytes: number;
+  /** Whether the browser has promised not to evict it. */
+  readonly isPersistent: boolean;
+}
+
+export type Theme = "auto" | "light" | "dark";
+
 export interface StudioState {
   readonly session: Session;
+  /** The feedback as rows of every format, ready for the trainers; follows from the session. */
+  readonly datasets: Datasets;
+  readonly sessions: readonly SessionSummary[];
   readonly engine: EngineStatus;
   /** A model that is being read. */
   readonly loading: { readonly name: string; readonly progress: LoadProgress | undefined } | undefined;
+  readonly sampling: Sampling | undefined;
+  /** Undefined where the browser does not say. */
+  readonly storage: StorageUse | undefined;
+  readonly theme: Theme;
   readonly notices: readonly Notice[];
 }
 

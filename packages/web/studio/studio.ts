@@ -1,29 +1,66 @@
 /** What the views may ask of the studio: its state, its engine, and the few things that change either. */
 import type { Engine, EngineModel } from "@trimtab/core";
-import type { KeptPlace, Notice, Store, StudioModel, StudioRun, StudioState } from "./store";
+import type { KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
+
+/** Where the engine reads: what can be kept, or files that were dropped or chosen. */
+export type Place = KeptPlace | { readonly files: readonly File[] };
+
+export type DeviceChoice = "auto" | "webgpu" | "wasm";
+
+export interface SamplingOptions {
+  readonly prompts: readonly string[];
+  readonly temperatures: readonly number[];
+  /** Completions per prompt and temperature. */
+  readonly n: number;
+  readonly maxNewTokens: number;
+  readonly seed: number;
+}
 
 export interface Studio {
   readonly store: Store<StudioState>;
   /** Resolves when the engine runs; rejects, with the reason, where it cannot. */
-  readonly engine: Promise<Engine<KeptPlace>>;
+  readonly engine: Promise<Engine<Place>>;
+  /** Ends the engine and starts another, e.g. after its device was lost; models are read again when they are needed. */
+  restartEngine(device?: DeviceChoice): Promise<void>;
+
+  /** Changes some fields of the session, which is kept soon after. */
+  change(change: (session: Session) => Partial<Session>): void;
+  go(view: ViewName): void;
+  setTheme(theme: Theme): void;
+  /** Tells the person something; errors stay until dismissed. */
+  notify(kind: Notice["kind"], text: string): void;
+  dismiss(noticeId: string): void;
+
+  /** Reads a model and makes it the one to work on. What goes wrong becomes a notice. */
+  loadModel(from: Place, about: Pick<StudioModel, "name" | "origin">): Promise<void>;
   /**
    * The model's handle, loaded once and kept until it is removed. It must stay as it is: a run trains `(await openModel(id)).clone()`.
    * Throws for an unknown id, or where its files are gone.
    */
-  openModel(id: string): Promise<EngineModel<KeptPlace>>;
+  openModel(id: string): Promise<EngineModel<Place>>;
   /** Puts a model on the shelf and writes its files to the browser's storage, so that a reload finds it. The shelf owns the handle from now on. */
   addModel(
-    model: EngineModel<KeptPlace>,
+    model: EngineModel<Place>,
     about: Pick<StudioModel, "name" | "origin"> & Partial<Pick<StudioModel, "runId">>,
   ): Promise<StudioModel>;
   /** Forgets a model: its handle and its files. */
   removeModel(id: string): Promise<void>;
+
+  /** Samples completions of prompts of the session, into the session. What goes wrong becomes a notice. */
+  sample(options: SamplingOptions): Promise<void>;
+  stopSampling(): void;
+
   /** Adds a run, or replaces the one with its id. Kept soon after: call it as often as there is news. */
   putRun(run: StudioRun): void;
   /** Forgets a run and its checkpoint; the model that it made stays. */
   removeRun(id: string): Promise<void>;
-  /** Where a run's checkpoint at `step` belongs. Two alternate, so that one is always whole. */
-  checkpointPlace(runId: string, step: number): KeptPlace;
-  /** Tells the person something; errors stay until dismissed. */
-  notify(kind: Notice["kind"], text: string): void;
+  /** Where a run's next checkpoint belongs: two places alternate, so that the one in `run.checkpoint` is always whole. */
+  checkpointPlace(runId: string): KeptPlace;
+
+  /** Opens a kept session, or a new one where no id is given. */
+  openSession(id?: string): Promise<void>;
+  /** Forgets a session with all its files; where it is the open one, another is opened. */
+  deleteSession(id: string): Promise<void>;
+  /** Asks the browser never to evict what is kept here. */
+  persistStorage(): Promise<void>;
 }

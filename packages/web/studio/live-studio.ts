@@ -1,0 +1,334 @@
+/** The studio at work: one state, one engine, one shelf of models, and the actions that join them. */
+import type { Engine, EngineModel } from "@trimtab/core";
+import { ModelShelf } from "./model-shelf";
+import { newId, newSession, revived } from "./session";
+import { forgetSession, listSessions, readSession, SessionKeeper } from "./session-keeper";
+import {
+  type Datasets,
+  type KeptPlace,
+  type Notice,
+  type Sampling,
+  type Session,
+  type StorageUse,
+  Store,
+  type StudioModel,
+  type StudioRun,
+  type StudioState,
+  type Theme,
+  type ViewName,
+} from "./store";
+import type { DeviceChoice, Place, SamplingOptions, Studio } from "./studio";
+
+/** What the studio needs from outside. */
+export interface StudioParts {
+  createEngine(device: DeviceChoice): Promise<Engine<Place>>;
+  /** Deletes all that is stored at a path and below it. */
+  removeStored(path: string): Promise<void>;
+}
+
+const NO_DATASETS: Datasets = { preference: [], unpaired: [], ranked: [], rated: [], correction: [], sft: [] };
+
+/** Drafts are handed to the views this often while completions stream. */
+const DRAFT_INTERVAL_MS = 80;
+
+export class LiveStudio implements Studio {
+  readonly store: Store<StudioState>;
+  readonly #parts: StudioParts;
+  readonly #shelf = new ModelShelf();
+  readonly #keeper: SessionKeeper;
+  #engine: Promise<Engine<Place>>;
+  #device: DeviceChoice;
+  #sampling: AbortController | undefined;
+
+  /** Opens the session that was used last, or a new one. */
+  static async open(parts: StudioParts, settings: { readonly theme: Theme; readonly device: DeviceChoice }): Promise<LiveStudio> {
+    const sessions = await listSessions();
+    const last = sessions[0] && (await readSession(sessions[0].id));
+    const session = last ? revived(last) : newSession("First session", Date.now());
+    return new LiveStudio(parts, settings, {
+      session,
+      datasets: NO_DATASETS,
+      sessions,
+      engine: { state: "starting" },
+      loading: undefined,
+      sampling: undefined,
+      storage: await storageUse(),
+      theme: settings.theme,
+      notices: [],
+    });
+  }
+
+  private constructor(parts: StudioParts, { device }: { readonly device: DeviceChoice }, state: StudioState) {
+    this.#parts = parts;
+    this.#device = device;
+    this.store = new Store(state);
+    this.#keeper = new SessionKeeper((error) => this.notify("error", `This session could not be kept: ${error.message}`));
+    this.#keeper.adopt(state.session);
+    let kept = state.session;
+    this.store.subscribe(({ session }) => {
+      if (session === kept) return;
+      kept = session;
+      this.#keeper.keep(session);
+    });
+    this.#engine = this.#start();
+  }
+
+  get engine(): Promise<Engine<Place>> {
+    return this.#engine;
+  }
+
+  /** Writes what is not kept yet: to be called when the page may go. */
+  flush(): Promise<void> {
+    return this.#keeper.flush();
+  }
+
+  async restartEngine(device: DeviceChoice = this.#device): Promise<void> {
+    this.#device = device;
+    const before = this.#engine;
+    this.store.update(() => ({ engine: { state: "starting" } }));
+    this.#shelf.abandon();
+    this.#engine = before
+      .then((engine) => engine.close())
+      .catch(() => {})
+      .then(() => this.#start());
+    await this.#engine.catch(() => {});
+  }
+
+  #start(): Promise<Engine<Place>> {
+    const starting = this.#parts.createEngine(this.#device);
+    starting.then(
+      (engine) => {
+        this.store.update(() => ({ engine: { state: "ready", info: engine.info } }));
+        void engine.lost.then((error) => {
+          if (this.store.state.engine.state !== "ready") return;
+          this.#shelf.abandon();
+          this.store.update(() => ({ engine: { state: "lost", reason: error.message } }));
+        });
+      },
+      (error: Error) => this.store.update(() => ({ engine: { state: "failed", reason: error.message } })),
+    );
+    return starting;
+  }
+
+  change(change: (session: Session) => Partial<Session>): void {
+    this.store.update(({ session }) => ({ session: { ...session, ...change(session) } }));
+  }
+
+  go(view: ViewName): void {
+    this.change(() => ({ view }));
+  }
+
+  setTheme(theme: Theme): void {
+    this.store.update(() => ({ theme }));
+  }
+
+  notify(kind: Notice["kind"], text: string): void {
+    this.store.update(({ notices }) => ({ notices: [...notices.filter((notice) => notice.text !== text), { id: newId(), kind, text }] }));
+  }
+
+  dismiss(noticeId: string): void {
+    this.store.update(({ notices }) => ({ notices: notices.filter(({ id }) => id !== noticeId) }));
+  }
+
+  async loadModel(from: Place, about: Pick<StudioModel, "name" | "origin">): Promise<void> {
+    this.store.update(() => ({ loading: { name: about.name, progress: undefined } }));
+    try {
+      const engine = await this.engine;
+      const handle = await engine.loadModel(from, {
+        onProgress: (progress) => this.store.update(() => ({ loading: { name: about.name, progress } })),
+      });
+      const isKept = "files" in from ? undefined : from;
+      const model = isKept ? this.#shelve(handle, { ...about, id: newId(), place: isKept }) : await this.addModel(handle, about);
+      if (model.kind === "lm") this.change(() => ({ modelId: model.id }));
+    } catch (error) {
+      this.notify("error", `${about.name} could not be loaded: ${(error as Error).message}`);
+    } finally {
+      this.store.update(() => ({ loading: undefined }));
+    }
+  }
+
+  async openModel(id: string): Promise<EngineModel<Place>> {
+    const model = this.store.state.session.models.find((model) => model.id === id);
+    if (!model) throw new Error(`openModel: the session has no model "${id}". Choose another.`);
+    return this.#shelf.open(model, this.engine);
+  }
+
+  async addModel(
+    model: EngineModel<Place>,
+    about: Pick<StudioModel, "name" | "origin"> & Partial<Pick<StudioModel, "runId">>,
+  ): Promise<StudioModel> {
+    const id = newId();
+    let place: KeptPlace | undefined = { storage: `${this.#root()}/models/${id}` };
+    try {
+      await model.save(place);
+    } catch (error) {
+      place = undefined;
+      this.notify(
+        "warning",
+        `${about.name} will be gone after a reload: it could not be kept in this browser. ${(error as Error).message}`,
+      );
+    }
+    await this.#measureStorage();
+    return this.#shelve(model, { ...about, id, place });
+  }
+
+  #shelve(handle: EngineModel<Place>, about: Pick<StudioModel, "id" | "name" | "origin" | "place" | "runId">): StudioModel {
+    const { kind, parameterCount, hasChatTemplate, config } = handle;
+    const model = { ...about, kind, parameterCount, hasChatTemplate, contextLength: config.maxPositions, createdAt: Date.now() };
+    this.#shelf.put(model.id, handle);
+    this.change(({ models }) => ({ models: [...models, model] }));
+    return model;
+  }
+
+  async removeModel(id: string): Promise<void> {
+    const model = this.store.state.session.models.find((model) => model.id === id);
+    this.change(({ models, modelId }) => {
+      const rest = models.filter((model) => model.id !== id);
+      return { models: rest, modelId: modelId === id ? rest.find(({ kind }) => kind === "lm")?.id : modelId };
+    });
+    await this.#shelf.remove(id).catch(() => {});
+    if (model?.place && "storage" in model.place) await this.#remove(model.place.storage);
+  }
+
+  async sample(options: SamplingOptions): Promise<void> {
+    const { session } = this.store.state;
+    const model = session.models.find(({ id }) => id === session.modelId);
+    if (!model || this.store.state.sampling) return;
+    const prompts = session.prompts.filter(({ id }) => options.prompts.includes(id));
+    const drafts = prompts.flatMap(({ id }) =>
+      options.temperatures.flatMap((temperature) => Array.from({ length: options.n }, () => ({ promptId: id, temperature, text: "" }))),
+    );
+    const stopping = new AbortController();
+    this.#sampling = stopping;
+    const texts = drafts.map(() => "");
+    const show = (finished: number) => {
+      const shown: Sampling = {
+        modelId: model.id,
+        total: drafts.length,
+        finished,
+        drafts: drafts.map((draft, i) => ({ ...draft, text: texts[i] as string })),
+      };
+      this.store.update(() => ({ sampling: shown }));
+    };
+    show(0);
+    let due: ReturnType<typeof setTimeout> | undefined;
+    try {
+      const handle = await this.openModel(model.id);
+      const completions = await handle.generate({
+        prompts: prompts.map(({ prompt }) => prompt),
+        n: options.n,
+        temperatures: options.temperatures,
+        maxNewTokens: options.maxNewTokens,
+        seed: options.seed,
+        signal: stopping.signal,
+        onText: (index, text) => {
+          texts[index] += text;
+          due ??= setTimeout(() => {
+            due = undefined;
+            show(texts.filter(Boolean).length);
+          }, DRAFT_INTERVAL_MS);
+        },
+      });
+      const made = completions.map(({ text, temperature, finishReason, promptIndex }) => ({
+        id: newId(),
+        promptId: (prompts[promptIndex] as { id: string }).id,
+        modelId: model.id,
+        text,
+        temperature,
+        seed: options.seed,
+        finishReason,
+      }));
+      this.change(({ completions }) => ({ completions: [...completions, ...made] }));
+    } catch (error) {
+      if (!stopping.signal.aborted) this.notify("error", `Sampling stopped: ${(error as Error).message}`);
+    } finally {
+      clearTimeout(due);
+      this.#sampling = undefined;
+      this.store.update(() => ({ sampling: undefined }));
+    }
+  }
+
+  stopSampling(): void {
+    this.#sampling?.abort();
+  }
+
+  putRun(run: StudioRun): void {
+    this.change(({ runs }) => ({
+      runs: runs.some(({ id }) => id === run.id) ? runs.map((other) => (other.id === run.id ? run : other)) : [...runs, run],
+    }));
+  }
+
+  async removeRun(id: string): Promise<void> {
+    this.change(({ runs }) => ({ runs: runs.filter((run) => run.id !== id) }));
+    await this.#remove(`${this.#root()}/runs/${id}`);
+  }
+
+  checkpointPlace(runId: string): KeptPlace {
+    const run = this.store.state.session.runs.find(({ id }) => id === runId);
+    const before = run?.checkpoint?.place;
+    const isSecond = before !== undefined && "storage" in before && before.storage.endsWith("/a");
+    return { storage: `${this.#root()}/runs/${runId}/${isSecond ? "b" : "a"}` };
+  }
+
+  async openSession(id?: string): Promise<void> {
+    await this.flush();
+    this.stopSampling();
+    const kept = id === undefined ? undefined : await readSession(id);
+    if (id !== undefined && !kept) return this.notify("error", "That session is no longer kept in this browser.");
+    await this.#shelf.clear();
+    const session = kept ? revived(kept) : newSession(`Session ${this.store.state.sessions.length + 1}`, Date.now());
+    this.#keeper.adopt(session);
+    this.store.update(() => ({ session }));
+    this.#keeper.keep({ ...session });
+    await this.flush();
+    const sessions = await listSessions();
+    this.store.update(() => ({ sessions }));
+  }
+
+  async deleteSession(id: string): Promise<void> {
+    const isOpen = this.store.state.session.id === id;
+    if (isOpen) {
+      this.#keeper.drop();
+      await this.#shelf.clear();
+    }
+    const sessions = await forgetSession(id);
+    await this.#remove(`studio/${id}`);
+    this.store.update(() => ({ sessions }));
+    if (!isOpen) return;
+    const session = sessions[0] && (await readSession(sessions[0].id));
+    const next = session ? revived(session) : newSession("First session", Date.now());
+    this.#keeper.adopt(next);
+    this.store.update(() => ({ session: next }));
+  }
+
+  async persistStorage(): Promise<void> {
+    const isGranted = await navigator.storage?.persist?.();
+    if (!isGranted)
+      this.notify("warning", "The browser did not promise to keep these files; it may do so for a site that is installed or bookmarked.");
+    await this.#measureStorage();
+  }
+
+  #root(): string {
+    return `studio/${this.store.state.session.id}`;
+  }
+
+  async #remove(path: string): Promise<void> {
+    try {
+      await this.#parts.removeStored(path);
+    } catch (error) {
+      this.notify("warning", `Some files could not be deleted: ${(error as Error).message}`);
+    }
+    await this.#measureStorage();
+  }
+
+  async #measureStorage(): Promise<void> {
+    const storage = await storageUse();
+    this.store.update(() => ({ storage }));
+  }
+}
+
+async function storageUse(): Promise<StorageUse | undefined> {
+  if (!navigator.storage?.estimate) return undefined;
+  const { usage = 0, quota = 0 } = await navigator.storage.estimate();
+  return { usedBytes: usage, quotaBytes: quota, isPersistent: (await navigator.storage.persisted?.()) ?? false };
+}
