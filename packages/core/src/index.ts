@@ -17,6 +17,7 @@ export * from "./checkpoint/state";
 export * from "./checkpoint/token-values";
 export * from "./data/agreement";
 export * from "./data/batch";
+export * from "./data/canonical-json";
 export * from "./data/conversion";
 export * from "./data/convert";
 export * from "./data/converters/chatml";
