@@ -1,0 +1,107 @@
+/**
+ * Debian's Chromium for suites that need a real browser. REQUIRE_DEVICES naming `browser` turns its absence into a failure; else it is a skip
+ * with its reason.
+ *
+ * WebGPU is SwiftShader here: Chromium takes no other adapter that runs on the CPU, lavapipe included, whatever its flags.
+ */
+import { access, constants, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, it } from "vitest";
+
+const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu"];
+
+export interface BrowserOptions {
+  /** More flags, e.g. `--disable-features=WebGPU`. */
+  readonly args?: readonly string[];
+}
+
+/** A page and what went wrong on it. */
+export interface WatchedPage {
+  readonly page: Page;
+  /** Errors on the console and uncaught ones, of the page and its workers; a test ends with `expect(problems).toEqual([])`. */
+  readonly problems: readonly string[];
+  /** Milliseconds of the longest task on the main thread so far; 0 where none took 50 or more. */
+  longestTaskMs(): Promise<number>;
+}
+
+/** The browser of a suite; ready in hooks and tests, not before. */
+export interface TestBrowser {
+  /** Opens a page in a profile of its own: empty storage, nothing shared. It closes with the suite. */
+  open(url: string, options?: Parameters<Browser["newContext"]>[0]): Promise<WatchedPage>;
+  /** A profile, for tests that open several pages or reload with storage kept. */
+  newContext(options?: Parameters<Browser["newContext"]>[0]): Promise<BrowserContext>;
+}
+
+/** Registers `suite` with a browser that is started before it and closed after it. Call it at the top level of a test file. */
+export function describeBrowser(title: string, suite: (browser: TestBrowser) => void, options: BrowserOptions = {}): void {
+  describe(title, async () => {
+    const missing = await reasonMissing();
+    if (missing === undefined) {
+      let running: Browser | undefined;
+      const browser = () => {
+        if (!running) throw new Error("describeBrowser: the browser is ready in hooks and tests only, got a call before them.");
+        return running;
+      };
+      beforeAll(async () => {
+        running = await chromium.launch({ executablePath: EXECUTABLE, args: [...FLAGS, ...(options.args ?? [])] });
+      });
+      afterAll(() => running?.close());
+      suite({
+        open: async (url, contextOptions) => openPage(await browser().newContext(contextOptions), url),
+        newContext: (contextOptions) => browser().newContext(contextOptions),
+      });
+    } else if (isRequired()) {
+      it("has its browser", () => {
+        throw new Error(`REQUIRE_DEVICES: browser must be available, got none: ${missing}.`);
+      });
+    } else {
+      console.warn(`skipped: ${title}: ${missing}`);
+      it.skip(`the browser is missing: ${missing}`, () => {});
+    }
+  });
+}
+
+/** Opens `url` in a profile and watches it. */
+export async function openPage(context: BrowserContext, url: string): Promise<WatchedPage> {
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => problems.push(`uncaught: ${error.stack ?? error.message}`));
+  page.on("crash", () => problems.push("the page crashed"));
+  await page.addInitScript(() => {
+    const tasks: number[] = [];
+    Object.assign(globalThis, { longTasks: tasks });
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) tasks.push(duration);
+    }).observe({ type: "longtask", buffered: true });
+  });
+  await page.goto(url);
+  return {
+    page,
+    problems,
+    longestTaskMs: () => page.evaluate(() => Math.max(0, ...(globalThis as unknown as { readonly longTasks: number[] }).longTasks)),
+  };
+}
+
+/** Writes `<folder>/<name>.png`: the whole page, with animations at their end. */
+export async function screenshot(page: Page, folder: string, name: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: "disabled" });
+}
+
+async function reasonMissing(): Promise<string | undefined> {
+  try {
+    await access(EXECUTABLE, constants.X_OK);
+    return undefined;
+  } catch {
+    return `${EXECUTABLE} is no executable (.ci/install-system-packages installs Chromium; CHROMIUM names another one)`;
+  }
+}
+
+function isRequired(): boolean {
+  return (process.env.REQUIRE_DEVICES ?? "").split(",").some((entry) => entry.trim() === "browser");
+}
