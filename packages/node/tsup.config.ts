@@ -6,6 +6,7 @@ export default defineConfig({
   entry: {
     index: "src/index.ts",
     cli: "src/cli.ts",
+    "engine-worker": "src/engine-worker.ts",
     "pool-worker": "src/pool-worker.ts",
     "reward-worker": "src/rewards/reward-worker.ts",
     "sandbox-worker": "src/sandbox/sandbox-worker.ts",

@@ -4,6 +4,7 @@ export * from "@trimtab/core";
 export { randomInt, uniform } from "@trimtab/kernels";
 export { readDataset, writeDataset } from "./datasets";
 export * from "./device";
+export { createEngine, type EngineOptions } from "./engine";
 export { environmentOf } from "./environment";
 export { nodeDirectory } from "./files";
 export { apiKeyFrom } from "./judges/api-key";

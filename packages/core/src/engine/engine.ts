@@ -6,11 +6,13 @@
  * `Place` is what names files where the engine runs: a path in Node; a URL, storage, dropped files or a directory handle in a browser.
  */
 import type { DeviceInfo } from "@trimtab/kernels";
+import type { DatasetRow } from "../data/jsonl";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
 import type { Metrics } from "../rl/metrics";
+import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
 import type { RewardFunction } from "../rl/rewards";
-import type { EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
+import type { AbortSignalLike, EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
 
 /** What runs, and what keeps it from running better. */
 export interface EngineInfo {
@@ -29,7 +31,10 @@ export interface LoadProgress {
 
 export interface Engine<Place> {
   readonly info: EngineInfo;
-  /** Resolves, with the reason, when the device is lost or the thread ends; every handle is dead then. */
+  /**
+   * Resolves, with the reason, when the device is lost or the thread ends without `close`. Every handle is dead then and what was being waited for
+   * rejects with DeviceError: make a new engine, load the model that the run was started with, and train with `resumeFrom` the run's autosave.
+   */
   readonly lost: Promise<Error>;
   /** Loads a language model or a reward model (a score head) with its tokenizer. Throws CheckpointError, ConfigError or OutOfMemoryError. */
   loadModel(from: Place, options?: { readonly onProgress?: (progress: LoadProgress) => void }): Promise<EngineModel<Place>>;
@@ -42,14 +47,15 @@ export interface Engine<Place> {
   }): Promise<EngineModel<Place>>;
   /**
    * Opens a run; no step is taken before it is asked for. Bad options are refused here, before any work. `resumeFrom` continues a saved run
-   * as if it had never stopped.
+   * as if it had never stopped: a checkpoint that `run.save` wrote, or the place of an autosave. Model, data and options must be those it was
+   * started with. A model learns in one run at a time; other models may learn beside it, and steps take turns.
    */
   train<A extends EngineAlgorithm>(
     algorithm: A,
-    options: EngineTrainingOptions<A, EngineModel<Place>>,
+    options: EngineTrainingOptions<A, EngineModel<Place>, Place>,
     resumeFrom?: Place,
   ): Promise<EngineRun<Place>>;
-  /** Frees everything and ends the thread. */
+  /** Frees everything and ends the thread, once the step or call in progress has been abandoned. What is still waited for rejects with DeviceError. */
   close(): Promise<void>;
 }
 
@@ -65,8 +71,13 @@ export interface EngineModel<Place> {
   toRewardModel(seed: number): Promise<EngineModel<Place>>;
   /** Completions of each prompt: all of the first one's, then the second's. */
   generate(options: EngineGenerateOptions): Promise<EngineCompletion[]>;
-  /** Rewards of completions, (B). Needs a score head. */
+  /** Rewards of completions, (B), normalised where the model is. Needs a score head. */
   score(rows: readonly { readonly prompt: unknown; readonly completion: unknown }[]): Promise<number[]>;
+  /**
+   * Fits gain and bias so that the scores of these rows (`prompt`, `completion`) get the mean and spread asked for, by default 0 and 1. They
+   * are saved and loaded with the model. Needs a score head.
+   */
+  normalize(rows: readonly DatasetRow[], target?: NormalizationTarget): Promise<RewardNormalization>;
   /** What the model thinks of each token of a completion; with a reference, what that thinks as well. */
   inspect(options: {
     readonly prompt: unknown;
@@ -77,6 +88,7 @@ export interface EngineModel<Place> {
   save(to: Place): Promise<void>;
   /** The same directory as bytes, by file name: for a download. */
   files(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
+  /** Frees it. Throws ConfigError while a run uses it. */
   dispose(): Promise<void>;
 }
 
@@ -97,11 +109,6 @@ export interface EngineGenerateOptions {
   readonly signal?: AbortSignalLike | undefined;
 }
 
-export interface AbortSignalLike {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-}
-
 export interface EngineCompletion {
   readonly promptIndex: number;
   readonly text: string;
@@ -109,11 +116,13 @@ export interface EngineCompletion {
   readonly finishReason: string;
 }
 
-/** One token of a completion. What was not computed is undefined. */
+/** One token of a completion; their texts join to the whole. What was not computed is undefined. */
 export interface EngineToken {
+  /** Empty where the token only begins a character. */
   readonly text: string;
   readonly logp: number;
-  readonly entropy: number;
+  /** Given by `inspect`. */
+  readonly entropy?: number | undefined;
   readonly refLogp?: number | undefined;
   readonly advantage?: number | undefined;
 }
@@ -124,8 +133,12 @@ export interface EngineSample {
   readonly completion: string;
   readonly reward: number | null;
   readonly rewards: Readonly<Record<string, number | null>>;
+  /** Mean over the tokens that count. */
   readonly advantage: number;
-  /** Per token, where the algorithm knows: log-probabilities when the completion was sampled, those of the reference, advantages. */
+  /**
+   * Per token, where the algorithm knows: log-probabilities when the completion was sampled, those of the reference, advantages. They are
+   * what the step learned from; where it needed no recorded log-probabilities, those of the sampler.
+   */
   readonly tokens?: readonly EngineToken[] | undefined;
 }
 
@@ -135,6 +148,8 @@ export interface EngineStep {
   readonly metrics: Metrics;
   /** Of trainers that sample; empty for the others. */
   readonly samples: readonly EngineSample[];
+  /** Why the step, which has been taken, could not be kept as `autosave` asks, e.g. a full disk. The run can go on. */
+  readonly autosaveError?: Error | undefined;
 }
 
 /**
@@ -143,9 +158,11 @@ export interface EngineStep {
  */
 export interface EngineRun<Place> extends AsyncIterableIterator<EngineStep> {
   readonly algorithm: EngineAlgorithm;
+  /** Steps of the whole run, those before a resume included. */
+  readonly maxSteps: number;
   /** Everything needed to go on, as a checkpoint directory; to be called between two steps. */
   save(to: Place): Promise<void>;
-  /** Ends the run and frees its optimiser. */
+  /** Ends the run, after the step in progress, and frees its optimiser. */
   return(): Promise<IteratorResult<EngineStep>>;
 }
 
@@ -153,4 +170,10 @@ export interface EngineRun<Place> extends AsyncIterableIterator<EngineStep> {
 export type EngineReward<Model> =
   | RewardFunction
   | { readonly rule: string; readonly options?: Readonly<Record<string, unknown>> | undefined }
-  | { readonly model: Model; readonly name?: string | undefined; readonly normalize?: boolean | undefined };
+  | {
+      readonly model: Model;
+      /** Default "reward_model". */
+      readonly name?: string | undefined;
+      /** Use the model's gain and bias. Default true; a model without any is as it is. */
+      readonly normalize?: boolean | undefined;
+    };

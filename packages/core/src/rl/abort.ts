@@ -12,7 +12,8 @@ export interface SignalLike {
 /** The platform's own AbortSignal where its types are loaded (so that it can be handed to `fetch`), else what we use of it. */
 export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer Native } } ? Native : SignalLike;
 
-interface Controller {
+/** What makes a signal abort. */
+export interface Controller {
   readonly signal: Signal;
   abort(reason?: unknown): void;
 }
@@ -20,6 +21,10 @@ interface Controller {
 declare const AbortController: new () => Controller;
 declare const setTimeout: (callback: () => void, ms: number) => unknown;
 declare const clearTimeout: (timer: unknown) => void;
+
+export function newController(): Controller {
+  return new AbortController();
+}
 
 /**
  * Runs `work` with a signal that aborts when it has ended, when `timeoutMs` have passed (then rejects with `onTimeout()`), or
@@ -31,7 +36,7 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const { timeoutMs, onTimeout, outer } = limits;
   outer?.throwIfAborted();
-  const controller = new AbortController();
+  const controller = newController();
   let timer: unknown;
   let onAbort = () => {};
   const interrupted = new Promise<never>((_, reject) => {

@@ -18,6 +18,19 @@ export interface ScoredCompletion {
   readonly advantage: number;
   /** Columns from the reward functions' `logExtra`. */
   readonly extras: Readonly<Record<string, unknown>>;
+  /** What a step learned from, token by token; see {@link learnedFrom}. */
+  readonly tokens?: CompletionTokens | undefined;
+}
+
+/** The tokens of a completion and what a step learned from them, (T) each. */
+export interface CompletionTokens {
+  readonly ids: Uint32Array;
+  /** log π_old where the round recorded it, else that of the sampler; of tokens that do not count always the sampler's. */
+  readonly logps: Float32Array;
+  /** log π_ref; NaN where a token does not count. Undefined without a reference. */
+  readonly refLogps?: Float32Array | undefined;
+  /** 0 where a token does not count. */
+  readonly advantages: Float32Array;
 }
 
 /** Sampled completions and what they earned. */
@@ -47,6 +60,9 @@ export interface Experience {
   readonly oldLogps?: Float32Array | undefined;
   /** log π_ref; undefined without a reference. */
   readonly refLogps?: Float32Array | undefined;
+  /** The same two where the KL is priced in the rewards, of which the advantages are made, and the loss itself needs neither. */
+  readonly pricedLogps?: Float32Array | undefined;
+  readonly pricedRefLogps?: Float32Array | undefined;
   /** Values of a critic when the rollout was made, and the returns it should have given. */
   readonly values?: Float32Array | undefined;
   readonly returns?: Float32Array | undefined;
@@ -73,7 +89,30 @@ export function withAdvantages(scored: ScoredRollout, advantages: Float32Array):
   });
 }
 
-const PER_TOKEN = ["advantages", "oldLogps", "refLogps", "values", "returns", "valueMask"] as const;
+/** The completions that a step learned from, with their tokens. */
+export function learnedFrom(experience: Experience, rows: readonly number[]): ScoredCompletion[] {
+  const { rollout, advantages, completions } = experience;
+  const { offsets, completionStarts, mask, samplerLogps } = rollout;
+  const oldLogps = experience.oldLogps ?? experience.pricedLogps;
+  const refLogps = experience.refLogps ?? experience.pricedRefLogps;
+  return rows.map((row) => {
+    const [start, end] = [completionStarts[row] as number, offsets[row + 1] as number];
+    const counts = mask.subarray(start, end);
+    const sampled = samplerLogps.subarray(start, end);
+    const recorded = oldLogps?.subarray(start, end);
+    return {
+      ...(completions[row] as ScoredCompletion),
+      tokens: {
+        ids: rollout.tokens.slice(start, end),
+        logps: sampled.map((logp, t) => (recorded && counts[t] ? (recorded[t] as number) : logp)),
+        refLogps: refLogps?.slice(start, end).map((logp, t) => (counts[t] ? logp : Number.NaN)),
+        advantages: advantages.slice(start, end),
+      },
+    };
+  });
+}
+
+const PER_TOKEN = ["advantages", "oldLogps", "refLogps", "pricedLogps", "pricedRefLogps", "values", "returns", "valueMask"] as const;
 
 /** As JSON, for a training state: f32 values survive exactly. What a reward function logged is kept as far as JSON can. */
 export function experienceToJSON(experience: Experience): Record<string, unknown> {

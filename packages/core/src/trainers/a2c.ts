@@ -8,7 +8,7 @@
  */
 import { policyGradientLoss } from "../losses/policy/policy-gradient";
 import { dotProduct } from "../losses/policy/result";
-import type { ScoredCompletion } from "../rl/scored-rollout";
+import { learnedFrom, type ScoredCompletion } from "../rl/scored-rollout";
 import type { Credit } from "../rl/token-credit";
 import { collect } from "./collect";
 import { openCritic } from "./critic";
@@ -97,7 +97,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
           tokens,
           epoch,
           skipped,
-          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+          completions: learnedFrom(experience, rows),
         };
       },
     });

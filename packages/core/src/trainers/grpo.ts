@@ -8,7 +8,7 @@
  * Left out: a replay buffer of groups, images.
  */
 import { type EntropyControl, entropyCoefOf, nextEntropyControl } from "../rl/kl-controllers";
-import { type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
+import { learnedFrom, type ScoredCompletion, withAdvantages } from "../rl/scored-rollout";
 import { collectWithSpread } from "./dynamic-sampling";
 import { groupAdvantagesOf } from "./group-advantages";
 import { type GrpoOptions, resolveGrpo } from "./grpo-settings";
@@ -82,7 +82,7 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
           tokens,
           epoch,
           skipped: update.skipped,
-          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+          completions: learnedFrom(experience, rows),
         };
       },
     });

@@ -50,6 +50,11 @@ export interface TrainingOptions {
   readonly signal?: SignalLike | undefined;
   /** Milliseconds since any origin, e.g. `performance.now`; where given, steps report `step_time`. */
   readonly clock?: (() => number) | undefined;
+  /**
+   * Called, and waited for, when options and data have been found good and everything is set up, before the first step of `maxSteps`: what it throws
+   * ends the run.
+   */
+  readonly onReady?: ((maxSteps: number) => void | Promise<void>) | undefined;
   /** Continue a run: models (whose weights make an initial reference), data and options must be those it was started with. */
   readonly resume?: TrainingState | undefined;
 }
@@ -78,6 +83,7 @@ export interface TrainingSettings {
   readonly gradientCheckpointing: boolean;
   readonly signal: SignalLike | undefined;
   readonly clock: (() => number) | undefined;
+  readonly onReady: ((maxSteps: number) => void | Promise<void>) | undefined;
 }
 
 /** Collects what is wrong with options. */
@@ -161,6 +167,7 @@ export function resolveTraining(
     gradientCheckpointing: options.gradientCheckpointing ?? false,
     signal: options.signal,
     clock: options.clock,
+    onReady: options.onReady,
   };
 }
 

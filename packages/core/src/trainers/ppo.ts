@@ -15,7 +15,7 @@ import { updateMetrics } from "../rl/critic-metrics";
 import { nextKlCoef, nextPenaltyBeta } from "../rl/kl-controllers";
 import { klEstimators } from "../rl/kl-reward";
 import type { Metrics } from "../rl/metrics";
-import type { Experience, ScoredCompletion } from "../rl/scored-rollout";
+import { type Experience, learnedFrom, type ScoredCompletion } from "../rl/scored-rollout";
 import { collect } from "./collect";
 import { openCritic } from "./critic";
 import { criticExperience } from "./critic-experience";
@@ -124,7 +124,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
           tokens,
           epoch,
           skipped: update.skipped,
-          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+          completions: learnedFrom(experience, rows),
         };
       },
     });

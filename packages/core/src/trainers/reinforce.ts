@@ -8,7 +8,7 @@
  */
 import { tokenRewards } from "../rl/kl-reward";
 import { mean } from "../rl/mean";
-import { type ScoredCompletion, type ScoredRollout, withAdvantages } from "../rl/scored-rollout";
+import { learnedFrom, type ScoredCompletion, type ScoredRollout, withAdvantages } from "../rl/scored-rollout";
 import { collect, sampleAndScore } from "./collect";
 import { createOptimizer } from "./options";
 import { updatePolicy } from "./policy-update";
@@ -56,6 +56,7 @@ export async function* reinforce(options: ReinforceOptions): AsyncGenerator<Rein
       advantages: result.advantages,
       oldLogps: settings.stepsPerRollout > 1 ? oldLogps : undefined,
       refLogps: isPriced ? undefined : refLogps,
+      ...(isPriced ? { pricedLogps: refLogps && oldLogps, pricedRefLogps: refLogps } : {}),
       completions: withAdvantages(scored, result.advantages),
       metrics: {
         ...scored.metrics,
@@ -89,7 +90,7 @@ export async function* reinforce(options: ReinforceOptions): AsyncGenerator<Rein
           tokens,
           epoch,
           skipped: update.skipped,
-          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+          completions: learnedFrom(experience, rows),
         };
       },
     });

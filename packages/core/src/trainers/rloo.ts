@@ -14,7 +14,7 @@ import { tokenWeights } from "../losses/token-weights";
 import { shapeScores, tokenRewards } from "../rl/kl-reward";
 import { mean } from "../rl/mean";
 import { spreadRows } from "../rl/rollout";
-import { type ScoredCompletion, type ScoredRollout, withAdvantages } from "../rl/scored-rollout";
+import { learnedFrom, type ScoredCompletion, type ScoredRollout, withAdvantages } from "../rl/scored-rollout";
 import { collect } from "./collect";
 import { createOptimizer, OptionChecks } from "./options";
 import { type PolicyPlan, plainPlan, updatePolicy } from "./policy-update";
@@ -73,6 +73,8 @@ export async function* rloo(options: RlooOptions): AsyncGenerator<RlooStep, void
       rollout,
       advantages,
       oldLogps: settings.stepsPerRollout > 1 ? oldLogps : undefined,
+      pricedLogps: refLogps && oldLogps,
+      pricedRefLogps: refLogps,
       completions: withAdvantages(scored, advantages),
       metrics: { ...metrics, ...(priced ? { kl: mean(priced) } : {}) },
     };
@@ -95,7 +97,7 @@ export async function* rloo(options: RlooOptions): AsyncGenerator<RlooStep, void
           tokens,
           epoch,
           skipped: update.skipped,
-          completions: rows.map((row) => experience.completions[row] as ScoredCompletion),
+          completions: learnedFrom(experience, rows),
         };
       },
     });

@@ -58,6 +58,7 @@ export async function* trainingSteps<Taken extends TakenStep>(
     place?.restore(own);
   }
   try {
+    await settings.onReady?.(maxSteps);
     while (run.step < maxSteps) {
       settings.signal?.throwIfAborted();
       const started = settings.clock?.();

@@ -52,6 +52,7 @@ export async function trpoExperience(
     rollout,
     advantages,
     refLogps,
+    pricedLogps: logps,
     completions: withAdvantages({ ...scored, rollout }, advantages),
     metrics: { ...scored.metrics, ...metrics },
   };

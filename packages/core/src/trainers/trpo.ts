@@ -11,7 +11,7 @@ import { shuffle } from "@trimtab/kernels";
 import type { AdamW } from "../optim/adamw";
 import { ParameterSpace } from "../optim/flat-vector";
 import { countingTokens, gatherCounting, type Rollout } from "../rl/rollout";
-import type { Experience, ScoredCompletion } from "../rl/scored-rollout";
+import { type Experience, learnedFrom, type ScoredCompletion } from "../rl/scored-rollout";
 import { collect } from "./collect";
 import { type Critic, openCritic } from "./critic";
 import { criticExperience } from "./critic-experience";
@@ -81,7 +81,7 @@ export async function* trpo(options: TrpoOptions): AsyncGenerator<TrpoStep, void
           tokens,
           epoch,
           skipped: !Number.isFinite(outcome.gradNorm),
-          completions: experience.completions,
+          completions: learnedFrom(experience, rows),
           lineSearch: outcome.lineSearch,
         };
       },

@@ -1,0 +1,71 @@
+/** Connecting to an engine that another thread serves. */
+import type { AbortSignalLike, EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
+import { ClientModel } from "./client-model";
+import { ClientRun } from "./client-run";
+import { Connection, type EngineThread } from "./connection";
+import { cross } from "./crossing";
+import type { Engine, EngineInfo, EngineModel, EngineRun, LoadProgress } from "./engine";
+import type { EngineEndpoint } from "./protocol";
+
+/** The engine on the other end of `endpoint`. Throws what opening the device throws, and DeviceError where the thread does not start. */
+export async function connectEngine<Place>(endpoint: EngineEndpoint, thread: EngineThread): Promise<Engine<Place>> {
+  const connection = new Connection(endpoint, thread);
+  try {
+    return new ClientEngine(connection, await connection.ask("open", connection.caller));
+  } catch (error) {
+    await thread.terminate();
+    throw error;
+  }
+}
+
+class ClientEngine<Place> implements Engine<Place> {
+  readonly info: EngineInfo;
+  readonly lost: Promise<Error>;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection, info: EngineInfo) {
+    this.#connection = connection;
+    this.info = info;
+    this.lost = connection.lost;
+  }
+
+  async loadModel(from: Place, options: { readonly onProgress?: (progress: LoadProgress) => void } = {}): Promise<EngineModel<Place>> {
+    const connection = this.#connection;
+    const record = await connection.askWhileTelling(options.onProgress, connection.newJob(), (listener) =>
+      connection.ask("loadModel", from, listener),
+    );
+    return new ClientModel(connection, record);
+  }
+
+  async newModel(options: Parameters<Engine<Place>["newModel"]>[0]): Promise<EngineModel<Place>> {
+    return new ClientModel(this.#connection, await this.#connection.ask("newModel", options));
+  }
+
+  async train<A extends EngineAlgorithm>(
+    algorithm: A,
+    options: EngineTrainingOptions<A, EngineModel<Place>, Place>,
+    resumeFrom?: Place,
+  ): Promise<EngineRun<Place>> {
+    const connection = this.#connection;
+    const { signal } = options as { readonly signal?: AbortSignalLike | undefined };
+    const job = connection.newJob();
+    const { training, functions } = cross(connection, job, algorithm, options as Parameters<typeof cross>[3], resumeFrom);
+    const stop = connection.abortWith(signal, job);
+    const onEnd = () => {
+      stop();
+      for (const id of functions) connection.functions.remove(id);
+    };
+    try {
+      if (signal?.aborted) throw signal.reason;
+      const { run, maxSteps } = await connection.ask("train", training);
+      return new ClientRun(connection, { algorithm, run, maxSteps, signal, onEnd });
+    } catch (error) {
+      onEnd();
+      throw signal?.aborted ? signal.reason : error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}

@@ -1,0 +1,90 @@
+/** The models on the engine's thread, by number. */
+import type { Device } from "@trimtab/kernels";
+import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
+import { loadRewardNormalization, saveRewardNormalization } from "../checkpoint/reward-normalization";
+import { ConfigError } from "../errors";
+import { type LanguageModel, loadLanguageModel, saveLanguageModel } from "../models/language-model";
+import { type ScalarModel, scalarModel } from "../models/scalar-model";
+import type { RewardNormalization } from "../rl/reward-normalization";
+import { MemoryFiles } from "./memory-files";
+import type { ModelRecord } from "./protocol";
+
+/** A model, and who uses it. */
+export interface HeldModel {
+  readonly id: number;
+  readonly model: LanguageModel;
+  /** What `score` and rewards apply; undefined where nothing was fitted. */
+  normalization: RewardNormalization | undefined;
+  /** Runs that it is part of. */
+  users: number;
+  /** A run trains it. */
+  isTrained: boolean;
+}
+
+export class Handles {
+  readonly #models = new Map<number, HeldModel>();
+  #made = 0;
+
+  add(model: LanguageModel, normalization?: RewardNormalization): ModelRecord {
+    const held: HeldModel = { id: ++this.#made, model, normalization, users: 0, isTrained: false };
+    this.#models.set(held.id, held);
+    const { config, parameters } = model.decoder;
+    return {
+      id: held.id,
+      kind: config.head,
+      config,
+      parameterCount: parameters.count,
+      hasChatTemplate: model.tokenizer.chatTemplate !== undefined,
+    };
+  }
+
+  /** Throws ConfigError for a model that is gone. */
+  get(id: number): HeldModel {
+    const held = this.#models.get(id);
+    if (held) return held;
+    throw new ConfigError("engine: a model must not have been disposed of, got one that was. Load it again.");
+  }
+
+  /** The model with its score head. Throws ConfigError for one that predicts tokens. */
+  scalar(id: number, where: string): ScalarModel {
+    const { model } = this.get(id);
+    if (model.decoder.config.head === "score") return scalarModel(model);
+    throw new ConfigError(`${where}: the model must have a score head, got one that predicts tokens. Make one with toRewardModel.`);
+  }
+
+  /** Throws ConfigError for a model that scores. */
+  language(id: number, where: string): LanguageModel {
+    const { model } = this.get(id);
+    if (model.decoder.config.head === "lm") return model;
+    throw new ConfigError(`${where}: the model must predict tokens, got one with a score head. Use a language model.`);
+  }
+
+  async load(device: Device, directory: ReadableDirectory): Promise<ModelRecord> {
+    const model = await loadLanguageModel(device, directory);
+    if (model.decoder.config.head === "lm") return this.add(model);
+    const normalization = await loadRewardNormalization(directory);
+    return this.add(model, normalization);
+  }
+
+  async save(id: number, directory: WritableDirectory): Promise<void> {
+    const { model, normalization } = this.get(id);
+    await saveLanguageModel(model, directory);
+    if (normalization) await saveRewardNormalization(normalization, directory);
+  }
+
+  /** The files that {@link save} writes, by name. */
+  async files(id: number): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+    const memory = new MemoryFiles();
+    await this.save(id, memory);
+    return memory.files;
+  }
+
+  dispose(id: number): void {
+    const held = this.get(id);
+    if (held.users > 0) {
+      throw new ConfigError("dispose: the model must not be in use, got one that a run uses. End the run first: run.return().");
+    }
+    this.#models.delete(id);
+    held.model.decoder.dispose();
+  }
+}

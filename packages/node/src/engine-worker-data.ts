@@ -1,0 +1,10 @@
+/** What the engine's worker thread is started with. */
+import type { MessagePort } from "node:worker_threads";
+import type { DeviceChoice } from "./device";
+
+export interface EngineWorkerData {
+  readonly port: MessagePort;
+  readonly device: DeviceChoice;
+  readonly threads: number | undefined;
+  readonly relaxed: boolean | undefined;
+}

@@ -1,0 +1,31 @@
+/** The engine on a thread of this process: models and trainers by handle, while the caller's event loop stays free. */
+import { Worker } from "node:worker_threads";
+import { connectEngine, DeviceError, type Engine } from "@trimtab/core";
+import type { DeviceChoice, DeviceOptions } from "./device";
+import type { EngineWorkerData } from "./engine-worker-data";
+import { workerEntry } from "./worker-entry";
+
+export interface EngineOptions extends DeviceOptions {
+  /** Default "auto". */
+  readonly device?: DeviceChoice | undefined;
+}
+
+/**
+ * Starts an engine; places are paths of directories. Until `close` it keeps the process alive. Throws what `createDevice` throws.
+ */
+export function createEngine({ device = "auto", threads, relaxed }: EngineOptions = {}): Promise<Engine<string>> {
+  const { port1, port2 } = new MessageChannel();
+  const workerData: EngineWorkerData = { port: port2, device, threads, relaxed };
+  const worker = new Worker(workerEntry("engine-worker"), { workerData, transferList: [port2] });
+  const ended = new Promise<Error>((resolve) => {
+    worker.once("error", resolve);
+    worker.once("exit", (code) => resolve(new DeviceError(`engine worker: it must run until close(), but it exited with code ${code}.`)));
+  });
+  return connectEngine<string>(port1, {
+    ended,
+    async terminate() {
+      await worker.terminate();
+      port1.close();
+    },
+  });
+}
