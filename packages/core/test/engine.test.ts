@@ -1,8 +1,22 @@
 /// <reference types="node" />
-/** The engine across a message channel: models by handle, runs step by step, functions that stay behind, errors that keep their class. */
+/** The engine across a message channel: models by handle, files, and errors that keep their class. */
 import { afterEach, describe, expect, it } from "vitest";
-import type { RewardFunction } from "../src/rl/rewards";
-import { openEngine, type TestEngine, tiny } from "./engine-host";
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  type DatasetRow,
+  DeviceError,
+  type EngineModel,
+  inspectCompletion,
+  type LoadProgress,
+  loadLanguageModel,
+  OutOfMemoryError,
+  rewardModelFunction,
+  scalarModel,
+} from "../src";
+import { failure, reasonOf } from "../src/engine/outcome";
+import { type Disk, openEngine, type TestEngine, tiny } from "./engine-host";
 
 const opened: TestEngine[] = [];
 async function start(...args: Parameters<typeof openEngine>): Promise<TestEngine> {
@@ -14,54 +28,203 @@ afterEach(async () => {
   for (const { engine } of opened.splice(0)) await engine.close();
 });
 
-/** Rewards whatever has a high first token. */
-const first: RewardFunction = ({ completionIds }) => completionIds.map((ids) => (ids[0] as number) % 7);
+const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 
-const grpoOptions = {
-  prompts: [{ prompt: "ab" }, { prompt: "hello" }],
-  rewards: first,
-  learningRate: 0.01,
-  perDeviceTrainBatchSize: 8,
-  numGenerations: 4,
-  maxCompletionLength: 4,
-  maxSteps: 3,
-} as const;
+describe("an engine's models", () => {
+  it("say what they are", async () => {
+    const { engine, device } = await start();
+    expect(engine.info).toEqual({ device: device.info, notes: ["a note"] });
+    const model = await engine.newModel(tiny);
+    expect([model.kind, model.hasChatTemplate, model.config.hiddenSize, model.config.vocabSize]).toEqual(["lm", false, 16, 257]);
+    const scorer = await model.toRewardModel(1);
+    expect([scorer.kind, scorer.parameterCount]).toEqual(["score", model.parameterCount + 16]);
+  });
 
-describe("engine", () => {
-  it("generates, and tells of text as it grows", async () => {
+  it("generate every completion of a prompt before the next prompt's, and tell of text as it grows", async () => {
     const { engine } = await start();
     const model = await engine.newModel(tiny);
     const texts = new Map<number, string>();
+    const options = { prompts: ["ab", "c"], n: 2, temperatures: [0, 1], maxNewTokens: 9, seed: 1 } as const;
     const completions = await model.generate({
-      prompts: ["ab", "c"],
-      n: 2,
-      temperatures: [0.5, 1],
-      maxNewTokens: 9,
-      seed: 1,
+      ...options,
       onText: (index, text) => texts.set(index, (texts.get(index) ?? "") + text),
     });
     expect(completions.map(({ promptIndex, temperature }) => [promptIndex, temperature])).toEqual([
-      [0, 0.5],
-      [0, 0.5],
+      [0, 0],
+      [0, 0],
       [0, 1],
       [0, 1],
-      [1, 0.5],
-      [1, 0.5],
+      [1, 0],
+      [1, 0],
       [1, 1],
       [1, 1],
     ]);
     expect(completions.map((_, index) => texts.get(index) ?? "")).toEqual(completions.map(({ text }) => text));
+    expect(completions[0]).toEqual(completions[1]);
+    expect(new Set(completions.map(({ text }) => text)).size).toBeGreaterThan(4);
+    expect(await model.generate(options)).toEqual(completions);
   });
 
-  it("takes steps", async () => {
+  it("give up a generation when its signal aborts, or when its listener throws", async () => {
+    const { engine } = await start();
+    const model = await engine.newModel({ ...tiny, shape: { ...tiny.shape, maxPositions: 4096 } });
+    const long = { prompts: ["a"], n: 2, maxNewTokens: 4000, seed: 2 } as const;
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const heard: string[] = [];
+    const given = model.generate({
+      ...long,
+      signal: controller.signal,
+      onText(_, text) {
+        heard.push(text);
+        controller.abort(reason);
+      },
+    });
+    expect(await thrownBy(given)).toBe(reason);
+    expect(heard.join("").length).toBeLessThan(400);
+    const bug = new TypeError("a bug in onText");
+    const broken = model.generate({
+      ...long,
+      onText() {
+        throw bug;
+      },
+    });
+    expect(await thrownBy(broken)).toBe(bug);
+    expect(await thrownBy(model.generate({ ...long, signal: AbortSignal.abort(reason) }))).toBe(reason);
+  });
+
+  it("are saved, loaded with progress, and handed over as files, with the normalisation of a reward model", async () => {
+    const disk: Disk = new Map();
+    const { engine } = await start(disk);
+    const scorer = await (await engine.newModel(tiny)).toRewardModel(1);
+    const rows = [
+      { prompt: "a", completion: "b" },
+      { prompt: "few", completion: " words" },
+      { prompt: "are", completion: "enough" },
+    ];
+    const raw = await scorer.score(rows);
+    const { gain, bias } = await scorer.normalize(rows, { mean: 2, std: 3 });
+    const scores = await scorer.score(rows);
+    scores.forEach((score, i) => {
+      expect(score).toBeCloseTo(gain * (raw[i] as number) + bias, 5);
+    });
+    expect(scores.reduce((sum, score) => sum + score, 0) / 3).toBeCloseTo(2, 4);
+
+    await scorer.save("scorer");
+    const progress: LoadProgress[] = [];
+    const again = await engine.loadModel("scorer", { onProgress: (news) => progress.push(news) });
+    expect(await again.score(rows)).toEqual(scores);
+    const weights = progress.filter(({ file }) => file === "model.safetensors");
+    expect(weights.at(-1)?.loadedBytes).toBe(disk.get("scorer")?.files.get("model.safetensors")?.length);
+    expect(weights.map(({ loadedBytes }) => loadedBytes)).toEqual(weights.map(({ loadedBytes }) => loadedBytes).sort((a, b) => a - b));
+    expect(await scorer.files()).toEqual(
+      new Map([...(disk.get("scorer")?.files ?? [])].map(([name, bytes]) => [name, new Uint8Array(bytes)])),
+    );
+  });
+
+  it("inspect as the library does", async () => {
+    const disk: Disk = new Map();
+    const { engine, device } = await start(disk);
+    const model = await engine.newModel(tiny);
+    const other = await engine.newModel({ ...tiny, seed: 4 });
+    await model.save("model");
+    await other.save("other");
+    const tokens = await model.inspect({ prompt: "a few", completion: " words", reference: other });
+    const [one, two] = await Promise.all(["model", "other"].map((place) => loadLanguageModel(device, disk.get(place) as never)));
+    const expected = await inspectCompletion({ model: one as never, prompt: "a few", completion: " words", reference: two });
+    expect(tokens.map(({ text }) => text).join("")).toBe(" words<|endoftext|>");
+    expect(tokens.map(({ logp }) => logp)).toEqual([...expected.logps]);
+    expect(tokens.map(({ entropy }) => entropy)).toEqual([...expected.entropies]);
+    expect(tokens.map(({ refLogp }) => refLogp)).toEqual([...(expected.refLogps as Float32Array)]);
+    expect((await model.inspect({ prompt: "a few", completion: " words" }))[0]?.refLogp).toBeUndefined();
+  });
+
+  it("score as a reward model does", async () => {
+    const disk: Disk = new Map();
+    const { engine, device } = await start(disk);
+    const scorer = await (await engine.newModel(tiny)).toRewardModel(1);
+    await scorer.save("scorer");
+    const loaded = scalarModel(await loadLanguageModel(device, disk.get("scorer") as never));
+    const args = { prompts: ["a", "b"], completions: ["c", " few words"] };
+    const expected = await rewardModelFunction(loaded)(args as never);
+    expect(await scorer.score(args.prompts.map((prompt, i) => ({ prompt, completion: args.completions[i] })))).toEqual(expected);
+  });
+
+  it("are freed", async () => {
+    const { engine, device } = await start();
+    const before = device.counters.liveBytes;
+    const model = await engine.newModel(tiny);
+    const copy = await model.clone();
+    await copy.generate({ prompts: ["a"], maxNewTokens: 4 });
+    await copy.dispose();
+    await model.dispose();
+    expect(device.counters.liveBytes).toBe(before);
+    expect(await thrownBy(copy.generate({ prompts: ["a"] }))).toBeInstanceOf(ConfigError);
+  });
+});
+
+describe("an engine's errors", () => {
+  it("keep class, message, fields and cause", async () => {
+    const errors = [
+      new OutOfMemoryError("no room", 10, 4),
+      new CheckpointError("bad file", { file: "a", tensor: "b" }, { cause: new DataError("bad row", { line: 3, field: "f" }) }),
+      new RangeError("plain"),
+    ];
+    for (const error of errors) {
+      const crossed = reasonOf(structuredClone(failure(error))) as typeof error;
+      expect(crossed).toBeInstanceOf(error.constructor === RangeError ? Error : error.constructor);
+      expect({ ...crossed, message: crossed.message, name: crossed.name }).toEqual({ ...error, message: error.message, name: error.name });
+    }
+    const crossed = reasonOf(structuredClone(failure(errors[1]))) as CheckpointError;
+    expect(crossed.cause).toBeInstanceOf(DataError);
+    expect(crossed.cause).toMatchObject({ line: 3, field: "f" });
+    expect(reasonOf(failure("a string"))).toBe("a string");
+  });
+
+  it("are those of the library", async () => {
     const { engine } = await start();
     const model = await engine.newModel(tiny);
-    const run = await engine.train("grpo", { model, ...grpoOptions });
-    expect(run.maxSteps).toBe(3);
-    const steps = [];
-    for await (const step of run) steps.push(step);
-    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3]);
-    expect(steps[0]?.metrics["rewards/first/mean"]).toBeDefined();
-    expect(steps[0]?.samples).toHaveLength(8);
+    const other = (await start()).engine;
+    const cases: [() => Promise<unknown>, new (...args: never[]) => Error, RegExp][] = [
+      [async () => engine.loadModel("nowhere"), CheckpointError, /tokenizer.json/],
+      [async () => engine.newModel({ ...tiny, shape: { ...tiny.shape, heads: 3 } }), ConfigError, /llama/],
+      [async () => model.score([{ prompt: "a", completion: "b" }]), ConfigError, /score head/],
+      [async () => model.generate({ prompts: ["a"], temperatures: [-1] }), ConfigError, /temperature/],
+      [async () => model.generate({ prompts: ["a"], temperatures: [] }), ConfigError, /temperatures/],
+      [async () => model.generate({ prompts: [7] }), DataError, /prompt/],
+      [async () => model.inspect({ prompt: "", completion: "b" }), DataError, /prompt/],
+      [async () => (await model.toRewardModel(1)).generate({ prompts: ["a"] }), ConfigError, /score head/],
+      [
+        async () => (await other.newModel(tiny)).inspect({ prompt: "a", completion: "b", reference: model as EngineModel<string> }),
+        ConfigError,
+        /another engine/,
+      ],
+      [async () => engine.train("sft", { model, dataset: [{ text: "a" }, { text: 3 }] as DatasetRow[] }), DataError, /line 2/],
+      [
+        async () => engine.train("sft", { model, dataset: [{ text: "a" }], learningRate: -1, maxSteps: 0 }),
+        ConfigError,
+        /learningRate.*maxSteps|maxSteps.*learningRate/,
+      ],
+      [async () => engine.train("nothing" as "sft", { model, dataset: [] }), ConfigError, /one of sft/],
+    ];
+    for (const [ask, type, message] of cases) {
+      const error = await thrownBy(ask());
+      expect(error).toBeInstanceOf(type);
+      expect((error as Error).message).toMatch(message);
+    }
+  });
+
+  it("tell that the engine is closed", async () => {
+    const { engine } = await start();
+    const model = await engine.newModel({ ...tiny, shape: { ...tiny.shape, maxPositions: 4096 } });
+    const waiting = thrownBy(model.generate({ prompts: ["a"], maxNewTokens: 4000, seed: 2 }));
+    await engine.close();
+    expect(await waiting).toBeInstanceOf(DeviceError);
+    expect(await thrownBy(model.clone())).toBeInstanceOf(DeviceError);
+    await engine.close();
   });
 });

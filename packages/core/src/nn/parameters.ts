@@ -89,6 +89,13 @@ export class ParameterSet {
     return this.#grads;
   }
 
+  /** Gives the gradients' memory back; the next use makes them anew. */
+  freeGrads(): void {
+    for (const { buffer } of this.#grads ?? []) this.device.free(buffer);
+    for (const p of this.all) p.grad = undefined;
+    this.#grads = undefined;
+  }
+
   zeroGrads(): void {
     for (const grad of this.grads()) this.device.dispatch(ops.fill.set, { tensors: { y: grad }, scalars: { value: 0 } });
   }
