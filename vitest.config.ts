@@ -25,6 +25,7 @@ const alias = [
   { find: /^@trimtab\/core$/, replacement: source("core/src/index.ts") },
   { find: /^@trimtab\/node$/, replacement: source("node/src/index.ts") },
   { find: /^@trimtab\/web$/, replacement: source("web/src/index.ts") },
+  { find: /^@trimtab\/web\/feedback$/, replacement: source("web/src/feedback/index.ts") },
 ];
 
 /** Node 20 knows relaxed SIMD behind a flag (refused in NODE_OPTIONS); later versions have it on and may drop the flag. */

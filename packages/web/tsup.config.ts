@@ -3,7 +3,7 @@ import { defineConfig } from "tsup";
 const typesOnly = process.argv.includes("--dts-only");
 
 export default defineConfig({
-  entry: { index: "src/index.ts" },
+  entry: { index: "src/index.ts", feedback: "src/feedback/index.ts" },
   format: ["esm"],
   platform: "browser",
   target: "es2022",

@@ -37,7 +37,7 @@ export const controls = css`
       border-color var(--_duration),
       color var(--_duration);
   }
-  button:hover {
+  button:hover:enabled {
     border-color: var(--_accent);
     color: var(--_accent);
   }
@@ -45,18 +45,21 @@ export const controls = css`
     border-color: var(--_border);
     color: var(--_text-muted);
     cursor: not-allowed;
+    opacity: 0.55;
   }
   button.primary {
     border-color: transparent;
     background: var(--_accent);
     color: var(--_accent-text);
   }
-  button.primary:hover {
+  button.primary:hover:enabled {
+    border-color: transparent;
+    color: var(--_accent-text);
     background: var(--_accent-hover);
   }
   button.primary:disabled {
-    background: var(--_sunken);
-    color: var(--_text-muted);
+    background: var(--_border);
+    color: var(--_text);
   }
   button.quiet {
     border-color: transparent;
@@ -85,13 +88,14 @@ export const controls = css`
     min-width: 1.5em;
     height: 1.5em;
     padding: 0 0.35em;
-    border: 1px solid currentcolor;
+    border: 1px solid color-mix(in srgb, currentcolor 40%, transparent);
     border-radius: 0.3rem;
     font: 500 0.75rem / 1 var(--_font-mono);
   }
   /* Keys are of no use where there is nothing to press them on. */
   @media (hover: none) and (pointer: coarse) {
-    kbd {
+    kbd,
+    .keys {
       display: none;
     }
   }

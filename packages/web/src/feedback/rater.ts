@@ -103,6 +103,11 @@ export class FeedbackRater {
     return this.#move("redo", this.#log.undone, this.#log.done);
   }
 
+  /** The answer to the item that was taken back and can be put back, for who wants to change it. */
+  takenBack({ id }: FeedbackItem): FeedbackAnswer | undefined {
+    return this.#log.undone.find(({ item }) => item === id)?.answer ?? undefined;
+  }
+
   #requireCurrent(): FeedbackItem {
     const { current } = this;
     if (!current) throw new DataError(`feedback: ${this.name} must have an item left to answer, got none. Add items.`);
