@@ -4,7 +4,7 @@ import {
   canonicalJson,
   type DatasetRow,
   type Engine,
-  type EngineAlgorithms,
+  type EngineAlgorithm,
   type EngineModel,
   type EngineTrainingOptions,
   type Metrics,
@@ -21,18 +21,18 @@ const formats = {
   kto: "unpaired",
   bco: "unpaired",
   sft: "sft",
-} as const satisfies Partial<Record<keyof EngineAlgorithms, FeedbackFormat>>;
+} as const satisfies Partial<Record<EngineAlgorithm, FeedbackFormat>>;
 
 export type FeedbackAlgorithm = keyof typeof formats;
 
 export interface FeedbackTrainerOptions<A extends FeedbackAlgorithm, Place> extends FeedbackRowsOptions {
   readonly engine: Pick<Engine<Place>, "train">;
-  /** Trained in place, one step at a time. */
+  /** Trained in place, one step at a time: whatever else uses it, the engine lets do so between two steps. */
   readonly model: EngineModel<Place>;
   readonly session: FeedbackSession;
   readonly algorithm: A;
   /** The algorithm's own options, e.g. `learningRate`. */
-  readonly options?: Partial<Omit<EngineTrainingOptions<A, EngineModel<Place>>, "model" | "dataset" | "signal">> | undefined;
+  readonly options?: Partial<Omit<EngineTrainingOptions<A, EngineModel<Place>, Place>, "model" | "dataset" | "autosave">> | undefined;
   /** A round of training starts when so many rows are there from which none has learned. Default 8. */
   readonly minimumRows?: number | undefined;
 }
@@ -61,8 +61,8 @@ export function createFeedbackTrainer<A extends FeedbackAlgorithm, Place>(
 
 /**
  * Rounds of training, each over the rows that are new since the last one began: a person's answers are learned from once (`numTrainEpochs` times), and
- * an answer that was undone before its round is not learned from. The model changes during a step only; whoever uses it in between does so through
- * `withModel`.
+ * an answer that was undone before its round is not learned from. The reference of a round, where the algorithm has one and `options` name none, is the
+ * model as the round found it.
  */
 export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
   /** Resolves when the trainer has stopped; rejects with what the engine refused or failed at. */
@@ -71,8 +71,8 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
   readonly #minimumRows: number;
   readonly #learned = new Set<string>();
   readonly #listeners = new Set<(status: FeedbackTrainerStatus) => void>();
-  /** Ends when the model is free; whoever wants it next waits for it and puts the own end in its place. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The step in progress, or the last one. */
+  #step: Promise<unknown> = Promise.resolve();
   #status: FeedbackTrainerStatus = { phase: "collecting", newRows: 0, learnedRows: 0, round: 0, step: 0, maxSteps: 0, metrics: {} };
   #isPaused = false;
   #isStopped = false;
@@ -84,6 +84,7 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
     if (!Number.isInteger(this.#minimumRows) || this.#minimumRows < 1) {
       throw new ConfigError(`createFeedbackTrainer: minimumRows must be a whole number from 1, got ${this.#minimumRows}. Correct it.`);
     }
+    this.#status = { ...this.#status, newRows: this.#newRows().length };
     const unsubscribe = options.session.subscribe(() => this.#update({}));
     this.done = this.#run().finally(() => {
       unsubscribe();
@@ -101,18 +102,11 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Runs `task` between two steps, e.g. to generate with what was learned so far; the next step waits for it. */
-  withModel<T>(task: (model: EngineModel<Place>) => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => task(this.#options.model));
-    this.#turn = result.catch(() => {});
-    return result;
-  }
-
   /** Takes no more steps until `resume`; resolves when the running one has ended. */
   async pause(): Promise<void> {
     this.#isPaused = true;
     this.#update({});
-    await this.#turn;
+    await this.#step.catch(() => {});
   }
 
   resume(): void {
@@ -135,19 +129,21 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
     const { engine, algorithm, model, options } = this.#options;
     const dataset = this.#newRows();
     for (const row of dataset) this.#learned.add(identity(row));
-    const training = { ...options, model, dataset } as unknown as EngineTrainingOptions<A, EngineModel<Place>>;
-    const run = await this.withModel(() => engine.train(algorithm, training));
+    const training = { ...options, model, dataset } as unknown as EngineTrainingOptions<A, EngineModel<Place>, Place>;
+    const run = await engine.train(algorithm, training);
     try {
       this.#update({
         round: this.#status.round + 1,
         learnedRows: this.#status.learnedRows + dataset.length,
         step: 0,
-        maxSteps: 0,
+        maxSteps: run.maxSteps,
         metrics: {},
       });
       while (await this.#until(() => true)) {
         this.#update({ phase: "training" });
-        const { done, value } = await this.withModel(() => run.next());
+        const step = run.next();
+        this.#step = step;
+        const { done, value } = await step;
         if (done) break;
         this.#update({ step: value.step, maxSteps: value.maxSteps, metrics: value.metrics });
       }
@@ -176,8 +172,13 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
   #update(change: Partial<FeedbackTrainerStatus>): void {
     const { phase: before } = this.#status;
     if (before === "stopped") return;
-    const phase = this.#isPaused ? "paused" : before === "paused" ? "collecting" : before;
-    this.#status = { ...this.#status, phase, newRows: this.#newRows().length, ...change };
+    const { phase = before === "paused" ? "collecting" : before } = change;
+    this.#status = {
+      ...this.#status,
+      ...change,
+      phase: this.#isPaused && phase !== "stopped" ? "paused" : phase,
+      newRows: this.#newRows().length,
+    };
     for (const listener of [...this.#listeners]) listener(this.#status);
     this.#wake();
   }
