@@ -1,7 +1,15 @@
 /** Runs every workspace's tests from sources; only wasm artefacts and the thread pool's worker entry come from the build. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+import { HASH_FILE, sourcesHash } from "./packages/kernels/scripts/sources-hash.mjs";
+
+// Artefacts of other sources than these would fail in ways that say nothing of the cause.
+if (!existsSync(HASH_FILE) || readFileSync(HASH_FILE, "utf8") !== sourcesHash()) {
+  throw new Error(
+    "vitest: packages/kernels/build must be built from packages/kernels/assembly as it is. Run `npm run build:wasm -w @trimtab/kernels`.",
+  );
+}
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

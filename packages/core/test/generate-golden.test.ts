@@ -1,11 +1,14 @@
 /// <reference types="node" />
-/** Greedy generation against transformers: six small models, and the real stories260K. */
+/** Generation against transformers' greedy text and against the whole forward pass: twelve small models, and the real stories260K. */
 import { existsSync, readFileSync } from "node:fs";
 import { expectClose } from "@trimtab/kernels/conformance";
 import { expect, it } from "vitest";
+import { Tape } from "../src/autograd/tape";
 import { loadDecoder } from "../src/checkpoint/decoder-weights";
+import { collate } from "../src/data/batch";
 import { generate } from "../src/generate/generate";
 import { loadLanguageModel } from "../src/models/language-model";
+import { batchLogprobs } from "../src/models/logprobs";
 import { describeDevices, slack } from "./devices";
 import { at, diskDirectory } from "./fixture-files";
 
@@ -19,6 +22,12 @@ interface Greedy {
   readonly prompt_attention_mask: number[][];
   readonly new_tokens: number[][];
   readonly new_token_logprobs: number[][];
+}
+
+/** Prompts of one length, tokens only. */
+interface PlainGreedy {
+  readonly prompt_ids: number[][];
+  readonly new_tokens: number[][];
 }
 
 describeDevices("greedy generation equals transformers'", (device) => {
@@ -37,6 +46,33 @@ describeDevices("greedy generation equals transformers'", (device) => {
     }
     decoder.dispose();
   });
+
+  it.each(["mistral", "gemma2", "gemma3", "phi3", "smollm3", "olmo2"])(
+    "%s, and sampled text has the log-probabilities of the whole forward pass",
+    async (name) => {
+      const path = at(`fixtures/models/${name}`);
+      const golden: PlainGreedy = json(`${path}/golden.json`).greedy;
+      const decoder = await loadDecoder(device, diskDirectory(path));
+      const prompts = golden.prompt_ids.map((ids) => Uint32Array.from(ids));
+      const shared = { model: { decoder }, prompts, eosTokenIds: [], blockSize: 5, stepsPerRead: 7 };
+      const greedy = await generate({ ...shared, maxNewTokens: golden.new_tokens[0]?.length, temperature: 0 });
+      expect(greedy.map(({ tokens }) => [...tokens])).toEqual(golden.new_tokens);
+
+      const sampled = await generate({ ...shared, n: 2, maxNewTokens: 25, temperature: 0.9, seed: 3 });
+      const batch = collate(
+        sampled.map(({ promptTokens, tokens }) => ({
+          tokens: Uint32Array.from([...promptTokens, ...tokens]),
+          mask: Uint8Array.from([...promptTokens, ...tokens], (_, i) => (i < promptTokens.length ? 0 : 1)),
+        })),
+        decoder.config.vocabSize,
+      );
+      const tape = new Tape(device, { grad: false });
+      const whole = (await device.read(batchLogprobs(tape, decoder, batch, 0.9).logp)) as Float32Array;
+      tape.dispose();
+      expectClose(Float32Array.from(sampled.flatMap(({ logps }) => [...logps])), whole, { rtol: 0, atol: LOGP_TOLERANCE * slack(device) });
+      decoder.dispose();
+    },
+  );
 
   const stories = at("../shared/data/weights/stories260K");
   it.skipIf(!existsSync(stories))("stories260K, as text (skipped where the weights are not beside the repository)", async () => {

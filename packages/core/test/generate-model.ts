@@ -17,7 +17,7 @@ export const llamaConfig: DecoderConfig = {
   positions: { kind: "rope", theta: 10000, scaling: { type: "default" } },
   mlp: { kind: "gated", gate: "silu" },
   bias: { qkv: false, out: false, mlp: false },
-  headNorm: true,
+  headNorm: "head",
   tied: false,
   head: "lm",
   initializerRange: 0.5,
@@ -34,7 +34,7 @@ export const gpt2Config: DecoderConfig = {
   positions: { kind: "learned" },
   mlp: { kind: "plain", activation: "gelu_tanh" },
   bias: { qkv: true, out: true, mlp: true },
-  headNorm: false,
+  headNorm: "none",
   tied: true,
   head: "lm",
 };

@@ -1,7 +1,7 @@
 /// <reference types="node" />
 /** Models against PyTorch's numbers: logits, log-probabilities, loss, every gradient, three AdamW steps; and every way to load them. */
 import { existsSync, readFileSync } from "node:fs";
-import { type Device, elementCount, ops } from "@trimtab/kernels";
+import { type Device, elementCount } from "@trimtab/kernels";
 import { describe, expect, it } from "vitest";
 import { Tape } from "../src/autograd/tape";
 import { loadDecoder } from "../src/checkpoint/decoder-weights";
@@ -12,6 +12,7 @@ import type { Decoder } from "../src/models/decoder";
 import { loadLanguageModel } from "../src/models/language-model";
 import { batchLogprobs } from "../src/models/logprobs";
 import { familyOf } from "../src/models/registry";
+import { logits } from "../src/nn/head";
 import type { Parameter } from "../src/nn/parameters";
 import { AdamW } from "../src/optim/adamw";
 import { describeDevices, slack } from "./devices";
@@ -22,7 +23,8 @@ const TOLERANCE = { logits: 5e-5, logprobs: 5e-5, loss: 2e-6, gradient: 2e-5, pa
 
 interface Golden {
   readonly loss: number;
-  readonly grad_stride: Record<string, number>;
+  /** Absent where every gradient is whole. */
+  readonly grad_stride?: Record<string, number>;
   readonly grad_norm_total: number;
   readonly adamw: {
     readonly losses_before_each_step_and_after: number[];
@@ -51,7 +53,10 @@ interface Io {
 
 async function readIo(name: string): Promise<Io> {
   const file = await openFile(name, "io.safetensors");
-  const integers = async (tensor: string) => Array.from(new BigInt64Array((await file.readBytes(tensor)).buffer), Number);
+  const integers = async (tensor: string) => {
+    const { buffer } = await file.readBytes(tensor);
+    return file.tensors.get(tensor)?.dtype === "I32" ? Array.from(new Int32Array(buffer)) : Array.from(new BigInt64Array(buffer), Number);
+  };
   const logits = file.tensors.has("logits") ? "logits" : "logits_f32_from_bf16_weights";
   const [rows, width, vocabSize] = (file.tensors.get(logits)?.shape ?? []) as unknown as [number, number, number];
   const ids = await integers("input_ids");
@@ -75,11 +80,9 @@ async function readIo(name: string): Promise<Io> {
 async function logitsOf(decoder: Decoder, batch: Batch): Promise<Float32Array> {
   const tape = new Tape(decoder.device, { grad: false });
   const hidden = decoder.forward(tape, batch);
-  const y = tape.alloc([batch.tokens.length, decoder.config.vocabSize]);
-  tape.run(ops.matmul.forward, { x: hidden, w: decoder.head.value, y });
-  const logits = (await decoder.device.read(y)) as Float32Array;
+  const values = (await decoder.device.read(logits(tape, hidden, decoder.head))) as Float32Array;
   tape.dispose();
-  return logits;
+  return values;
 }
 
 /** Mean negative log-likelihood of the targets; its gradient is left in the parameters. */
@@ -126,8 +129,11 @@ function relativeL2(actual: Float32Array, expected: Float32Array): number {
 
 const trained = ["gpt2", "llama-untied", "llama-tied", "qwen2", "qwen3", "llama3-rope"];
 
+/** Without AdamW steps; their configurations are as transformers 5 writes them. */
+const families = ["mistral", "gemma2", "gemma3", "phi3", "smollm3", "olmo2"];
+
 describeDevices("golden models", (device) => {
-  describe.each(trained)("%s", (name) => {
+  describe.each([...trained, ...families])("%s", (name) => {
     const golden = goldenOf(name);
     const allowed = slack(device);
 
@@ -142,14 +148,14 @@ describeDevices("golden models", (device) => {
       const file = await openFile(name, "grads.safetensors");
       expect([...file.tensors.keys()].sort()).toEqual([...gradients.keys()].sort());
       for (const [tensor, gradient] of gradients) {
-        expect(golden.grad_stride[tensor]).toBe(1);
+        expect(golden.grad_stride?.[tensor] ?? 1).toBe(1);
         const error = relativeL2(gradient, await file.readFloats(tensor));
         expect.soft(error, `gradient of ${tensor}`).toBeLessThan(allowed * TOLERANCE.gradient);
       }
       decoder.dispose();
     });
 
-    it("three AdamW steps", async () => {
+    it.skipIf(families.includes(name))("three AdamW steps", async () => {
       const { batch } = await readIo(name);
       const { adamw } = golden;
       const decoder = await loadDecoder(device, diskDirectory(folder(name)));
@@ -189,15 +195,18 @@ describeDevices("golden models", (device) => {
       decoder.dispose();
     });
 
-    it("gives the same bits with gradient checkpointing", async () => {
-      const { batch } = await readIo(name);
-      const decoder = await loadDecoder(device, diskDirectory(folder(name)));
-      await lossAndGradients(decoder, batch);
-      const whole = await exported(decoder, (p) => p.grad);
-      await lossAndGradients(decoder, batch, true);
-      for (const [tensor, gradient] of await exported(decoder, (p) => p.grad)) expect(gradient).toEqual(whole.get(tensor));
-      decoder.dispose();
-    });
+    it.skipIf(families.includes(name) && !["gemma2", "olmo2"].includes(name))(
+      "gives the same bits with gradient checkpointing",
+      async () => {
+        const { batch } = await readIo(name);
+        const decoder = await loadDecoder(device, diskDirectory(folder(name)));
+        await lossAndGradients(decoder, batch);
+        const whole = await exported(decoder, (p) => p.grad);
+        await lossAndGradients(decoder, batch, true);
+        for (const [tensor, gradient] of await exported(decoder, (p) => p.grad)) expect(gradient).toEqual(whole.get(tensor));
+        decoder.dispose();
+      },
+    );
   });
 
   it.each(["gpt2-hubnames", "llama-bf16-sharded"])("%s loads", async (name) => {

@@ -75,7 +75,7 @@ const gatedConfig: DecoderConfig = {
   positions: { kind: "rope", theta: 100, scaling: { type: "default" } },
   mlp: { kind: "gated", gate: "silu" },
   bias: { qkv: true, out: true, mlp: true },
-  headNorm: true,
+  headNorm: "head",
   tied: true,
   head: "lm",
   initializerRange: 0.02,
@@ -92,7 +92,7 @@ const plainConfig: DecoderConfig = {
   norm: { kind: "layer", eps: 1e-5 },
   positions: { kind: "learned" },
   mlp: { kind: "plain", activation: "gelu_tanh" },
-  headNorm: false,
+  headNorm: "none",
   tied: false,
   head: "lm",
 };

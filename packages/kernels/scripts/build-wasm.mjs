@@ -1,8 +1,9 @@
 /** Compiles AssemblyScript entries to build/*.wasm, one child process per artefact so that both cores are used. */
 import { fork } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { HASH_FILE, sourcesHash } from "./sources-hash.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -65,6 +66,8 @@ if (process.argv[2]) {
     process.exit(1);
   }
   mkdirSync(join(root, "build"), { recursive: true });
+  const hash = sourcesHash();
   const failed = (await Promise.allSettled(Object.keys(artefacts).map(build))).filter(({ status }) => status === "rejected");
   if (failed.length > 0) process.exit(1);
+  writeFileSync(HASH_FILE, hash);
 }

@@ -41,7 +41,7 @@ describe("notation", () => {
       ["has_addend", "u32", "flag"],
     ]);
     // Letters that are scalars are not dims.
-    expect(ops.attention.forward.params.map((p) => p.name)).toEqual(["N", "S", "H", "K", "D", "scale"]);
+    expect(ops.attention.forward.params.map((p) => p.name)).toEqual(["N", "S", "H", "K", "D", "scale", "cap", "window"]);
     expect(ops.sample.forward.params.map((p) => p.name)).toEqual([
       "N",
       "V",
@@ -156,11 +156,11 @@ describe("bind", () => {
   const attention = (scalars: Record<string, number>, qkv = tensor([3, 16])) =>
     bind(ops.attention.forward, {
       tensors: { qkv, offsets: tensor([2], "u32"), o: tensor([3, 8]), lse: tensor([3, 2]) },
-      scalars: { S: 1, H: 2, K: 1, D: 4, scale: 0.5, ...scalars },
+      scalars: { S: 1, H: 2, K: 1, D: 4, scale: 0.5, cap: 0, window: 0, ...scalars },
     });
 
   it("evaluates sizes made of scalars", () => {
-    expect(attention({}).values).toEqual({ N: 3, S: 1, H: 2, K: 1, D: 4, scale: 0.5 });
+    expect(attention({}).values).toEqual({ N: 3, S: 1, H: 2, K: 1, D: 4, scale: 0.5, cap: 0, window: 0 });
     expect(() => attention({ D: 5 })).toThrow(
       "attention_forward: `qkv` must be (N, H * D + 2 * K * D), got (3, 16): H * D + 2 * K * D is 20.",
     );

@@ -149,6 +149,29 @@ describe("ropeTable", () => {
     expect(blended).toBeGreaterThan(0);
   });
 
+  test("LongRoPE stretches every frequency by its own factor, up to the original length by one list and beyond by another", () => {
+    const scaling = {
+      type: "longrope",
+      shortFactors: [1, 1.5],
+      longFactors: [2, 30],
+      originalMaxPositions: 3,
+      attentionFactor: 1.25,
+    } as const;
+    const { cos, sin } = ropeTable({ headDim: 4, maxPositions: 5, theta: 100, scaling });
+    const rows = [...[0, 1, 2].map((p) => ({ p, factors: [1, 1.5] })), ...[0, 1, 2, 3, 4].map((p) => ({ p, factors: [2, 30] }))];
+    expect(cos.length).toBe(2 * rows.length);
+    rows.forEach(({ p, factors }, row) => {
+      factors.forEach((factor, i) => {
+        const angle = p / (factor * 10 ** i);
+        expect(cos[2 * row + i]).toBeCloseTo(1.25 * Math.cos(angle), 6);
+        expect(sin[2 * row + i]).toBeCloseTo(1.25 * Math.sin(angle), 6);
+      });
+    });
+    // A context shorter than the original length has no longer rows.
+    expect(ropeTable({ headDim: 4, maxPositions: 2, theta: 100, scaling }).cos.length).toBe(8);
+    expect(() => ropeTable({ headDim: 6, maxPositions: 2, theta: 100, scaling })).toThrow(/must be 3 for 6 channels, got 2/);
+  });
+
   test("linear scaling divides; odd sizes and unknown scalings are refused", () => {
     const plain = ropeFrequencies({ headDim: 4, theta: 100 });
     expect(ropeFrequencies({ headDim: 4, theta: 100, scaling: { type: "linear", factor: 2 } })).toEqual(plain.map((x) => x / 2));

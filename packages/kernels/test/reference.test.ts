@@ -117,7 +117,7 @@ describe("worked arithmetic", () => {
     const { y, rstd } = computeReference(
       ops.headNorm.forward,
       { x: [3, 4, 6, 8, 7, 9], wq: [1, 1], wk: [1, 2] },
-      { N: 1, H: 1, K: 1, D: 2, eps: 0 },
+      { N: 1, H: 1, K: 1, A: 2, B: 2, eps: 0 },
     );
     const r = Math.sqrt(12.5);
     expectClose(rstd!, [1 / r, 1 / (2 * r)], EXACT);
@@ -130,23 +130,43 @@ describe("worked arithmetic", () => {
     const head = computeReference(
       ops.headNorm.forward,
       { x: [3, 4, 0, 0, 0, 0], wq: [1, 1], wk: [1, 1] },
-      { N: 1, H: 1, K: 1, D: 2, eps: 3.5 },
+      { N: 1, H: 1, K: 1, A: 2, B: 2, eps: 3.5 },
     );
     expectClose([rms.rstd![0]!, layer.rstd![0]!, head.rstd![0]!, head.rstd![1]!], [1 / 4, 1 / 2, 1 / 4, 1 / Math.sqrt(3.5)], EXACT);
   });
 
+  it("head norm takes the width of all query heads, and that of all key heads", () => {
+    const { y, rstd } = computeReference(
+      ops.headNorm.forward,
+      { x: [1, 2, 3, 4, 3, 4, 7, 9], wq: [1, 2, 3, 4], wk: [10, 20] },
+      { N: 1, H: 1, K: 1, A: 4, B: 2, eps: 0 },
+    );
+    const [q, k] = [1 / Math.sqrt(7.5), 1 / Math.sqrt(12.5)];
+    expectClose(rstd!, [q, k], EXACT);
+    expectClose(y!, [q, 4 * q, 9 * q, 16 * q, 30 * k, 80 * k, 7, 9], EXACT);
+  });
+
   it("rope turns by 90 degrees and back, and leaves other channels alone", () => {
     const rotate = (x: ArrayLike<number>, direction: number) =>
-      computeReference(ops.rope.rotate, { cos: [1, 0], sin: [0, 1], positions: [1], x }, { T: 2, R: 1, N: 1, P: 3, heads: 1, direction })
-        .x!;
+      computeReference(
+        ops.rope.rotate,
+        { cos: [1, 0], sin: [0, 1], positions: [1], x },
+        { T: 2, R: 1, N: 1, P: x.length, heads: x.length > 3 ? 2 : 1, D: x.length > 3 ? 3 : 2, direction },
+      ).x!;
     expect([...rotate([5, 7, 9], 1)]).toEqual([-7, 5, 9]);
     expect([...rotate(rotate([5, 7, 9], 1), -1)]).toEqual([5, 7, 9]);
+    // Two heads of three channels, of which the first two turn.
+    expect([...rotate([5, 7, 9, 1, 2, 3, 4], 1)]).toEqual([-7, 5, 9, -2, 1, 3, 4]);
   });
 
   it("attention: equal scores average the values; a sequence never sees another; heads are grouped", () => {
     // Two query heads on one key head, D = 1: rows are [q0, q1, k, v].
     const qkv = [0, 1, 1, 2, 0, 1, 1, 4, 0, 1, 1, 100];
-    const { o, lse } = computeReference(ops.attention.forward, { qkv, offsets: [0, 2, 3] }, { N: 3, S: 2, H: 2, K: 1, D: 1, scale: 3 });
+    const { o, lse } = computeReference(
+      ops.attention.forward,
+      { qkv, offsets: [0, 2, 3] },
+      { N: 3, S: 2, H: 2, K: 1, D: 1, scale: 3, cap: 0, window: 0 },
+    );
     expectClose(o!, [2, 2, 3, 3, 100, 100], EXACT);
     expectClose(lse!, [0, 3, Math.log(2), 3 + Math.log(2), 0, 3], EXACT);
   });
@@ -155,17 +175,40 @@ describe("worked arithmetic", () => {
     const { o } = computeReference(
       ops.attention.forward,
       { qkv: [1, 0, 0, 1, 1, 1], offsets: [0, 2] },
-      { N: 2, S: 1, H: 1, K: 1, D: 1, scale: 1 },
+      { N: 2, S: 1, H: 1, K: 1, D: 1, scale: 1, cap: 0, window: 0 },
     );
     expectClose(o!, [0, Math.E / (1 + Math.E)], EXACT);
   });
 
-  it("attention over the cache equals attention over rows", () => {
+  it("attention: a window of two sees the row and the one before; a cap bounds scores by its tanh", () => {
+    // One head of one channel: rows are [q, k, v].
+    const qkv = [1, 0, 4, 1, 0, 8, 1, 0, 16];
+    const values = { N: 3, S: 1, H: 1, K: 1, D: 1, scale: 1 };
+    const windowed = computeReference(ops.attention.forward, { qkv, offsets: [0, 3] }, { ...values, cap: 0, window: 2 });
+    expectClose(windowed.o!, [4, 6, 12], EXACT);
+    const alone = computeReference(ops.attention.forward, { qkv, offsets: [0, 3] }, { ...values, cap: 0, window: 1 });
+    expectClose(alone.o!, [4, 8, 16], EXACT);
+    const capped = computeReference(
+      ops.attention.forward,
+      { qkv: [1, 0, 0, 3, 5, 1], offsets: [0, 2] },
+      { ...values, N: 2, cap: 2, window: 0 },
+    );
+    const score = 2 * Math.tanh(15 / 2);
+    expectClose(capped.o!, [0, Math.exp(score) / (1 + Math.exp(score))], EXACT);
+    expectClose(capped.lse!, [0, Math.log(1 + Math.exp(score))], EXACT);
+  });
+
+  it.each([
+    { scale: 0.7, cap: 0, window: 0 },
+    { scale: 0.7, cap: 1.1, window: 0 },
+    { scale: 0.7, cap: 0, window: 3 },
+    { scale: 0.7, cap: 0.4, window: 2 },
+  ])("attention over the cache equals attention over rows: %o", (limits) => {
     const [H, K, D, length] = [4, 2, 3, 5];
     const row = (H + 2 * K) * D;
     const qkv = Float64Array.from({ length: length * row }, (_, i) => Math.sin(i * i));
-    const { o } = computeReference(ops.attention.forward, { qkv, offsets: [0, length] }, { N: length, S: 1, H, K, D, scale: 0.7 });
-    const values = { N: length, H, K, D, L: 12, block: 2, B: 3, scale: 0.7 };
+    const { o } = computeReference(ops.attention.forward, { qkv, offsets: [0, length] }, { N: length, S: 1, H, K, D, ...limits });
+    const values = { N: length, H, K, D, L: 12, block: 2, B: 3, ...limits };
     const tables = [4, 0, 3];
     const slots = Array.from({ length }, (_, t) => tables[t >> 1]! * 2 + (t & 1));
     const { cache } = computeReference(ops.kvCache.write, { qkv, slots, cache: new Float64Array(12 * 2 * K * D).fill(Number.NaN) }, values);
@@ -183,8 +226,12 @@ describe("worked arithmetic", () => {
   });
 
   it("token-logprob: equal logits give -ln V, entropy ln V; two logits give a sigmoid", () => {
-    const forward = (hidden: number[], head: number[], target: number, inverse_temperature: number) =>
-      computeReference(ops.tokenLogprob.forward, { hidden, head, targets: [target] }, { N: 1, C: 1, V: head.length, inverse_temperature });
+    const forward = (hidden: number[], head: number[], target: number, inverse_temperature: number, cap = 0) =>
+      computeReference(
+        ops.tokenLogprob.forward,
+        { hidden, head, targets: [target] },
+        { N: 1, C: 1, V: head.length, inverse_temperature, cap },
+      );
     const flat = forward([3], [0, 0, 0, 0], 2, 1);
     expectClose([flat.logp![0]!, flat.entropy![0]!, flat.lse![0]!, flat.hit![0]!], [-Math.log(4), Math.log(4), Math.log(4), 1], EXACT);
     const two = forward([1], [0, 2], 0, 0.5);
@@ -194,6 +241,10 @@ describe("worked arithmetic", () => {
       [Math.log(p), -p * Math.log(p) - (1 - p) * Math.log(1 - p), Math.log(1 + Math.E), 0],
       EXACT,
     );
+    // The logit 8 becomes 2 tanh(4), and then the temperature halves it.
+    const capped = forward([4], [0, 2], 1, 0.5, 2);
+    const z = Math.tanh(4);
+    expectClose([capped.logp![0]!, capped.lse![0]!], [z - Math.log(1 + Math.exp(z)), Math.log(1 + Math.exp(z))], EXACT);
   });
 
   it("AdamW: the first step is lr in the direction of the sign, after decay", () => {

@@ -1,9 +1,9 @@
-// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, heads.
+// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, heads, registers.
 //
 // Every product is one of two: scores (32, 32) = A (32, D) · Bᵀ, or gradients (32, D) += P (32, 32) · B (32, D), with A and B staged 32
 // channels at a time. Of the 8 x 8 threads, (tx, ty) owns rows 4 ty .. 4 ty + 3, scores of columns tx + 8 c, and 4 channels 4 tx of a chunk.
 
-struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32 }
+struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 // The prelude binds qkv (N, (H + 2 K) D) at 0 and, for the backward pass, dout (N, H D) at 2.
@@ -18,7 +18,7 @@ struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32 }
 @group(0) @binding(4) var<storage, read> saved_delta: array<f32>;  // (N, H)
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
 
-override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most 4
+override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most REGISTERS / 4
 // False on emulated GPUs, whose compilers take minutes over unrolled loops.
 override UNROLLED: bool = true;
 const ROWS: u32 = 32u;
@@ -66,6 +66,21 @@ fn segment_of(row: u32) -> vec2u {
   return vec2u(offsets[low], offsets[low + 1u]);
 }
 
+// The first row that `row` of a sequence from `begin` sees, and one past the last that sees it.
+fn first_seen(begin: u32, row: u32) -> u32 {
+  if (params.window > 0u && row >= begin + params.window) {
+    return row + 1u - params.window;
+  }
+  return begin;
+}
+
+fn last_seeing(end: u32, row: u32) -> u32 {
+  if (params.window > 0u) {
+    return min(end, row + params.window);
+  }
+  return end;
+}
+
 fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
   for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
     tile_a[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
@@ -109,7 +124,7 @@ fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
 }
 
 // sums[4 chunk + i] += row 4 ty + i of tile_p · channels 4 tx .. of tile_b
-fn add_products(sums: ptr<function, array<vec4f, 16>>, chunk: u32, tx: u32, ty: u32) {
+fn add_products(sums: ptr<function, array<vec4f, REGISTERS>>, chunk: u32, tx: u32, ty: u32) {
   for (var l = 0u; l < bound(8u); l++) {
     let b0 = tile_b[l * STRIDE + tx];
     let b1 = tile_b[(l + 8u) * STRIDE + tx];
@@ -130,7 +145,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   let key_head = params.H + head * params.K / params.H;
   let first = group.x * ROWS;
   if (thread < ROWS) {
-    bounds[thread] = segment_of(first + thread).x;
+    bounds[thread] = first_seen(segment_of(first + thread).x, first + thread);
     row_max[thread] = LOWEST;
   }
   workgroupBarrier();
@@ -141,7 +156,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     }
   }
   let begin = workgroupUniformLoad(&shared_bound);
-  var sums: array<vec4f, 16>;
+  var sums: array<vec4f, REGISTERS>;
   var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
@@ -158,7 +173,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
-      scores[i] = select(vec4f(LOWEST), scores[i] * params.scale, is_seen);
+      scores[i] = select(vec4f(LOWEST), soft_cap4(scores[i] * params.scale, params.cap), is_seen);
       row_partials[row * 8u + tx] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
     }
     workgroupBarrier();
@@ -231,7 +246,7 @@ fn attention_backward_delta(
   delta[index] = sum;
 }
 
-// dS = P (do vᵀ - δ), dq = scale dS k: a workgroup owns 32 query rows of a head.
+// dS = P (do vᵀ - δ) (1 - (s / cap)²), dq = scale dS k: a workgroup owns 32 query rows of a head.
 @compute @workgroup_size(THREADS)
 fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let tx = thread % 8u;
@@ -240,7 +255,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   let key_head = params.H + head * params.K / params.H;
   let first = group.x * ROWS;
   if (thread < ROWS) {
-    bounds[thread] = segment_of(first + thread).x;
+    bounds[thread] = first_seen(segment_of(first + thread).x, first + thread);
   }
   workgroupBarrier();
   if (thread == 0u) {
@@ -259,7 +274,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
       row_delta[i] = saved_delta[n * params.H + head];
     }
   }
-  var sums: array<vec4f, 16>;
+  var sums: array<vec4f, REGISTERS>;
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
     var dp = mat4x4f();
@@ -279,8 +294,9 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
     for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
-      let p = select(vec4f(), exp(min(scores[i] * params.scale - row_lse[i], vec4f())), is_seen);
-      tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]);
+      let score = soft_cap4(scores[i] * params.scale, params.cap);
+      let p = select(vec4f(), exp(min(score - row_lse[i], vec4f())), is_seen);
+      tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]) * soft_cap_slope4(score, params.cap);
     }
     for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_b(key, key_head, chunk, thread);
@@ -300,7 +316,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
   let key_head = params.H + group.y;
   let first = group.x * ROWS;
   if (thread < ROWS) {
-    bounds[thread] = segment_of(first + thread).y;
+    bounds[thread] = last_seeing(segment_of(first + thread).y, first + thread);
   }
   workgroupBarrier();
   if (thread == 0u) {
@@ -310,8 +326,8 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     }
   }
   let end = min(workgroupUniformLoad(&shared_bound), params.N);
-  var dk: array<vec4f, 16>;
-  var dv: array<vec4f, 16>;
+  var dk: array<vec4f, REGISTERS>;
+  var dv: array<vec4f, REGISTERS>;
   // Query head h uses key head ⌊h K / H⌋.
   let head_begin = (group.y * params.H + params.K - 1u) / params.K;
   let head_end = ((group.y + 1u) * params.H + params.K - 1u) / params.K;
@@ -343,9 +359,10 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
       for (var i = 0u; i < bound(4u); i++) {
         let row = 4u * ty + i;
         let is_seeing = (columns >= vec4u(first + row)) & (columns < vec4u(bounds[row]));
-        let p = select(vec4f(), exp(min(scores[i] * params.scale - column_lse, vec4f())), is_seeing);
+        let score = soft_cap4(scores[i] * params.scale, params.cap);
+        let p = select(vec4f(), exp(min(score - column_lse, vec4f())), is_seeing);
         tile_p[row * STRIDE + tx] = p;
-        scores[i] = params.scale * p * (dp[i] - column_delta);
+        scores[i] = params.scale * p * (dp[i] - column_delta) * soft_cap_slope4(score, params.cap);
       }
       for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_dout_b(query, head, chunk, thread);
@@ -368,7 +385,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
   write_gradient(&dv, first, key_head + params.K, tx, ty);
 }
 
-fn write_gradient(sums: ptr<function, array<vec4f, 16>>, first: u32, head: u32, tx: u32, ty: u32) {
+fn write_gradient(sums: ptr<function, array<vec4f, REGISTERS>>, first: u32, head: u32, tx: u32, ty: u32) {
   for (var i = 0u; i < bound(4u); i++) {
     let n = first + 4u * ty + i;
     if (n < params.N) {

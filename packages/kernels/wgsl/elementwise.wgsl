@@ -36,8 +36,14 @@ fn unary_value(x: f32) -> f32 {
     case 11u: { return gelu_tanh(x); }
     case 12u: { return tanh_exact(x); }
     case 13u: { return expm1(x); }
-    default: { return log1mexp(x); }
+    case 14u: { return log1mexp(x); }
+    default: { return soft_cap(x, unary.a); }
   }
+}
+
+// 1 - tanh² x
+fn tanh_slope(x: f32) -> f32 {
+  return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x);
 }
 
 fn unary_derivative(x: f32) -> f32 {
@@ -54,9 +60,10 @@ fn unary_derivative(x: f32) -> f32 {
     case 9u: { return sigmoid(-x); }
     case 10u: { return silu_derivative(x); }
     case 11u: { return gelu_tanh_derivative(x); }
-    case 12u: { return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x); }  // 1 - tanh²
+    case 12u: { return tanh_slope(x); }
     case 13u: { return exp(x); }
-    default: { return exp(x) / expm1(x); }
+    case 14u: { return exp(x) / expm1(x); }
+    default: { return tanh_slope(x / unary.a); }
   }
 }
 

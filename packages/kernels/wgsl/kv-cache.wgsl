@@ -2,7 +2,7 @@
 
 struct WriteParams { N: u32, L: u32, H: u32, K: u32, D: u32 }
 struct CopyParams { N: u32, L: u32, E: u32 }
-struct AttendParams { N: u32, L: u32, B: u32, H: u32, K: u32, D: u32, block: u32, scale: f32 }
+struct AttendParams { N: u32, L: u32, B: u32, H: u32, K: u32, D: u32, block: u32, scale: f32, cap: f32, window: u32 }
 @group(1) @binding(0) var<uniform> writing: WriteParams;
 @group(1) @binding(0) var<uniform> copying: CopyParams;
 @group(1) @binding(0) var<uniform> attend: AttendParams;
@@ -70,7 +70,11 @@ fn kv_cache_attend(
   var largest = LOWEST;
   var total = 0.0;
   var sums: array<f32, 4>;  // MAX_D / 64
-  for (var first = 0u; first < length; first += WORKGROUP) {
+  var oldest = 0u;
+  if (attend.window > 0u && length > attend.window) {
+    oldest = length - attend.window;
+  }
+  for (var first = oldest; first < length; first += WORKGROUP) {
     let count = min(WORKGROUP, length - first);
     if (lane < count) {
       let t = first + lane;
@@ -97,7 +101,7 @@ fn kv_cache_attend(
     }
     var score = LOWEST;
     if (lane < count) {
-      score = attend.scale * weights[lane];
+      score = soft_cap(attend.scale * weights[lane], attend.cap);
     }
     let tile_largest = max(largest, workgroup_max(lane, score));
     let shrink = exp(largest - tile_largest);

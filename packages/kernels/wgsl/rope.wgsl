@@ -1,6 +1,6 @@
 // Rotary position embedding, in place: pairs (i, i + R) of the first `heads` heads turn by their position's angle.  Prelude: grid.
 
-struct Params { T: u32, R: u32, N: u32, P: u32, heads: u32, direction: f32 }
+struct Params { T: u32, R: u32, N: u32, P: u32, heads: u32, D: u32, direction: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @group(0) @binding(0) var<storage, read> cosines: array<f32>;  // (T, R)
@@ -21,7 +21,7 @@ fn rope_rotate(
   let n = index / pairs;
   let head = index % pairs / params.R;
   let i = index % params.R;
-  let low = n * params.P + 2u * params.R * head + i;
+  let low = n * params.P + params.D * head + i;
   let high = low + params.R;
   let c = cosines[positions[n] * params.R + i];
   let s = params.direction * sines[positions[n] * params.R + i];

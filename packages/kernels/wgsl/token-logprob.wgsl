@@ -1,7 +1,7 @@
 // Log-probability, entropy and log-sum-exp of targets over the vocabulary without an (N, V) array.  Preludes: operands, tile, math.
 
-struct ForwardParams { N: u32, C: u32, V: u32, inverse_temperature: f32, chunk: u32 }
-struct GradientParams { N: u32, C: u32, V: u32, inverse_temperature: f32, first: u32 }
+struct ForwardParams { N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, chunk: u32 }
+struct GradientParams { N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, first: u32 }
 @group(1) @binding(0) var<uniform> forward: ForwardParams;
 @group(1) @binding(0) var<uniform> backward: GradientParams;
 
@@ -45,7 +45,7 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     let columns = column + 4u * tx + vec4u(0u, 1u, 2u, 3u);
     for (var i = 0u; i < 8u; i++) {
       let is_inside = columns < vec4u(end);
-      let z = select(vec4f(LOWEST), sum[i] * forward.inverse_temperature, is_inside);
+      let z = select(vec4f(LOWEST), soft_cap4(sum[i], forward.cap) * forward.inverse_temperature, is_inside);
       for (var j = 0u; j < 4u; j++) {
         if (columns[j] == row_targets[i] && is_inside[j]) {
           target_logits[row + 8u * ty + i] = z[j];
@@ -71,7 +71,8 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
   }
 }
 
-// dz_j = a 1[j = target] + p_j (c0 + c1 z_j) for one chunk of the vocabulary, times inverse_temperature: what both gradients need.
+// dz_j = a 1[j = target] + p_j (c0 + c1 z_j) for one chunk of the vocabulary, times inverse_temperature and the cap's slope: what both gradients
+// need.
 @compute @workgroup_size(THREADS)
 fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
@@ -83,11 +84,13 @@ fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     let n = row + 8u * (thread / GROUP_X) + i;
     if (n < backward.N) {
       let c = coefficients[n];
-      let z = sum[i] * backward.inverse_temperature;
+      let capped = soft_cap4(sum[i], backward.cap);
+      let slope = backward.inverse_temperature * soft_cap_slope4(capped, backward.cap);
+      let z = capped * backward.inverse_temperature;
       let value = exp(min(z - c.w, vec4f())) * (c.y + c.z * z);
       for (var j = 0u; j < 4u && first + j < backward.V; j++) {
         let is_target = backward.first + first + j == targets[n];
-        dz[n * backward.V + first + j] = backward.inverse_temperature * (value[j] + select(0.0, c.x, is_target));
+        dz[n * backward.V + first + j] = slope[j] * (value[j] + select(0.0, c.x, is_target));
       }
     }
   }

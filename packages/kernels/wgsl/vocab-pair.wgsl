@@ -1,9 +1,9 @@
 // Divergence of two distributions over the vocabulary and its gradient, from one chunk of each side's logits.  Preludes: grid, math, reduce.
 
-struct NormaliseParams { N: u32, V: u32, inverse_temperature: f32, is_first: u32 }
-struct SumsParams { N: u32, V: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, beta: f32, is_first: u32 }
+struct NormaliseParams { N: u32, V: u32, inverse_temperature: f32, cap: f32, is_first: u32 }
+struct SumsParams { N: u32, V: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, cap: f32, fixed_cap: f32, beta: f32, is_first: u32 }
 struct CoefficientParams { N: u32 }
-struct GradientParams { N: u32, V: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, beta: f32 }
+struct GradientParams { N: u32, V: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, cap: f32, fixed_cap: f32, beta: f32 }
 @group(1) @binding(0) var<uniform> normalise: NormaliseParams;
 @group(1) @binding(0) var<uniform> sums: SumsParams;
 @group(1) @binding(0) var<uniform> folded: CoefficientParams;
@@ -80,12 +80,12 @@ fn vocab_pair_normalise(
   }
   var highest = LOWEST;
   for (var j = lane; j < normalise.V; j += WORKGROUP) {
-    highest = max(highest, logits[n * normalise.V + j] * normalise.inverse_temperature);
+    highest = max(highest, soft_cap(logits[n * normalise.V + j], normalise.cap) * normalise.inverse_temperature);
   }
   let peak = workgroup_max(lane, highest);
   var sum = 0.0;
   for (var j = lane; j < normalise.V; j += WORKGROUP) {
-    sum += exp(logits[n * normalise.V + j] * normalise.inverse_temperature - peak);
+    sum += exp(soft_cap(logits[n * normalise.V + j], normalise.cap) * normalise.inverse_temperature - peak);
   }
   let total = workgroup_sum(lane, sum);
   if (lane == 0u) {
@@ -110,8 +110,8 @@ fn vocab_pair_sums(
   var distance = 0.0;
   var slope = 0.0;
   for (var j = lane; j < sums.V; j += WORKGROUP) {
-    let z = logits[n * sums.V + j] * sums.inverse_temperature;
-    let u = fixed_logits[n * sums.V + j] * sums.fixed_inverse_temperature;
+    let z = soft_cap(logits[n * sums.V + j], sums.cap) * sums.inverse_temperature;
+    let u = soft_cap(fixed_logits[n * sums.V + j], sums.fixed_cap) * sums.fixed_inverse_temperature;
     let e = entry(z, u, lse[n], fixed_lse[n], sums.beta);
     distance += divergence_term(e, sums.beta);
     slope += weighted_slope(e, sums.beta);
@@ -148,8 +148,9 @@ fn vocab_pair_gradient(
     return;
   }
   let row = coefficients[at / gradient.V];
-  let z = dz[at] * gradient.inverse_temperature;
-  let u = fixed_logits[at] * gradient.fixed_inverse_temperature;
+  let capped = soft_cap(dz[at], gradient.cap);
+  let z = capped * gradient.inverse_temperature;
+  let u = soft_cap(fixed_logits[at], gradient.fixed_cap) * gradient.fixed_inverse_temperature;
   let e = entry(z, u, row.z, row.w, gradient.beta);
-  dz[at] = gradient.inverse_temperature * row.x * (weighted_slope(e, gradient.beta) - e.p * row.y);
+  dz[at] = gradient.inverse_temperature * soft_cap_slope(capped, gradient.cap) * row.x * (weighted_slope(e, gradient.beta) - e.p * row.y);
 }

@@ -1,6 +1,6 @@
 /** Log-probability, entropy and log-sum-exp of target tokens from hidden states, without an (N, V) array. */
 import { ops } from "@trimtab/kernels";
-import type { Parameter } from "../nn/parameters";
+import type { Head } from "../nn/head";
 import { allocate, type Tensor } from "../tensor/tensor";
 import type { Tape } from "./tape";
 
@@ -16,9 +16,15 @@ export interface TokenLogprobs {
 }
 
 /** hidden (N, C), head (V, C), targets u32 (N) -> each (N). Gradients may arrive at logp, entropy and lse. */
-export function tokenLogprob(tape: Tape, hidden: Tensor, head: Parameter, targets: Tensor, temperature = 1): TokenLogprobs {
+export function tokenLogprob(
+  tape: Tape,
+  hidden: Tensor,
+  head: Pick<Head, "value" | "grad" | "softCap">,
+  targets: Tensor,
+  temperature = 1,
+): TokenLogprobs {
   const rows = hidden.shape[0] as number;
-  const scalars = { inverse_temperature: 1 / temperature };
+  const scalars = { inverse_temperature: 1 / temperature, cap: head.softCap ?? 0 };
   const [logp, entropy, lse, hit] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];
   tape.run(ops.tokenLogprob.forward, { hidden, head: head.value, targets, logp, entropy, lse, hit }, scalars);
   tape.record([logp, entropy, lse], () => {

@@ -1,7 +1,7 @@
 /** Exact divergence of two distributions over the vocabulary, row by row, from hidden states and heads, without an (N, V) array. */
 import { ops } from "@trimtab/kernels";
 import { ConfigError } from "../errors";
-import type { Parameter } from "../nn/parameters";
+import type { Head } from "../nn/head";
 import { allocate, type Tensor } from "../tensor/tensor";
 import type { Tape } from "./tape";
 
@@ -10,9 +10,9 @@ const SMALLEST_SHARE = 1e-6;
 
 export interface VocabPair {
   /** p: where gradients go. `hidden` (N, C), `head` (V, C), whose gradient accumulates unless it is frozen; logits / temperature (default 1). */
-  readonly learning: { readonly hidden: Tensor; readonly head: Pick<Parameter, "value" | "grad">; readonly temperature?: number };
+  readonly learning: { readonly hidden: Tensor; readonly head: Pick<Head, "value" | "grad" | "softCap">; readonly temperature?: number };
   /** q: a constant. `hidden` (N, D), `head` (V, D) of another width if need be. */
-  readonly fixed: { readonly hidden: Tensor; readonly head: Pick<Parameter, "value">; readonly temperature?: number };
+  readonly fixed: { readonly hidden: Tensor; readonly head: Pick<Head, "value" | "softCap">; readonly temperature?: number };
   /** 0: KL(q || p). 1: KL(p || q). Between: the generalised Jensen-Shannon divergence. */
   readonly beta: number;
 }
@@ -38,6 +38,8 @@ export function vocabPair(tape: Tape, { learning, fixed, beta }: VocabPair): Ten
   const scalars = {
     inverse_temperature: 1 / (learning.temperature ?? 1),
     fixed_inverse_temperature: 1 / (fixed.temperature ?? 1),
+    cap: learning.head.softCap ?? 0,
+    fixed_cap: fixed.head.softCap ?? 0,
     beta,
   };
   const [divergence, centre, lse, fixedLse] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];

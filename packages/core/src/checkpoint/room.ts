@@ -1,6 +1,6 @@
 /** Whether a model fits a device, asked before anything is read or allocated. */
 import { type Device, elementCount, OutOfMemoryError } from "@trimtab/kernels";
-import type { DecoderConfig } from "../models/config";
+import { type DecoderConfig, ropeRows, rotatedChannels } from "../models/config";
 import { parameterSpecs } from "../models/decoder";
 import { alignElements } from "../tensor/tensor";
 
@@ -19,10 +19,11 @@ export function modelBytes(config: DecoderConfig): ModelBytes {
   const sum = (list: readonly number[]) => list.reduce((total, size) => total + size, 0);
   const one = sizes(1);
   const perLayer = sum(sizes(2)) - sum(one);
-  const table = config.positions.kind === "rope" ? 4 * config.maxPositions * (config.headDim / 2) : 0;
+  const table = 4 * ropeRows(config) * (rotatedChannels(config) / 2);
+  const isTwofold = config.positions.kind === "rope" && config.positions.local !== undefined;
   return {
     weights: sum(one) + (config.layers - 1) * perLayer,
-    tables: 2 * table,
+    tables: (isTwofold ? 4 : 2) * table,
     largest: one.reduce((most, size) => Math.max(most, size), table),
   };
 }

@@ -84,7 +84,7 @@ export class BlockDecoder {
       for (let step = 0; step < steps; step++) {
         const at = layout.steps + step * 3 * layout.stride + r;
         const position = row.position + step;
-        words[at] = position;
+        words[at] = position + row.positionShift;
         words[at + layout.stride] = this.#trunks.policy.cache.slot(row.table, position);
         words[at + 2 * layout.stride] = position + 1;
       }

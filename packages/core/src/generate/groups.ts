@@ -1,5 +1,6 @@
 /** Which completions share a prompt's cache, how many blocks they need, and how large the cache has to be. */
 import { OutOfMemoryError } from "@trimtab/kernels";
+import { positionShift } from "../models/config";
 import type { PagedCache } from "./paged-cache";
 import { Row } from "./row";
 import type { Settings } from "./settings";
@@ -9,6 +10,8 @@ import { blockBytes } from "./trunks";
 export interface Group {
   readonly prompt: Uint32Array;
   readonly rows: readonly Row[];
+  /** Added to every position of these rows; see `positionShift`. */
+  readonly positionShift: number;
   /** Full blocks of the prompt, held once. */
   readonly sharedBlocks: number;
   /** Further blocks of each row, reserved for its longest completion. */
@@ -47,6 +50,8 @@ export function planGroups(settings: Settings): Plan {
     const sharedBlocks = Math.floor(first.prompt.length / blockSize);
     // The last token of a completion is never fed back, so it needs no slot.
     const longest = rows.reduce((most, row) => Math.max(most, row.limit), 0);
+    const shift = positionShift(decoder.config, first.prompt.length + longest);
+    for (const row of rows) row.positionShift = shift;
     const ownBlocks = Math.ceil((first.prompt.length + longest - 1) / blockSize) - sharedBlocks;
     if (sharedBlocks + ownBlocks > limit) {
       const needed = (sharedBlocks + ownBlocks) * bytes.all;
@@ -59,7 +64,7 @@ export function planGroups(settings: Settings): Plan {
     }
     const fitting = ownBlocks === 0 ? maxRows : Math.min(maxRows, Math.floor((limit - sharedBlocks) / ownBlocks));
     for (let at = 0; at < rows.length; at += fitting) {
-      groups.push({ prompt: first.prompt, rows: rows.slice(at, at + fitting), sharedBlocks, ownBlocks });
+      groups.push({ prompt: first.prompt, rows: rows.slice(at, at + fitting), positionShift: shift, sharedBlocks, ownBlocks });
     }
   }
   const rowCount = prompts.length * n;

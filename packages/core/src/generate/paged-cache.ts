@@ -5,8 +5,7 @@
  */
 import { ops } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
-import type { DecoderConfig } from "../models/config";
-import type { HeadLayout } from "../nn/attention";
+import { attentionShape, type DecoderConfig } from "../models/config";
 import type { Tensor } from "../tensor/tensor";
 import { BlockAllocator } from "./block-allocator";
 
@@ -14,13 +13,13 @@ export class PagedCache {
   readonly blockSize: number;
   readonly blocks: BlockAllocator;
   readonly byteLength: number;
-  readonly #layout: HeadLayout;
+  readonly #config: DecoderConfig;
   /** One per layer, (blocks · blockSize, 2 K D): [K key heads | K value heads] of each slot. */
   readonly #layers: readonly Tensor[];
 
   /** `session` owns the memory: the cache lives as long as that tape. */
   constructor(session: Tape, config: DecoderConfig, blockSize: number, blockCount: number) {
-    this.#layout = { H: config.heads, K: config.kvHeads, D: config.headDim };
+    this.#config = config;
     this.blockSize = blockSize;
     this.blocks = new BlockAllocator(blockCount);
     this.byteLength = blockCount * layerBlockBytes(config, blockSize) * config.layers;
@@ -35,15 +34,15 @@ export class PagedCache {
 
   /** Stores keys and values of fused rows qkv (N, (H + 2 K) D) at `slots` u32 (N). */
   write(tape: Tape, layer: number, qkv: Tensor, slots: Tensor): void {
-    tape.run(ops.kvCache.write, { qkv, slots, cache: this.#layers[layer] }, { ...this.#layout });
+    const { H, K, D } = attentionShape(this.#config, layer);
+    tape.run(ops.kvCache.write, { qkv, slots, cache: this.#layers[layer] }, { H, K, D });
   }
 
-  /** Attention of one new token per row over positions 0 .. lengths - 1; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
+  /** Attention of one new token per row over positions 0 .. lengths - 1, or the last of them where the layer has a window; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
   attend(tape: Tape, layer: number, qkv: Tensor, tables: Tensor, lengths: Tensor): Tensor {
-    const { H, K, D } = this.#layout;
-    const o = tape.alloc([qkv.shape[0] as number, H * D]);
-    const scalars = { H, K, D, block: this.blockSize, scale: 1 / Math.sqrt(D) };
-    tape.run(ops.kvCache.attend, { qkv, cache: this.#layers[layer], tables, lengths, o }, scalars);
+    const shape = attentionShape(this.#config, layer);
+    const o = tape.alloc([qkv.shape[0] as number, shape.H * shape.D]);
+    tape.run(ops.kvCache.attend, { qkv, cache: this.#layers[layer], tables, lengths, o }, { ...shape, block: this.blockSize });
     return o;
   }
 

@@ -2,6 +2,7 @@
 
 import { gatherRows, rowIndex } from "../autograd/gather";
 import { Tape } from "../autograd/tape";
+import { attentionShape } from "../models/config";
 import { positionsOf } from "../models/decoder";
 import { attention } from "../nn/attention";
 import type { Group } from "./groups";
@@ -33,12 +34,12 @@ export async function prefill(settings: Settings, trunks: Trunks, groups: readon
   const tape = new Tape(decoder.device, { grad: false });
   try {
     const where = { offsets: tape.constant(offsets), slots: tape.constant(slots) };
-    const positions = positionsOf({ tokens: prompts, offsets });
+    const positions = positionsOf({ tokens: prompts, offsets }, (g) => (groups[g] as Group).positionShift);
     const lasts = Uint32Array.from(groups, (_, g) => (offsets[g + 1] as number) - 1);
     let logits = trunks.logits(tape, (trunk) => {
       const hidden = trunk.decoder.hidden(tape, rowIndex(tape, prompts), positions, (layer, qkv) => {
         trunk.cache.write(tape, layer, qkv, where.slots);
-        return attention(tape, qkv, where.offsets, trunk.decoder.layout);
+        return attention(tape, qkv, where.offsets, attentionShape(trunk.decoder.config, layer));
       });
       copyHalfFilledBlocks(tape, trunk.cache, groups);
       return gatherRows(tape, hidden, rowIndex(tape, lasts)); // (G, C)

@@ -10,6 +10,8 @@ export class Row {
   /** Most tokens it may get: the option's, or what the context leaves. */
   readonly limit: number;
   readonly stream: number;
+  /** Added to its positions where the model is told them; set with its group. */
+  positionShift = 0;
   /** Cache blocks of positions 0, 1, ...; set when the row is admitted. */
   table: Uint32Array = new Uint32Array(0);
   /** Bit v of word ⌊v / 32⌋ is set where token v has occurred; only kept for the repetition penalty. */

@@ -1,7 +1,9 @@
 /** The decoder that generates with its cache, and where another one's hidden states shift its logits, that one with a cache of the same layout. */
+
+import { add } from "../autograd/elementwise";
 import type { Tape } from "../autograd/tape";
 import type { Decoder } from "../models/decoder";
-import { linear } from "../nn/linear";
+import { logits } from "../nn/head";
 import type { Tensor } from "../tensor/tensor";
 import type { LogitShift } from "./options";
 import { layerBlockBytes, PagedCache } from "./paged-cache";
@@ -36,8 +38,8 @@ export class Trunks {
   logits(tape: Tape, hiddenOf: (trunk: Trunk) => Tensor): Tensor {
     const hidden = hiddenOf(this.policy);
     const { head } = this.policy.decoder;
-    if (!this.#shift) return linear(tape, hidden, head);
-    return linear(tape, hidden, head, { addend: this.#shift.shift(tape, this.#guide ? hiddenOf(this.#guide) : hidden) });
+    const own = logits(tape, hidden, head);
+    return this.#shift ? add(tape, own, this.#shift.shift(tape, this.#guide ? hiddenOf(this.#guide) : hidden)) : own;
   }
 }
 

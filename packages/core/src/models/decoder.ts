@@ -5,18 +5,19 @@
  * and decoding (attention over the paged cache) are one piece of code.
  */
 import { type Device, ropeTable } from "@trimtab/kernels";
-import { add, unary } from "../autograd/elementwise";
+import { add, affine, unary } from "../autograd/elementwise";
 import { type RowIndex, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { ConfigError } from "../errors";
-import { attention, type HeadLayout, rope } from "../nn/attention";
+import { attention, rope } from "../nn/attention";
 import { embedding } from "../nn/embedding";
 import { gatedActivation } from "../nn/gated-activation";
+import type { Head } from "../nn/head";
 import { linear } from "../nn/linear";
 import { headNorm, layerNorm, rmsNorm } from "../nn/norm";
 import { type Init, type Parameter, ParameterSet, type ParameterSpec } from "../nn/parameters";
 import { type Tensor, upload } from "../tensor/tensor";
-import type { DecoderConfig } from "./config";
+import { attentionShape, type DecoderConfig, isSliding, positionShift, type Rope, ropeRows, rotatedChannels } from "./config";
 
 /** Rows of tokens laid end to end; row s is [offsets[s], offsets[s + 1]). */
 export interface Rows {
@@ -33,31 +34,28 @@ export class Decoder {
   readonly config: DecoderConfig;
   readonly device: Device;
   readonly parameters: ParameterSet;
-  readonly layout: HeadLayout;
-  readonly #rope: { cos: Tensor; sin: Tensor } | undefined;
+  /** Rotary tables of layers that see everything, and of those with a sliding window where they differ. */
+  readonly #ropes: { readonly global: RopeTables; readonly local: RopeTables | undefined } | undefined;
 
   /** Allocates the parameters (zeros). Fill them with `parameters.initialise(seed)` or from a checkpoint. */
   constructor(device: Device, config: DecoderConfig, parameters = new ParameterSet(device, parameterSpecs(config))) {
     this.device = device;
     this.config = config;
     this.parameters = parameters;
-    this.layout = { H: config.heads, K: config.kvHeads, D: config.headDim };
     if (config.positions.kind === "rope") {
-      const { theta, scaling } = config.positions;
-      const { cos, sin } = ropeTable({ headDim: config.headDim, maxPositions: config.maxPositions, theta, scaling });
-      const shape = [config.maxPositions, config.headDim / 2];
-      this.#rope = { cos: upload(device, cos, shape), sin: upload(device, sin, shape) };
+      const { local } = config.positions;
+      this.#ropes = { global: uploadRope(device, config, config.positions), local: local && uploadRope(device, config, local) };
     }
   }
 
   /** The output head, (V, C): its own parameter, or the embedding table where they are tied. Throws ConfigError where there is none. */
-  get head(): Parameter {
+  get head(): Head {
     if (this.config.head !== "lm") {
       throw new ConfigError(
         "decoder: predicting tokens needs a language-model head, got a model with a score head. Use it as a reward model.",
       );
     }
-    return this.parameters.get(this.config.tied ? "embedding" : "head");
+    return { ...this.#get(this.config.tied ? "embedding" : "head"), softCap: this.config.logitSoftCap };
   }
 
   /** A frozen copy with its own weights on the same device. */
@@ -69,7 +67,9 @@ export class Decoder {
   forward(tape: Tape, rows: Rows): Tensor {
     const offsets = tape.constant(rows.offsets);
     const index = rowIndex(tape, rows.tokens);
-    return this.hidden(tape, index, positionsOf(rows), (_layer, qkv) => attention(tape, qkv, offsets, this.layout));
+    const lengthOf = (s: number) => (rows.offsets[s + 1] as number) - (rows.offsets[s] as number);
+    const positions = positionsOf(rows, (s) => positionShift(this.config, lengthOf(s)));
+    return this.hidden(tape, index, positions, (layer, qkv) => attention(tape, qkv, offsets, attentionShape(this.config, layer)));
   }
 
   /** Final hidden states (N, C) of tokens at `positions` (N), with any attention. */
@@ -77,6 +77,7 @@ export class Decoder {
     const { config } = this;
     const where = positions instanceof Uint32Array ? rowIndex(tape, positions) : { ids: positions, sorted: undefined };
     let x = embedding(tape, this.#get("embedding"), tokens);
+    if (config.embeddingScale !== undefined) x = affine(tape, x, config.embeddingScale);
     if (config.positions.kind === "learned") {
       x = add(tape, x, embedding(tape, this.#get("positions"), where));
     }
@@ -88,32 +89,58 @@ export class Decoder {
 
   dispose(): void {
     this.parameters.dispose();
-    if (this.#rope) for (const table of [this.#rope.cos, this.#rope.sin]) this.device.free(table.buffer);
+    for (const tables of [this.#ropes?.global, this.#ropes?.local]) {
+      if (tables) for (const { buffer } of [tables.cos, tables.sin]) this.device.free(buffer);
+    }
   }
 
   #attention(tape: Tape, layer: number, x: Tensor, positions: Tensor, attend: Attend): Tensor {
-    const { config, layout } = this;
+    const { config } = this;
+    const { norm, heads: H, kvHeads: K } = config;
     const at = `layers.${layer}.attention`;
-    const normed = this.#norm(tape, `${at}.norm`, x);
-    let qkv = linear(tape, normed, this.#get(`${at}.qkv`), { bias: config.bias.qkv ? this.#get(`${at}.qkv.bias`) : undefined });
-    if (config.headNorm) qkv = headNorm(tape, qkv, this.#get(`${at}.q_norm`), this.#get(`${at}.k_norm`), layout, config.norm.eps);
-    if (this.#rope) rope(tape, qkv, this.#rope, positions, layout);
-    const o = attend(layer, qkv);
-    return linear(tape, o, this.#get(`${at}.out`), { bias: config.bias.out ? this.#get(`${at}.out.bias`) : undefined, addend: x });
+    let qkv = linear(tape, this.#input(tape, at, x), this.#get(`${at}.qkv`), {
+      bias: config.bias.qkv ? this.#get(`${at}.qkv.bias`) : undefined,
+    });
+    if (config.headNorm !== "none") {
+      const parts = config.headNorm === "head" ? { H, K } : { H: 1, K: 1 };
+      qkv = headNorm(tape, qkv, this.#get(`${at}.q_norm`), this.#get(`${at}.k_norm`), { ...parts, ...norm });
+    }
+    const tables = this.#ropeOf(layer);
+    if (tables) rope(tape, qkv, tables, positions, { H, K, D: config.headDim });
+    return this.#output(tape, at, x, attend(layer, qkv), "out", config.bias.out);
   }
 
   #mlp(tape: Tape, layer: number, x: Tensor): Tensor {
     const { bias, mlp } = this.config;
     const at = `layers.${layer}.mlp`;
-    const normed = this.#norm(tape, `${at}.norm`, x);
-    const up = linear(tape, normed, this.#get(`${at}.up`), { bias: bias.mlp ? this.#get(`${at}.up.bias`) : undefined });
+    const up = linear(tape, this.#input(tape, at, x), this.#get(`${at}.up`), { bias: bias.mlp ? this.#get(`${at}.up.bias`) : undefined });
     const activated = mlp.kind === "gated" ? gatedActivation(tape, up, mlp.gate) : unary(tape, mlp.activation, up);
-    return linear(tape, activated, this.#get(`${at}.down`), { bias: bias.mlp ? this.#get(`${at}.down.bias`) : undefined, addend: x });
+    return this.#output(tape, at, x, activated, "down", bias.mlp);
+  }
+
+  /** What attention or MLP reads of the residual stream. */
+  #input(tape: Tape, at: string, x: Tensor): Tensor {
+    return this.config.blockNorms === "after" ? x : this.#norm(tape, `${at}.norm`, x);
+  }
+
+  /** The residual stream with what attention or MLP adds to it, through the last linear layer of either. */
+  #output(tape: Tape, at: string, x: Tensor, input: Tensor, name: string, hasBias: boolean): Tensor {
+    const weight = this.#get(`${at}.${name}`);
+    const bias = hasBias ? this.#get(`${at}.${name}.bias`) : undefined;
+    const { blockNorms = "before" } = this.config;
+    if (blockNorms === "before") return linear(tape, input, weight, { bias, addend: x });
+    return add(tape, x, this.#norm(tape, `${at}.post_norm`, linear(tape, input, weight, { bias })));
+  }
+
+  #ropeOf(layer: number): RopeTables | undefined {
+    if (!this.#ropes || this.config.ropeLayers?.[layer] === false) return undefined;
+    const { global, local } = this.#ropes;
+    return local && isSliding(this.config, layer) ? local : global;
   }
 
   #norm(tape: Tape, name: string, x: Tensor): Tensor {
-    const { kind, eps } = this.config.norm;
-    if (kind === "rms") return rmsNorm(tape, x, this.#get(name), eps);
+    const { kind, eps, offset } = this.config.norm;
+    if (kind === "rms") return rmsNorm(tape, x, this.#get(name), eps, offset);
     return layerNorm(tape, x, this.#get(name), this.#get(`${name}.bias`), eps);
   }
 
@@ -122,13 +149,27 @@ export class Decoder {
   }
 }
 
-/** 0, 1, 2, ... within each row. */
-export function positionsOf(rows: Rows): Uint32Array {
+interface RopeTables {
+  /** (T, R) */
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+function uploadRope(device: Device, config: DecoderConfig, { theta, scaling }: Rope): RopeTables {
+  const headDim = rotatedChannels(config);
+  const { cos, sin } = ropeTable({ headDim, maxPositions: config.maxPositions, theta, scaling });
+  const shape = [ropeRows(config), headDim / 2];
+  return { cos: upload(device, cos, shape), sin: upload(device, sin, shape) };
+}
+
+/** 0, 1, 2, ... within each row, plus what `shiftOf` says of the row. */
+export function positionsOf(rows: Rows, shiftOf: (row: number) => number = () => 0): Uint32Array {
   const positions = new Uint32Array(rows.tokens.length);
   for (let s = 0; s + 1 < rows.offsets.length; s++) {
     const start = rows.offsets[s] as number;
     const end = rows.offsets[s + 1] as number;
-    for (let n = start; n < end; n++) positions[n] = n - start;
+    const shift = shiftOf(s);
+    for (let n = start; n < end; n++) positions[n] = n - start + shift;
   }
   return positions;
 }
@@ -143,7 +184,9 @@ export function parameterSpecs(config: DecoderConfig): ParameterSpec[] {
   /** GPT-2's scaling of the projections back into the residual stream, by 1 / √(2 layers). */
   const residual: Init = { std: std / Math.sqrt(2 * config.layers) };
   const zero: Init = { constant: 0 };
-  const one: Init = { constant: 1 };
+  /** A norm starts at y = x̂. */
+  const one: Init = { constant: 1 - (config.norm.offset ?? 0) };
+  const { blockNorms = "before" } = config;
   const specs: ParameterSpec[] = [];
   const add = (name: string, shape: number[], init: Init) => specs.push({ name, shape, init });
   const addNorm = (name: string) => {
@@ -159,16 +202,18 @@ export function parameterSpecs(config: DecoderConfig): ParameterSpec[] {
   for (let layer = 0; layer < config.layers; layer++) {
     const attn = `layers.${layer}.attention`;
     const mlp = `layers.${layer}.mlp`;
-    addNorm(`${attn}.norm`);
+    if (blockNorms !== "after") addNorm(`${attn}.norm`);
     addLinear(`${attn}.qkv`, (H + 2 * K) * D, C, bias.qkv, normal);
-    if (config.headNorm) {
-      add(`${attn}.q_norm`, [D], one);
-      add(`${attn}.k_norm`, [D], one);
+    if (config.headNorm !== "none") {
+      add(`${attn}.q_norm`, [config.headNorm === "head" ? D : H * D], one);
+      add(`${attn}.k_norm`, [config.headNorm === "head" ? D : K * D], one);
     }
     addLinear(`${attn}.out`, C, H * D, bias.out, residual);
-    addNorm(`${mlp}.norm`);
+    if (blockNorms !== "before") addNorm(`${attn}.post_norm`);
+    if (blockNorms !== "after") addNorm(`${mlp}.norm`);
     addLinear(`${mlp}.up`, config.mlp.kind === "gated" ? 2 * F : F, C, bias.mlp, normal);
     addLinear(`${mlp}.down`, C, F, bias.mlp, residual);
+    if (blockNorms !== "before") addNorm(`${mlp}.post_norm`);
   }
   addNorm("norm");
   if (config.head === "score") add("score", [1, C], { std: 1 / Math.sqrt(C + 1) });

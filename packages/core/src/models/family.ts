@@ -16,11 +16,16 @@ export interface TensorPart {
   readonly transposed: boolean;
 }
 
+/** Traits that a family fixes; what most families lack is optional. */
+export type PublishedTraits = Pick<DecoderConfig, "norm" | "positions" | "mlp" | "bias" | "headNorm" | "tied"> & Partial<DecoderConfig>;
+
 export interface Family {
   readonly modelType: string;
   /** The name of the language model in `architectures`, and of the same decoder with a score head. */
   readonly architecture: string;
   readonly scoreArchitecture: string;
+  /** What the published models of the family have: traits of a new one of this shape. */
+  published(shape: Pick<DecoderConfig, "hiddenSize" | "layers" | "headDim">): PublishedTraits;
   /** Reads config.json; throws CheckpointError naming the field. */
   parse(json: ConfigReader): DecoderConfig;
   /** Writes config.json in the layout that transformers 4 and 5 both read. */
@@ -40,11 +45,35 @@ export class ConfigReader {
     this.#file = file;
   }
 
-  /** A positive integer; `fallback` when the field is absent or null. */
-  size(field: string, fallback?: number): number {
+  /** A positive integer, at most `most`; `fallback` when the field is absent or null. */
+  size(field: string, fallback?: number, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#json[field] ?? fallback;
-    if (!Number.isSafeInteger(value) || (value as number) <= 0) throw this.#bad(field, "a positive integer", value);
+    const isSize = Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most;
+    if (!isSize)
+      throw this.#bad(field, most === Number.MAX_SAFE_INTEGER ? "a positive integer" : `a positive integer up to ${most}`, value);
     return value as number;
+  }
+
+  /** An integer of at least 0. */
+  count(field: string, fallback: number): number {
+    const value = this.#json[field] ?? fallback;
+    if (!Number.isSafeInteger(value) || (value as number) < 0) throw this.#bad(field, "an integer of at least 0", value);
+    return value as number;
+  }
+
+  /** A positive integer, or undefined when null; `fallback` when absent. */
+  optionalSize(field: string, fallback?: number): number | undefined {
+    if (field in this.#json ? this.#json[field] === null : fallback === undefined) return undefined;
+    return this.size(field, fallback);
+  }
+
+  /** A positive number, or undefined when null; `fallback` when absent. */
+  optionalNumber(field: string, fallback: number | null): number | undefined {
+    const value = field in this.#json ? this.#json[field] : fallback;
+    if (value === null) return undefined;
+    if (typeof value !== "number" || !(value > 0 && value < Number.POSITIVE_INFINITY))
+      throw this.#bad(field, "a positive number or null", value);
+    return value;
   }
 
   number(field: string, fallback?: number): number {
@@ -85,6 +114,21 @@ export class ConfigReader {
     if (value === undefined) return undefined;
     if (typeof value !== "object" || Array.isArray(value)) throw this.#bad(field, "an object", value);
     return new ConfigReader(value as Record<string, unknown>, this.#file);
+  }
+
+  /** A list, or undefined when absent or null. */
+  list(field: string): readonly unknown[] | undefined {
+    const value = this.#json[field] ?? undefined;
+    if (value !== undefined && !Array.isArray(value)) throw this.#bad(field, "a list", value);
+    return value as readonly unknown[] | undefined;
+  }
+
+  /** A list of numbers. */
+  numbers(field: string): number[] {
+    const value = this.list(field);
+    if (!value?.every((number) => typeof number === "number" && Number.isFinite(number)))
+      throw this.#bad(field, "a list of numbers", value);
+    return value as number[];
   }
 
   /** The first entry of a list; undefined when absent or empty. */
@@ -131,4 +175,13 @@ export function parseHead(json: ConfigReader, scoreArchitecture: string): Decode
 export function headJSON(config: DecoderConfig, names: Pick<Family, "architecture" | "scoreArchitecture">): Record<string, unknown> {
   if (config.head === "lm") return { architectures: [names.architecture] };
   return { architectures: [names.scoreArchitecture], id2label: { 0: "LABEL_0" }, label2id: { LABEL_0: 0 } };
+}
+
+/** The special tokens of config.json. */
+export function tokenJSON({ bosTokenId, eosTokenIds, padTokenId }: DecoderConfig): Record<string, unknown> {
+  return {
+    bos_token_id: bosTokenId ?? null,
+    eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
+    pad_token_id: padTokenId ?? null,
+  };
 }

@@ -1,6 +1,6 @@
 /** GPT-2: layer norm, learned positions, plain GELU, linear weights stored (in, out). */
 import type { UnaryKind } from "@trimtab/kernels";
-import { type Family, headJSON, parseHead, type TensorPart } from "./family";
+import { type Family, headJSON, parseHead, type TensorPart, tokenJSON } from "./family";
 
 const ACTIVATIONS: Record<string, UnaryKind> = { gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh", silu: "silu", tanh: "tanh" };
 
@@ -8,6 +8,15 @@ export const gpt2: Family = {
   modelType: "gpt2",
   architecture: "GPT2LMHeadModel",
   scoreArchitecture: "GPT2ForSequenceClassification",
+
+  published: () => ({
+    norm: { kind: "layer", eps: 1e-5 },
+    positions: { kind: "learned" },
+    mlp: { kind: "plain", activation: "gelu_tanh" },
+    bias: { qkv: true, out: true, mlp: true },
+    headNorm: "none",
+    tied: true,
+  }),
 
   parse(json) {
     json.only("scale_attn_weights", [true], "Only scaled attention is supported.");
@@ -29,7 +38,7 @@ export const gpt2: Family = {
       positions: { kind: "learned" },
       mlp: { kind: "plain", activation: json.choice("activation_function", ACTIVATIONS, "gelu_new") },
       bias: { qkv: true, out: true, mlp: true },
-      headNorm: false,
+      headNorm: "none",
       tied: json.boolean("tie_word_embeddings", true),
       head: parseHead(json, gpt2.scoreArchitecture),
       initializerRange: json.number("initializer_range", 0.02),
@@ -59,9 +68,7 @@ export const gpt2: Family = {
       resid_pdrop: 0,
       embd_pdrop: 0,
       attn_pdrop: 0,
-      bos_token_id: config.bosTokenId ?? null,
-      eos_token_id: config.eosTokenIds.length > 1 ? config.eosTokenIds : (config.eosTokenIds[0] ?? null),
-      pad_token_id: config.padTokenId ?? null,
+      ...tokenJSON(config),
       torch_dtype: "float32",
     };
   },

@@ -77,46 +77,11 @@ export function newLanguageModel(device: Device, shape: NewModelConfig, tokenize
   return { decoder, tokenizer, generationConfig: withEnd({ eosTokenIds: undefined, json: {} }, config, tokenizer) };
 }
 
-/** What the published models of each family have. */
-const FAMILY_TRAITS: Readonly<Record<string, Pick<DecoderConfig, "norm" | "positions" | "mlp" | "bias" | "headNorm" | "tied">>> = {
-  llama: {
-    norm: { kind: "rms", eps: 1e-5 },
-    positions: { kind: "rope", theta: 10000, scaling: { type: "default" } },
-    mlp: { kind: "gated", gate: "silu" },
-    bias: { qkv: false, out: false, mlp: false },
-    headNorm: false,
-    tied: true,
-  },
-  qwen2: {
-    norm: { kind: "rms", eps: 1e-6 },
-    positions: { kind: "rope", theta: 1e6, scaling: { type: "default" } },
-    mlp: { kind: "gated", gate: "silu" },
-    bias: { qkv: true, out: false, mlp: false },
-    headNorm: false,
-    tied: true,
-  },
-  qwen3: {
-    norm: { kind: "rms", eps: 1e-6 },
-    positions: { kind: "rope", theta: 1e6, scaling: { type: "default" } },
-    mlp: { kind: "gated", gate: "silu" },
-    bias: { qkv: false, out: false, mlp: false },
-    headNorm: true,
-    tied: true,
-  },
-  gpt2: {
-    norm: { kind: "layer", eps: 1e-5 },
-    positions: { kind: "learned" },
-    mlp: { kind: "plain", activation: "gelu_tanh" },
-    bias: { qkv: true, out: true, mlp: true },
-    headNorm: false,
-    tied: true,
-  },
-};
-
 function newConfig(shape: NewModelConfig, tokenizer: Tokenizer): DecoderConfig {
   const { modelType = "llama", hiddenSize, layers, heads } = shape;
   const family = familyOf(modelType);
-  const traits = FAMILY_TRAITS[modelType] as (typeof FAMILY_TRAITS)[string];
+  const headDim = shape.headDim ?? hiddenSize / heads;
+  const traits = family.published({ hiddenSize, layers, headDim });
   // Llama's rule: two thirds of four times the width, up to a multiple of 16, so that three matrices weigh what two did.
   const intermediateSize = traits.mlp.kind === "gated" ? 16 * Math.ceil((8 * hiddenSize) / 48) : 4 * hiddenSize;
   const config: DecoderConfig = {
@@ -128,7 +93,7 @@ function newConfig(shape: NewModelConfig, tokenizer: Tokenizer): DecoderConfig {
     layers,
     heads,
     kvHeads: shape.heads,
-    headDim: hiddenSize / heads,
+    headDim,
     maxPositions: 1024,
     head: "lm",
     initializerRange: 0.02,

@@ -1,12 +1,18 @@
 /** The model families Trimtab knows, found by `model_type` or `architectures` of a config.json. */
 import { describe } from "../checkpoint/json-file";
 import { CheckpointError, UnsupportedModelError } from "../errors";
-import type { DecoderConfig } from "./config";
+import { type DecoderConfig, rotatedChannels } from "./config";
 import { ConfigReader, type Family } from "./family";
+import { gemma2, gemma3 } from "./gemma";
 import { gpt2 } from "./gpt2";
-import { llama, qwen2, qwen3 } from "./llama";
+import { llama } from "./llama";
+import { mistral } from "./mistral";
+import { olmo2 } from "./olmo2";
+import { phi3 } from "./phi3";
+import { qwen2, qwen3 } from "./qwen";
+import { smollm3 } from "./smollm3";
 
-export const families: readonly Family[] = [gpt2, llama, qwen2, qwen3];
+export const families: readonly Family[] = [gpt2, llama, mistral, qwen2, qwen3, smollm3, gemma2, gemma3, phi3, olmo2];
 
 /** The family of a model type; throws UnsupportedModelError with the list of known ones. */
 export function familyOf(modelType: unknown): Family {
@@ -34,7 +40,9 @@ export function parseConfig(json: unknown): DecoderConfig {
   const problems = [
     !Number.isInteger(headDim) && `hidden size ${hiddenSize} must be a multiple of the ${heads} heads`,
     heads % kvHeads !== 0 && `the ${heads} heads must be a multiple of the ${kvHeads} key/value heads`,
-    config.positions.kind === "rope" && headDim % 2 !== 0 && `rotary positions need an even head size, got ${headDim}`,
+    rotatedChannels(config) % 2 !== 0 && `rotary positions need an even number of channels, got ${rotatedChannels(config)}`,
+    config.positions.kind === "rope" && rotatedChannels(config) < 2 && `rotary positions need channels, got ${rotatedChannels(config)}`,
+    rotatedChannels(config) > headDim && `rotary positions must fit the head size ${headDim}, got ${rotatedChannels(config)} channels`,
     config.eosTokenIds.some((id) => id >= vocabSize) && `every eos_token_id must be below the vocabulary size ${vocabSize}`,
   ].filter((problem) => problem !== false);
   if (problems.length > 0) throw new CheckpointError(`config.json: ${problems.join("; ")}.`, { file: "config.json" });

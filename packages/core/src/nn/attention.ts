@@ -10,21 +10,31 @@ export interface HeadLayout {
   readonly D: number;
 }
 
-/** Rotates the query and key heads of qkv (N, (H + 2 K) D) in place by the angles of `positions` (N). */
+/** Heads, and the scores they make. */
+export interface AttentionShape extends HeadLayout {
+  /** Of q · k. */
+  readonly scale: number;
+  /** Scores become cap · tanh(score / cap); 0 is no cap. */
+  readonly cap: number;
+  /** Rows that a row sees, itself included; 0 is all of its sequence. */
+  readonly window: number;
+}
+
+/** Rotates the first 2 R channels of the query and key heads of qkv (N, (H + 2 K) D) in place by the angles of `positions` (N); tables (T, R). */
 export function rope(tape: Tape, qkv: Tensor, table: { cos: Tensor; sin: Tensor }, positions: Tensor, layout: HeadLayout): void {
-  const heads = layout.H + layout.K;
+  const scalars = { heads: layout.H + layout.K, D: layout.D };
   const { cos, sin } = table;
-  tape.run(ops.rope.rotate, { cos, sin, positions, x: qkv }, { heads, direction: 1 });
+  tape.run(ops.rope.rotate, { cos, sin, positions, x: qkv }, { ...scalars, direction: 1 });
   tape.record([qkv], () => {
-    tape.run(ops.rope.rotate, { cos, sin, positions, x: tape.grad(qkv) }, { heads, direction: -1 });
+    tape.run(ops.rope.rotate, { cos, sin, positions, x: tape.grad(qkv) }, { ...scalars, direction: -1 });
   });
 }
 
 /** Causal attention within each ragged row; qkv (N, (H + 2 K) D), offsets u32 (S + 1) -> (N, H D). */
-export function attention(tape: Tape, qkv: Tensor, offsets: Tensor, layout: HeadLayout): Tensor {
+export function attention(tape: Tape, qkv: Tensor, offsets: Tensor, shape: AttentionShape): Tensor {
   const rows = qkv.shape[0] as number;
-  const { H, K, D } = layout;
-  const scalars = { S: (offsets.shape[0] as number) - 1, H, K, D, scale: 1 / Math.sqrt(D) };
+  const { H, K, D, scale, cap, window } = shape;
+  const scalars = { S: (offsets.shape[0] as number) - 1, H, K, D, scale, cap, window };
   const o = tape.alloc([rows, H * D]);
   const lse = tape.alloc([rows, H]);
   tape.run(ops.attention.forward, { qkv, offsets, o, lse }, scalars);

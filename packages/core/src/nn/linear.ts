@@ -5,7 +5,12 @@ import type { Tensor } from "../tensor/tensor";
 import type { Parameter } from "./parameters";
 
 /** x (M, K), w (N, K), bias (N), addend (M, N), a residual stream added in the same pass -> y (M, N). */
-export function linear(tape: Tape, x: Tensor, w: Parameter, options: { bias?: Parameter | undefined; addend?: Tensor } = {}): Tensor {
+export function linear(
+  tape: Tape,
+  x: Tensor,
+  w: Pick<Parameter, "value" | "grad" | "shape">,
+  options: { bias?: Parameter | undefined; addend?: Tensor | undefined } = {},
+): Tensor {
   const { bias, addend } = options;
   const y = tape.alloc([x.shape[0] as number, w.shape[0] as number]);
   tape.run(ops.matmul.forward, { x, w: w.value, bias: bias?.value, addend, y });

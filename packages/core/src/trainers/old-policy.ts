@@ -35,7 +35,7 @@ export class OldPolicy {
     const temperature = this.#temperature;
     return vocabPair(tape, {
       learning: { hidden, head: this.#decoder.head, temperature },
-      fixed: { hidden: this.#hidden[index] as Tensor, head: { value: this.#head }, temperature },
+      fixed: { hidden: this.#hidden[index] as Tensor, head: { value: this.#head, softCap: this.#decoder.head.softCap }, temperature },
       beta: 0,
     });
   }

@@ -6,7 +6,7 @@
  */
 import { GEMM_SCRATCH, PANEL, PANEL_BYTES, packColumnPanels, packRows, panelProduct, product, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { dot, exp4, loadTail, log4, storeTail } from "../lib/simd";
+import { dot, exp4, loadTail, log4, softCap4, storeTail } from "../lib/simd";
 
 /** Queries of one tile, keys of one tile. The plan cuts sequences by QUERIES. */
 const QUERIES: u32 = 48;
@@ -30,6 +30,13 @@ function scaleRow(y: usize, n: u32, factor: f32): void {
   let i: usize = 0;
   for (; i < whole; i += 16) v128.store(y + i, f32x4.mul(v128.load(y + i), v));
   if (n & 3) storeTail(y + i, f32x4.mul(loadTail(y + i, n & 3), v), n & 3);
+}
+
+/** The first row that query q of a sequence from `begin` sees. */
+// @ts-ignore: decorator
+@inline
+function firstSeen(begin: u32, q: u32, window: u32): u32 {
+  return window > 0 && q - begin >= window ? q + 1 - window : begin;
 }
 
 /** Keys that query `query` of a tile beginning `ahead` rows after its key tile may see, at most `keys`. */
@@ -84,10 +91,37 @@ function softmaxPanel(panel: usize, keys: u32, ahead: i32, scale: f32, peak: usi
 }
 
 /**
+ * Scores of a panel (keys, 16) made what softmax takes with scale 1: scaled, capped where cap > 0, -infinity before the window where window > 0.
+ * The key tile of a block's first window row holds a key that each of its queries sees, so that no running maximum stays -infinity.
+ */
+function limitPanel(panel: usize, keys: u32, ahead: i32, scale: f32, cap: f32, window: u32): void {
+  const vs = f32x4.splat(scale);
+  const vc = f32x4.splat(cap);
+  const lowest = f32x4.splat(-Infinity);
+  for (let g: u32 = 0; g < PANEL; g += 4) {
+    let p = panel + (g << 2);
+    for (let j: u32 = 0; j < keys; j++, p += PANEL_BYTES) {
+      let s = f32x4.mul(v128.load(p), vs);
+      if (cap > 0) s = softCap4(s, vc);
+      if (window > 0) s = v128.bitselect(s, lowest, inWindow(ahead, g, j, window));
+      v128.store(p, s);
+    }
+  }
+}
+
+/** Lanes of queries first .. first + 3 whose window holds key j. */
+// @ts-ignore: decorator
+@inline
+function inWindow(ahead: i32, first: u32, j: u32, window: u32): v128 {
+  return i32x4.lt_s(i32x4.add(i32x4.splat(ahead + <i32>first - <i32>j), i32x4(0, 1, 2, 3)), i32x4.splat(<i32>window));
+}
+
+/**
  * Items are (block, head) pairs; blocks (u32 triples: first row of the sequence, first query, end of the queries) come from the plan, the
  * longest first.
  */
-export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, lse: usize, H: u32, K: u32, D: u32, scale: f32, begin: u32, end: u32): void {
+export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, lse: usize, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32, begin: u32, end: u32): void {
+  const isLimited = cap > 0 || window > 0;
   const row: usize = ((H + 2 * K) * D) << 2;
   const head: usize = D << 2;
   const scratch = threadScratch() + GEMM_SCRATCH;
@@ -102,9 +136,9 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
   for (let item = begin; item < end; item++) {
     const block = blocks + (item / H) * 12;
     const h = item % H;
-    const first = load<u32>(block);
     const q0 = load<u32>(block, 4);
     const q1 = load<u32>(block, 8);
+    const first = firstSeen(load<u32>(block), q0, window);
     const kv = (h * K) / H;
     const keyColumn: usize = (H + kv) * head;
     const valueColumn: usize = keyColumn + K * head;
@@ -125,7 +159,8 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
         const seen = visible(ahead, count - 1, keys);
         if (seen == 0) continue;
         panelProduct(keyRows, row, 4, packed + (i / PANEL) * panelSize, PANEL_BYTES, zero, 0, panel, PANEL_BYTES, seen, PANEL, D);
-        softmaxPanel(panel, seen, ahead, scale, peaks + (i << 2), totals + (i << 2), shrink);
+        if (isLimited) limitPanel(panel, seen, ahead, scale, cap, window);
+        softmaxPanel(panel, seen, ahead, isLimited ? 1 : scale, peaks + (i << 2), totals + (i << 2), shrink);
         const target = out + i * head;
         if (k0 > first) {
           for (let r: u32 = 0; r < count; r++) {
@@ -182,11 +217,40 @@ function backwardTile(p: usize, ds: usize, keys: u32, queries: u32, ahead: i32, 
   }
 }
 
+/** {@link backwardTile} with a cap or a window. */
+function limitedBackwardTile(p: usize, ds: usize, keys: u32, queries: u32, ahead: i32, scale: f32, cap: f32, window: u32, lse: usize, delta: usize): void {
+  const vs = f32x4.splat(scale);
+  const vc = f32x4.splat(cap);
+  const one = f32x4.splat(1);
+  for (let g: u32 = 0; g < queries; g += 4) {
+    const at: usize = g << 2;
+    const vl = v128.load(lse + at);
+    const vd = v128.load(delta + at);
+    let pp = p + at;
+    let pd = ds + at;
+    for (let j: u32 = 0; j < keys; j++, pp += TILE_ROW, pd += TILE_ROW) {
+      let mask = causal(ahead, g, j);
+      if (window > 0) mask = v128.and(mask, inWindow(ahead, g, j, window));
+      let s = f32x4.mul(v128.load(pp), vs);
+      let slope = vs;
+      if (cap > 0) {
+        s = softCap4(s, vc);
+        const share = f32x4.div(s, vc);
+        slope = f32x4.mul(vs, f32x4.sub(one, f32x4.mul(share, share)));
+      }
+      const e = v128.and(exp4(f32x4.sub(s, vl)), mask);
+      v128.store(pp, e);
+      v128.store(pd, v128.and(f32x4.mul(f32x4.mul(e, slope), f32x4.sub(v128.load(pd), vd)), mask));
+    }
+  }
+}
+
 /**
  * Items are (sequence, key head) pairs, so that every gradient has one writer: dk and dv gather over the query heads of the group, dq over
  * key tiles, all in a fixed order.
  */
-export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse: usize, sequences: usize, dqkv: usize, H: u32, K: u32, D: u32, scale: f32, begin: u32, end: u32): void {
+export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse: usize, sequences: usize, dqkv: usize, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32, begin: u32, end: u32): void {
+  const isLimited = cap > 0 || window > 0;
   const row: usize = ((H + 2 * K) * D) << 2;
   const head: usize = D << 2;
   const outRow: usize = H * head;
@@ -218,7 +282,9 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
       const dk = dqkv + k0 * row + keyColumn;
       const dv = dqkv + k0 * row + valueColumn;
       for (let h = firstHead; h < lastHead; h++) {
-        for (let q0 = k0; q0 < last; q0 += QUERIES) {
+        // Queries from here on see none of these keys.
+        const stop = window > 0 ? min<u32>(last, k0 + keys - 1 + window) : last;
+        for (let q0 = k0; q0 < stop; q0 += QUERIES) {
           const queries = min<u32>(QUERIES, last - q0);
           const ahead = <i32>q0 - <i32>k0;
           const seen = visible(ahead, queries - 1, keys);
@@ -241,7 +307,8 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
             store<f32>(lses + (i << 2), load<f32>(lse + (((q0 + i) * H + h) << 2)));
             store<f32>(deltas + (i << 2), dot(do_ + at, o + at, D));
           }
-          backwardTile(scores, slopes, seen, queries, ahead, scale, lses, deltas);
+          if (isLimited) limitedBackwardTile(scores, slopes, seen, queries, ahead, scale, cap, window, lses, deltas);
+          else backwardTile(scores, slopes, seen, queries, ahead, scale, lses, deltas);
           const isFirst = h == firstHead && q0 == k0;
           // The first tile of queries may not reach the last keys: they start from zero.
           if (isFirst && seen < keys) {
@@ -252,7 +319,7 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
           }
           product(scores, TILE_ROW, 4, columnsG, QUERY_PANEL, PANEL_BYTES, dv, row, seen, D, queries, !isFirst);
           product(slopes, TILE_ROW, 4, columnsQ, QUERY_PANEL, PANEL_BYTES, dk, row, seen, D, queries, !isFirst);
-          product(slopes, 4, TILE_ROW, columnsK, KEY_PANEL, PANEL_BYTES, dqkv + q0 * row + h * head, row, queries, D, seen, k0 > first);
+          product(slopes, 4, TILE_ROW, columnsK, KEY_PANEL, PANEL_BYTES, dqkv + q0 * row + h * head, row, queries, D, seen, k0 > first && (window == 0 || q0 < k0 - 1 + window));
         }
       }
     }

@@ -1,5 +1,5 @@
 /** Elementwise functions of one and two vectors, accumulate and fill. Items are elements. */
-import { exp4, expm14, fma, loadTail, log1mexp4, log1p4, log4, sigmoid4, storeTail, tanh4 } from "../lib/simd";
+import { exp4, expm14, fma, loadTail, log1mexp4, log1p4, log4, sigmoid4, softCap4, storeTail, tanh4 } from "../lib/simd";
 
 const GELU_SCALE: f32 = 0.7978845608028654;
 const GELU_CUBIC: f32 = 0.044715;
@@ -62,6 +62,16 @@ export function geluDerivative(x: v128): v128 {
   return fma(f32x4.mul(f32x4.mul(x, geluSlope(x)), s), rest, s);
 }
 
+/** 1 - tanh² x = 4 σ(2x) σ(-2x) */
+// @ts-ignore: decorator
+@inline
+function tanhSlope(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const decay = exp4(f32x4.neg(f32x4.abs(f32x4.add(x, x))));
+  const share = f32x4.div(one, f32x4.add(one, decay));
+  return f32x4.mul(f32x4.splat(4), f32x4.mul(share, f32x4.mul(decay, share)));
+}
+
 /** Kinds as in UNARY_KINDS. Inlined with a constant kind: a call per vector, and a branch, would cost as much as the cheap kinds do. */
 // @ts-ignore: decorator
 @inline
@@ -81,7 +91,8 @@ function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
     case 11: return gelu(x);
     case 12: return tanh4(x);
     case 13: return expm14(x);
-    default: return log1mexp4(x);
+    case 14: return log1mexp4(x);
+    default: return softCap4(x, a);
   }
 }
 
@@ -105,15 +116,11 @@ function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
     case 9: return f32x4.mul(dy, sigmoid4(f32x4.neg(x)));
     case 10: return f32x4.mul(dy, siluDerivative(x));
     case 11: return f32x4.mul(dy, geluDerivative(x));
-    case 12: {
-      // 1 - tanh² x = 4 σ(2x) σ(-2x)
-      const decay = exp4(f32x4.neg(f32x4.abs(f32x4.add(x, x))));
-      const share = f32x4.div(one, f32x4.add(one, decay));
-      return f32x4.mul(dy, f32x4.mul(f32x4.splat(4), f32x4.mul(share, f32x4.mul(decay, share))));
-    }
+    case 12: return f32x4.mul(dy, tanhSlope(x));
     case 13: return f32x4.mul(dy, exp4(x));
     // e^x / (1 - e^x) = 1 / (e^-x - 1)
-    default: return f32x4.neg(f32x4.div(dy, expm14(f32x4.neg(x))));
+    case 14: return f32x4.neg(f32x4.div(dy, expm14(f32x4.neg(x))));
+    default: return f32x4.mul(dy, tanhSlope(f32x4.div(x, a)));
   }
 }
 
@@ -143,7 +150,8 @@ export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: 
     case 11: unaryLoop(11, x, y, a, b, begin, end); break;
     case 12: unaryLoop(12, x, y, a, b, begin, end); break;
     case 13: unaryLoop(13, x, y, a, b, begin, end); break;
-    default: unaryLoop(14, x, y, a, b, begin, end);
+    case 14: unaryLoop(14, x, y, a, b, begin, end); break;
+    default: unaryLoop(15, x, y, a, b, begin, end);
   }
 }
 
@@ -177,7 +185,8 @@ export function unary_backward(dy: usize, x: usize, dx: usize, N: u32, kind: u32
     case 11: unaryGradientLoop(11, dy, x, dx, a, b, begin, end); break;
     case 12: unaryGradientLoop(12, dy, x, dx, a, b, begin, end); break;
     case 13: unaryGradientLoop(13, dy, x, dx, a, b, begin, end); break;
-    default: unaryGradientLoop(14, dy, x, dx, a, b, begin, end);
+    case 14: unaryGradientLoop(14, dy, x, dx, a, b, begin, end); break;
+    default: unaryGradientLoop(15, dy, x, dx, a, b, begin, end);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The paged key/value cache: write, copy, and attention of one new token per row. */
 import { GEMM_SCRATCH, PANEL_BYTES, product } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { dot, exp1, exp4, loadTail, maxLanes, storeTail, sumLanes, touch } from "../lib/simd";
+import { dot, exp1, exp4, loadTail, maxLanes, softCap4, storeTail, sumLanes, touch } from "../lib/simd";
 import { dots2 } from "./matmul";
 
 /** Items are rows. */
@@ -82,11 +82,18 @@ function softmaxRow(scores: usize, count: u32, scale: f32, peak: f32, sum: usize
   return top;
 }
 
+/** Scores (count) become cap tanh(scale s / cap); whole vectors are written. */
+function capScores(scores: usize, count: u32, scale: f32, cap: f32): void {
+  const vs = f32x4.splat(scale);
+  const vc = f32x4.splat(cap);
+  for (let t: u32 = 0; t < count; t += 4) v128.store(scores + (t << 2), softCap4(f32x4.mul(v128.load(scores + (t << 2)), vs), vc));
+}
+
 /**
  * Items are (row, key head) pairs: the query heads of a group read the same keys, two at a time. A block of the cache is a matrix whose rows lie
  * one slot apart, so scores are dot products over it and the mixture of values is a product of matrices on it.
  */
-export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths: usize, o: usize, N: u32, L: u32, B: u32, H: u32, K: u32, D: u32, block: u32, scale: f32, begin: u32, end: u32): void {
+export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths: usize, o: usize, N: u32, L: u32, B: u32, H: u32, K: u32, D: u32, block: u32, scale: f32, cap: f32, window: u32, begin: u32, end: u32): void {
   const scores = threadScratch() + GEMM_SCRATCH;
   const scratch = scores + 2 * SCORE_ROW;
   const head: usize = D << 2;
@@ -96,6 +103,7 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
     const r = item / K;
     const kv = item % K;
     const length = load<u32>(lengths + (r << 2));
+    const oldest = window > 0 && length > window ? length - window : 0;
     const table = tables + ((r * B) << 2);
     const keys = cache + kv * head;
     const lastHead = ((kv + 1) * H + K - 1) / K;
@@ -107,7 +115,7 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
       const out = o + (r * H + h) * head;
       let peak0: f32 = -Infinity, peak1: f32 = -Infinity;
       let total0: f32 = 0, total1: f32 = 0;
-      for (let t0: u32 = 0; t0 < length; t0 += CHUNK) {
+      for (let t0 = oldest; t0 < length; t0 += CHUNK) {
         const count = min<u32>(CHUNK, length - t0);
         if (h == firstHead) touchSlots(keys, toValue, slotBytes, table, t0, count, block, head);
         for (let t: u32 = 0; t < count; ) {
@@ -117,23 +125,26 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
           scorePair(q0, q1, keys + slot * slotBytes, slotBytes, run, D, scores + (t << 2), scratch);
           t += run;
         }
-        const top0 = softmaxRow(scores, count, scale, peak0, scratch);
+        if (cap > 0) capScores(scores, count, scale, cap);
+        const factor: f32 = cap > 0 ? 1 : scale;
+        const top0 = softmaxRow(scores, count, factor, peak0, scratch);
         const shrink0 = exp1(peak0 - top0);
         total0 = total0 * shrink0 + load<f32>(scratch);
         peak0 = top0;
-        if (t0) scaleVector(out, D, shrink0);
+        if (t0 > oldest) scaleVector(out, D, shrink0);
         if (pair == 2) {
-          const top1 = softmaxRow(scores + SCORE_ROW, count, scale, peak1, scratch);
+          if (cap > 0) capScores(scores + SCORE_ROW, count, scale, cap);
+          const top1 = softmaxRow(scores + SCORE_ROW, count, factor, peak1, scratch);
           const shrink1 = exp1(peak1 - top1);
           total1 = total1 * shrink1 + load<f32>(scratch);
           peak1 = top1;
-          if (t0) scaleVector(out + head, D, shrink1);
+          if (t0 > oldest) scaleVector(out + head, D, shrink1);
         }
         for (let t: u32 = 0; t < count; ) {
           const within = (t0 + t) % block;
           const run = min<u32>(block - within, count - t);
           const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + within;
-          product(scores + (t << 2), SCORE_ROW, 4, keys + slot * slotBytes + toValue, PANEL_BYTES, slotBytes, out, head, pair, D, run, t0 + t > 0);
+          product(scores + (t << 2), SCORE_ROW, 4, keys + slot * slotBytes + toValue, PANEL_BYTES, slotBytes, out, head, pair, D, run, t0 + t > oldest);
           t += run;
         }
       }

@@ -1,7 +1,7 @@
 /** Rotary position embedding, in place; direction -1 turns back. Items are rows. */
 import { fma } from "../lib/simd";
 
-export function rope_rotate(cos: usize, sin: usize, positions: usize, x: usize, T: u32, R: u32, N: u32, P: u32, heads: u32, direction: f32, begin: u32, end: u32): void {
+export function rope_rotate(cos: usize, sin: usize, positions: usize, x: usize, T: u32, R: u32, N: u32, P: u32, heads: u32, D: u32, direction: f32, begin: u32, end: u32): void {
   const half: usize = R << 2;
   const whole: usize = (R & ~3) << 2;
   const vs = f32x4.splat(direction);
@@ -10,7 +10,7 @@ export function rope_rotate(cos: usize, sin: usize, positions: usize, x: usize, 
     const c = cos + position * half;
     const s = sin + position * half;
     let p = x + ((n * P) << 2);
-    for (let h: u32 = 0; h < heads; h++, p += 2 * half) {
+    for (let h: u32 = 0; h < heads; h++, p += D << 2) {
       let i: usize = 0;
       for (; i < whole; i += 16) {
         const low = v128.load(p + i);

@@ -6,7 +6,7 @@
  */
 import { DEPTH, GEMM_SCRATCH, PANEL, PANEL_BYTES, packRows, panelProduct, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { exp4, fma, loadTail, log4, storeTail } from "../lib/simd";
+import { exp4, fma, loadTail, log4, softCap4, storeTail } from "../lib/simd";
 
 /** Vocabulary entries of one tile. */
 const TILE: u32 = 96;
@@ -23,6 +23,14 @@ function logitsPanel(head: usize, C: u32, packed: usize, out: usize, outRow: usi
 function packBlock(hidden: usize, C: u32, packed: usize, rows: u32): void {
   const row: usize = C << 2;
   for (let i: u32 = 0; i < rows; i += PANEL) packRows(hidden + i * row, row, packed + i * row, min<u32>(PANEL, rows - i), C);
+}
+
+/** Logits (rows, 16), `stride` bytes apart, become cap tanh(z / cap). */
+function capPanel(panel: usize, stride: usize, rows: u32, cap: f32): void {
+  const vc = f32x4.splat(cap);
+  for (let j: u32 = 0; j < rows; j++, panel += stride) {
+    for (let at: usize = 0; at < PANEL_BYTES; at += 16) v128.store(panel + at, softCap4(v128.load(panel + at), vc));
+  }
 }
 
 /** One online step on a panel (rows of the vocabulary, 16): peak, total Σ e^(z - peak), weighted Σ e^(z - peak) z. */
@@ -57,7 +65,7 @@ function onlinePanel(panel: usize, rows: u32, inverseTemperature: f32, peak: usi
  * Items are (block of `block` rows, part of the vocabulary): item = rowBlock · parts + part. Each leaves (peak, total, weighted) of its rows in
  * partials (parts, 3, N); the part that holds a row's target leaves its logit in picked (N).
  */
-export function token_logprob_forward__parts(hidden: usize, head: usize, targets: usize, partials: usize, picked: usize, N: u32, C: u32, V: u32, inverse_temperature: f32, block: u32, parts: u32, begin: u32, end: u32): void {
+export function token_logprob_forward__parts(hidden: usize, head: usize, targets: usize, partials: usize, picked: usize, N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, block: u32, parts: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const panel = threadScratch() + GEMM_SCRATCH;
   const state = panel + TILE * PANEL_BYTES;
@@ -80,6 +88,7 @@ export function token_logprob_forward__parts(hidden: usize, head: usize, targets
       const count = min<u32>(TILE, v1 - v);
       for (let i: u32 = 0; i < rows; i += PANEL) {
         logitsPanel(head + v * row, C, packed + i * row, panel, PANEL_BYTES, count);
+        if (cap > 0) capPanel(panel, PANEL_BYTES, count, cap);
         const at = state + (i << 2);
         onlinePanel(panel, count, inverse_temperature, at, at + stateSize, at + 2 * stateSize);
         const here = min<u32>(PANEL, rows - i);
@@ -148,14 +157,34 @@ export function token_logprob_coefficients(dlogp: usize, dentropy: usize, dlse: 
   }
 }
 
+/** slopes (rows, 16) = 1 - (z / cap)² of capped logits, `stride` bytes apart. */
+function capSlopes(panel: usize, stride: usize, slopes: usize, rows: u32, cap: f32): void {
+  const vi = f32x4.splat(1 / cap);
+  const one = f32x4.splat(1);
+  for (let j: u32 = 0; j < rows; j++, panel += stride, slopes += PANEL_BYTES) {
+    for (let at: usize = 0; at < PANEL_BYTES; at += 16) {
+      const share = f32x4.mul(v128.load(panel + at), vi);
+      v128.store(slopes + at, f32x4.sub(one, f32x4.mul(share, share)));
+    }
+  }
+}
+
+/** panel (rows, 16), `stride` bytes apart, times factors (rows, 16). */
+function scalePanel(panel: usize, stride: usize, factors: usize, rows: u32): void {
+  for (let j: u32 = 0; j < rows; j++, panel += stride, factors += PANEL_BYTES) {
+    for (let at: usize = 0; at < PANEL_BYTES; at += 16) v128.store(panel + at, f32x4.mul(v128.load(panel + at), v128.load(factors + at)));
+  }
+}
+
 /**
  * inverse_temperature · dz of the vocabulary entries first .. first + count - 1, transposed: dz (count, ld / 4). Items are blocks of `block`
  * rows. ld is a multiple of a panel, so that whole panels may be stored.
  */
-export function token_logprob_backward__logits(coefficients: usize, hidden: usize, head: usize, targets: usize, dz: usize, N: u32, C: u32, inverse_temperature: f32, first: u32, count: u32, ld: u32, block: u32, begin: u32, end: u32): void {
+export function token_logprob_backward__logits(coefficients: usize, hidden: usize, head: usize, targets: usize, dz: usize, N: u32, C: u32, inverse_temperature: f32, cap: f32, first: u32, count: u32, ld: u32, block: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const columns = threadScratch() + GEMM_SCRATCH;
-  const packed = columns + 4 * PANEL_BYTES;
+  const slopes = columns + 4 * PANEL_BYTES;
+  const packed = slopes + TILE * PANEL_BYTES;
   const vt = f32x4.splat(inverse_temperature);
   for (let item = begin; item < end; item++) {
     const n0 = item * block;
@@ -168,6 +197,10 @@ export function token_logprob_backward__logits(coefficients: usize, hidden: usiz
         const n = n0 + i;
         const out = dz + v * ld + (n << 2);
         logitsPanel(head + (first + v) * row, C, packed + i * row, out, ld, tile);
+        if (cap > 0) {
+          capPanel(out, ld, tile, cap);
+          capSlopes(out, ld, slopes, tile, cap);
+        }
         // c0, c1, lse of the panel's rows, one vector of each per four rows; zero beyond the last row.
         for (let r: u32 = 0; r < PANEL; r++) {
           const from = coefficients + ((n + r) << 4);
@@ -191,6 +224,7 @@ export function token_logprob_backward__logits(coefficients: usize, hidden: usiz
           const p = out + target * ld + (r << 2);
           store<f32>(p, load<f32>(p) + inverse_temperature * load<f32>(coefficients + ((n + r) << 4)));
         }
+        if (cap > 0) scalePanel(out, ld, slopes, tile);
       }
     }
   }

@@ -2,7 +2,7 @@
  * Divergence of two distributions over the vocabulary and its gradient, from one chunk (rows, count) of each side's logits, which are
  * ordinary products. Items are rows, and a row's sums go on from chunk to chunk. Kinds: 0 for beta = 0, 1 for beta = 1, 2 between.
  */
-import { exp1, exp4, expm14, expm1MinusSmall, HALF_LN2, loadTail, log1, log1p4, maxLanes, storeTail, sumLanes } from "../lib/simd";
+import { exp1, exp4, expm14, expm1MinusSmall, HALF_LN2, loadTail, log1, log1p4, maxLanes, softCap4, storeTail, sumLanes } from "../lib/simd";
 
 /** Logits of one partial sum: a sum of sums loses fewer digits than one long sum. */
 const BLOCK: u32 = 1024;
@@ -73,6 +73,16 @@ function weightedSlope(kind: u32, p: v128, q: v128, delta: v128, share: v128, be
   }
   if (kind == 1) return f32x4.mul(p, delta);
   return f32x4.mul(p, f32x4.mul(f32x4.sub(beta, f32x4.splat(1)), logMixtureOverP(delta, share)));
+}
+
+/** Logits (rows, count) become cap tanh(z / cap). */
+export function vocab_pair__cap(logits: usize, count: u32, cap: f32, begin: u32, end: u32): void {
+  const vc = f32x4.splat(cap);
+  const last = logits + ((end * count) << 2);
+  let p = logits + ((begin * count) << 2);
+  for (; p + 16 <= last; p += 16) v128.store(p, softCap4(v128.load(p), vc));
+  const tail = <u32>(last - p) >>> 2;
+  if (tail) storeTail(p, softCap4(loadTail(p, tail), vc), tail);
 }
 
 /** lse (rows) of the logits seen so far: this chunk's log Σ exp, joined to the earlier chunks' unless it is the first. */
@@ -170,7 +180,8 @@ export function vocab_pair_coefficients(ddivergence: usize, centre: usize, lse: 
 
 // @ts-ignore: decorator
 @inline
-function gradients(kind: u32, coefficients: usize, z: usize, u: usize, count: u32, vt: v128, vs: v128, beta: v128, begin: u32, end: u32): void {
+function gradients(kind: u32, coefficients: usize, z: usize, u: usize, count: u32, vt: v128, vs: v128, inverseCap: v128, beta: v128, begin: u32, end: u32): void {
+  const one = f32x4.splat(1);
   const row: usize = count << 2;
   for (let n = begin; n < end; n++) {
     const from = coefficients + (n << 4);
@@ -183,25 +194,29 @@ function gradients(kind: u32, coefficients: usize, z: usize, u: usize, count: u3
     const up = u + n * row;
     for (let j: u32 = 0; j < count; j += 4) {
       const left = count - j;
-      const a = f32x4.mul(left >= 4 ? v128.load(zp + (j << 2)) : loadTail(zp + (j << 2), left), vt);
+      const capped = left >= 4 ? v128.load(zp + (j << 2)) : loadTail(zp + (j << 2), left);
+      const a = f32x4.mul(capped, vt);
       const b = f32x4.mul(left >= 4 ? v128.load(up + (j << 2)) : loadTail(up + (j << 2), left), vs);
       const delta = f32x4.sub(f32x4.sub(a, b), shift);
       const p = exp4(f32x4.sub(a, sum));
       const q = exp4(f32x4.sub(b, fixedSum));
       const share = kind == 2 ? logShare(delta, beta) : delta;
-      const dz = f32x4.mul(g, f32x4.sub(weightedSlope(kind, p, q, delta, share, beta), f32x4.mul(p, centre)));
+      const part = f32x4.mul(capped, inverseCap);
+      const slope = f32x4.sub(one, f32x4.mul(part, part));
+      const dz = f32x4.mul(f32x4.mul(g, slope), f32x4.sub(weightedSlope(kind, p, q, delta, share, beta), f32x4.mul(p, centre)));
       if (left >= 4) v128.store(zp + (j << 2), dz);
       else storeTail(zp + (j << 2), dz, left);
     }
   }
 }
 
-/** z (rows, count) becomes inverse_temperature · dz: what both gradients are products with. */
-export function vocab_pair_backward__gradients(coefficients: usize, z: usize, u: usize, count: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, beta: f32, begin: u32, end: u32): void {
+/** Capped logits z (rows, count) become inverse_temperature · dz: what both gradients are products with. cap 0 is no cap. */
+export function vocab_pair_backward__gradients(coefficients: usize, z: usize, u: usize, count: u32, inverse_temperature: f32, fixed_inverse_temperature: f32, cap: f32, beta: f32, begin: u32, end: u32): void {
   const vt = f32x4.splat(inverse_temperature);
   const vs = f32x4.splat(fixed_inverse_temperature);
+  const vi = f32x4.splat(cap > 0 ? 1 / cap : 0);
   const vb = f32x4.splat(beta);
-  if (beta == 0) gradients(0, coefficients, z, u, count, vt, vs, vb, begin, end);
-  else if (beta == 1) gradients(1, coefficients, z, u, count, vt, vs, vb, begin, end);
-  else gradients(2, coefficients, z, u, count, vt, vs, vb, begin, end);
+  if (beta == 0) gradients(0, coefficients, z, u, count, vt, vs, vi, vb, begin, end);
+  else if (beta == 1) gradients(1, coefficients, z, u, count, vt, vs, vi, vb, begin, end);
+  else gradients(2, coefficients, z, u, count, vt, vs, vi, vb, begin, end);
 }

@@ -178,6 +178,13 @@ export function tanh4(x: v128): v128 {
   return v128.bitselect(small, signed, f32x4.lt(magnitude, f32x4.splat(0.625)));
 }
 
+/** cap tanh(x / cap) */
+// @ts-ignore: decorator
+@inline
+export function softCap4(x: v128, cap: v128): v128 {
+  return f32x4.mul(cap, tanh4(f32x4.div(x, cap)));
+}
+
 /** One-lane forms with the bits of the four-lane ones, for tails. */
 // @ts-ignore: decorator
 @inline

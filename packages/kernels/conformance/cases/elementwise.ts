@@ -11,7 +11,11 @@ const sizes = sweep("N", FEW_EDGES, { N: 1 });
 const ELEMENTWISE: StatedTolerance = { scale: "element", reason: "no element depends on another" };
 
 /** The scalars of a kind, where it has any. */
-const SCALARS: Partial<Record<UnaryKind, { a: number; b: number }>> = { affine: { a: -1.7, b: 0.3 }, clamp: { a: -0.8, b: 0.6 } };
+const SCALARS: Partial<Record<UnaryKind, { a: number; b: number }>> = {
+  affine: { a: -1.7, b: 0.3 },
+  clamp: { a: -0.8, b: 0.6 },
+  soft_cap: { a: 1.7, b: 0 },
+};
 
 /** Where a function has no finite value or derivative at or below 0, |x| + 0.1 is its input. */
 const POSITIVE: readonly UnaryKind[] = ["log", "sqrt", "reciprocal"];

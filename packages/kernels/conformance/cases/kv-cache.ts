@@ -33,9 +33,12 @@ const attends: Values[] = [
   { N: 2, B: 1, L: 300, H: 2, K: 1, D: 128, block: 130 },
 ];
 
+/** More positions than any device holds scores of at a time. */
+const LONG: Values = { N: 2, B: 150, L: 2400, H: 2, K: 1, D: 8, block: 16 };
+
 /** Block tables over distinct blocks, lengths that end anywhere in a block, and a cache whose unused slots hold NaN. */
 function paged(values: Values, permutation: (count: number) => number[], integer: (below: number) => number, draw: Float32Array) {
-  const { N, B, L, K, D, block } = values as Record<"N" | "B" | "L" | "K" | "D" | "block", number>;
+  const { N, B, L, K, D, block, window } = values as Record<"N" | "B" | "L" | "K" | "D" | "block" | "window", number>;
   const blocks = permutation(Math.floor(L / block));
   const lengths = Array.from({ length: N }, (_, r) => (r === 0 ? B * block : r === 1 ? 1 : 1 + integer(B * block)));
   // Entries past a row's length are never read; rows share blocks when there are fewer blocks than table entries, as a group shares its prompt.
@@ -44,7 +47,8 @@ function paged(values: Values, permutation: (count: number) => number[], integer
   );
   const isUsed = new Uint8Array(L);
   lengths.forEach((length, r) => {
-    for (let t = 0; t < length; t++) isUsed[tables[r * B + Math.floor(t / block)]! * block + (t % block)] = 1;
+    const oldest = window > 0 ? Math.max(0, length - window) : 0;
+    for (let t = oldest; t < length; t++) isUsed[tables[r * B + Math.floor(t / block)]! * block + (t % block)] = 1;
   });
   const cache = draw.map((x, i) => (isUsed[Math.floor(i / (2 * K * D))] ? x : Number.NaN));
   return { tables, lengths, cache };
@@ -76,7 +80,12 @@ export const kvCacheCases: Case[] = [
   {
     entry: kvCache.attend,
     name: "",
-    sizes: attends.map((size) => ({ ...size, scale: 1 / Math.sqrt(size.D!) })),
+    sizes: [
+      ...attends.slice(1).map((size, i) => ({ ...size, cap: i % 2 === 0 ? 1.5 : 0, window: i % 4 === 2 ? 0 : 1 + ((7 * i) % 40) })),
+      { ...LONG, cap: 2, window: 1500 },
+      { ...LONG, cap: 0, window: 0 },
+      ...attends.map((size) => ({ ...size, cap: 0, window: 0 })),
+    ].map((size: Values) => ({ ...size, scale: 1 / Math.sqrt(size.D!) })),
     inputs: ({ values, random, draw }) => ({
       qkv: draw("qkv", { outlier: 6 }),
       ...paged(values, random.permutation, random.integer, draw("cache", { outlier: 6 })),

@@ -3,8 +3,8 @@ import { rope } from "../../src/ops/rope";
 import type { Case, InputContext, Values } from "../case";
 import type { GradientCheck } from "../gradient";
 
-/** P may be wider than heads · D: the rest (value heads) must come through untouched. */
-const shapes: Values[] = [
+/** P may be wider than heads · D, and D than 2 R: the rest (value heads, channels that are not rotated) must come through untouched. */
+const shapes = [
   { N: 1, T: 1, R: 1, heads: 1, P: 2 },
   { N: 1, T: 3, R: 2, heads: 1, P: 4 },
   { N: 3, T: 7, R: 2, heads: 3, P: 16 },
@@ -14,7 +14,12 @@ const shapes: Values[] = [
   { N: 33, T: 64, R: 16, heads: 6, P: 256 },
   { N: 65, T: 100, R: 32, heads: 3, P: 257 },
   { N: 130, T: 40, R: 64, heads: 10, P: 1536 },
-];
+]
+  .map((shape): Values => ({ ...shape, D: 2 * shape.R }))
+  .concat([
+    { N: 3, T: 7, R: 2, heads: 3, D: 6, P: 30 },
+    { N: 17, T: 9, R: 12, heads: 2, D: 32, P: 128 },
+  ]);
 
 /** A table of real rotations, and positions that repeat and jump. */
 function inputs({ values, random }: Pick<InputContext, "values" | "random">) {
@@ -35,7 +40,7 @@ export const ropeCases: Case[] = [1, -1].map((direction) => ({
   flops: ({ N, heads, R }) => 6 * N! * heads! * R!,
 }));
 
-const values = { N: 3, T: 5, R: 2, heads: 2, P: 10, direction: 1 };
+const values = { N: 3, T: 5, R: 2, heads: 2, D: 5, P: 12, direction: 1 };
 
 export const ropeGradients: GradientCheck[] = [
   {

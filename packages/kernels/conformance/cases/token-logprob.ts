@@ -4,7 +4,7 @@ import type { Case, InputContext, Values } from "../case";
 import type { GradientCheck } from "../gradient";
 import { EDGES, sweep, withValues } from "../sizes";
 
-const sizes: Values[] = [
+const plain: Values[] = [
   { N: 1, C: 1, V: 1, inverse_temperature: 1 },
   { N: 1, C: 4, V: 2, inverse_temperature: 1 },
   ...withValues(sweep("V", EDGES.slice(4), { N: 3, C: 8, V: 1 }), { inverse_temperature: 1 }),
@@ -14,7 +14,17 @@ const sizes: Values[] = [
   { N: 130, C: 64, V: 1000, inverse_temperature: 1 },
   { N: 7, C: 65, V: 5003, inverse_temperature: 1.5 },
   { N: 33, C: 24, V: 5003, inverse_temperature: 1 },
+].map((size) => ({ cap: 0, ...size }));
+
+/** Caps about the size of the logits: some are far inside, the outliers saturate. */
+const capped: Values[] = [
+  { N: 1, C: 4, V: 2, inverse_temperature: 1, cap: 1 },
+  { N: 17, C: 12, V: 257, inverse_temperature: 1.25, cap: 3 },
+  { N: 33, C: 33, V: 1000, inverse_temperature: 0.8, cap: 30 },
+  { N: 65, C: 16, V: 97, inverse_temperature: 1, cap: 2 },
 ];
+
+const sizes = [...capped, ...plain];
 
 /** Logits of a few units, as a model's are, and every third target the most likely token. */
 function inputs({ values, random, draw, compute, isTimed }: InputContext) {
@@ -75,14 +85,17 @@ export const tokenLogprobCases: Case[] = [
 ];
 
 const [N, C, V] = [3, 4, 6];
-const values = { N, C, V, inverse_temperature: 1.4 };
 const targets = [5, 0, 2];
 
-export const tokenLogprobGradients: GradientCheck[] = [["logp", "entropy", "lse"], ["logp"]].map((outputs) => ({
-  name: `token_logprob_forward (${outputs.join(", ")})`,
+export const tokenLogprobGradients: GradientCheck[] = [
+  { outputs: ["logp", "entropy", "lse"], cap: 0 },
+  { outputs: ["logp"], cap: 0 },
+  { outputs: ["logp", "entropy", "lse"], cap: 1.5 },
+].map(({ outputs, cap }) => ({
+  name: `token_logprob_forward (${outputs.join(", ")}, cap ${cap})`,
   covers: ["token_logprob_coefficients", "token_logprob_backward"],
   forward: tokenLogprob.forward,
-  values,
+  values: { N, C, V, inverse_temperature: 1.4, cap },
   inputs: (random) => ({
     hidden: Array.from({ length: N * C }, random.normal),
     head: Array.from({ length: V * C }, random.normal),

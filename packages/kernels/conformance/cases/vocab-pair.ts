@@ -4,15 +4,19 @@ import type { Case, InputContext, StatedTolerance, Values } from "../case";
 import type { GradientCheck } from "../gradient";
 import { EDGES, sweep, withValues } from "../sizes";
 
-const WARM = { inverse_temperature: 1.25, fixed_inverse_temperature: 0.8 };
+const OPEN = { cap: 0, fixed_cap: 0 };
+const WARM = { inverse_temperature: 1.25, fixed_inverse_temperature: 0.8, ...OPEN };
 
 /** Sizes by the three forms of the divergence: each meets the edges of the vocabulary, and the mixture meets those of the rows as well. */
 const sizesOf = (beta: number): Values[] => [
-  { N: 1, C: 1, V: 1, D: 1, beta, inverse_temperature: 1, fixed_inverse_temperature: 1 },
+  { N: 1, C: 1, V: 1, D: 1, beta, inverse_temperature: 1, fixed_inverse_temperature: 1, ...OPEN },
   { N: 1, C: 4, V: 2, D: 3, beta, ...WARM },
   ...withValues(sweep("V", EDGES.slice(4), { N: 3, C: 8, V: 1, D: 5 }), { beta, ...WARM }),
   ...withValues(sweep("N", [2, 8, 17, 33, 65], { N: 1, C: 12, V: 100, D: 16 }), { beta, ...WARM }),
   { N: 5, C: 33, V: 1000, D: 7, beta, ...WARM },
+  { N: 9, C: 12, V: 101, D: 7, beta, ...WARM, cap: 2, fixed_cap: 3 },
+  { N: 3, C: 12, V: 97, D: 7, beta, ...WARM, cap: 0, fixed_cap: 1.5 },
+  { N: 3, C: 12, V: 97, D: 7, beta, ...WARM, cap: 1.5, fixed_cap: 0 },
 ];
 
 /** More logits than a chunk of any device; webgpu with little scratch takes the other sizes in chunks, too. */
@@ -78,7 +82,7 @@ const SUMS: StatedTolerance = { rtol: 5e-5, scale: "array", reason: "sums over t
 /** Betas of the two KL divergences and of mixtures between them. */
 const BETAS = [0, 0.3, 0.5, 1] as const;
 const RANDOM_SIZE = { N: 9, C: 16, V: 257, D: 16, ...WARM };
-const SAME_SIZE = { N: 9, C: 16, V: 257, D: 16, inverse_temperature: 1.25, fixed_inverse_temperature: 1.25 };
+const SAME_SIZE = { N: 9, C: 16, V: 257, D: 16, inverse_temperature: 1.25, fixed_inverse_temperature: 1.25, ...OPEN };
 
 type Sides = (context: InputContext) => Record<string, ArrayLike<number>>;
 
@@ -142,11 +146,14 @@ export const vocabPairCases: Case[] = [
 
 const [N, C, V, D] = [3, 4, 6, 5];
 
-export const vocabPairGradients: GradientCheck[] = [0, 0.25, 1].map((beta) => ({
-  name: `vocab_pair_forward (beta ${beta})`,
+export const vocabPairGradients: GradientCheck[] = [
+  ...[0, 0.25, 1].map((beta) => ({ beta, cap: 0, fixed_cap: 0 })),
+  ...[0, 0.25, 1].map((beta) => ({ beta, cap: 1.2, fixed_cap: 2 })),
+].map((limits) => ({
+  name: `vocab_pair_forward (beta ${limits.beta}, cap ${limits.cap})`,
   covers: ["vocab_pair_coefficients", "vocab_pair_backward"],
   forward: vocabPair.forward,
-  values: { N, C, V, D, inverse_temperature: 1.4, fixed_inverse_temperature: 0.7, beta },
+  values: { N, C, V, D, inverse_temperature: 1.4, fixed_inverse_temperature: 0.7, ...limits },
   inputs: (random) => ({
     hidden: Array.from({ length: N * C }, random.normal),
     head: Array.from({ length: V * C }, random.normal),

@@ -12,13 +12,22 @@ export type RopeScaling =
       readonly lowFreqFactor: number;
       readonly highFreqFactor: number;
       readonly originalMaxPositions: number;
+    }
+  | {
+      /** One factor a frequency, for rows up to the original length and for longer ones. */
+      readonly type: "longrope";
+      readonly shortFactors: readonly number[];
+      readonly longFactors: readonly number[];
+      readonly originalMaxPositions: number;
+      /** Of both tables' entries. */
+      readonly attentionFactor: number;
     };
 
 /** What {@link ropeTable} needs. */
 export interface RopeTableOptions {
   /** D: rotated channels of a head; even. */
   readonly headDim: number;
-  /** P: rows of the tables. */
+  /** P: positions. */
   readonly maxPositions: number;
   /** Base of the frequencies. */
   readonly theta: number;
@@ -29,22 +38,32 @@ const f = Math.fround;
 
 /**
  * Inverse frequencies (D / 2), f32 step by step as transformers computes them: 1 / theta^(2i / D), then the scaling
- * (`_compute_linear_scaling_rope_parameters`, `_compute_llama3_parameters` of transformers' modeling_rope_utils.py).
+ * (`_compute_linear_scaling_rope_parameters`, `_compute_llama3_parameters` and `_compute_longrope_parameters` of transformers'
+ * modeling_rope_utils.py). `isLong` chooses between the factors of LongRoPE.
  */
 export function ropeFrequencies({
   headDim,
   theta,
   scaling = { type: "default" },
-}: Omit<RopeTableOptions, "maxPositions">): Float32Array<ArrayBuffer> {
+  isLong = false,
+}: Omit<RopeTableOptions, "maxPositions"> & { readonly isLong?: boolean }): Float32Array<ArrayBuffer> {
   requireInteger("ropeFrequencies", "headDim", headDim, 2);
   if (headDim % 2 !== 0)
     throw new ArgumentError(`ropeFrequencies: headDim must be even, got ${headDim}. Rotate an even number of channels.`);
   const frequencies = new Float32Array(headDim / 2);
+  const factors = scaling.type === "longrope" ? (isLong ? scaling.longFactors : scaling.shortFactors) : undefined;
+  if (factors && factors.length !== frequencies.length) {
+    throw new ArgumentError(
+      `ropeFrequencies: the factors of LongRoPE must be ${frequencies.length} for ${headDim} channels, got ${factors.length}. Check the checkpoint.`,
+    );
+  }
   for (let i = 0; i < frequencies.length; i++) {
-    frequencies[i] = f(1 / f(host().pow(theta, f((2 * i) / headDim))));
+    const power = f(host().pow(theta, f((2 * i) / headDim)));
+    frequencies[i] = f(1 / (factors ? f(f(factors[i] as number) * power) : power));
   }
   switch (scaling.type) {
     case "default":
+    case "longrope":
       return frequencies;
     case "linear":
       return frequencies.map((x) => x / scaling.factor);
@@ -52,7 +71,7 @@ export function ropeFrequencies({
       return frequencies.map((x) => llama3Frequency(x, scaling));
     default:
       throw new ArgumentError(
-        `ropeFrequencies: scaling.type must be "default", "linear" or "llama3", got ${JSON.stringify((scaling as { type: string }).type)}. Use a checkpoint with one of these.`,
+        `ropeFrequencies: scaling.type must be "default", "linear", "llama3" or "longrope", got ${JSON.stringify((scaling as { type: string }).type)}. Use a checkpoint with one of these.`,
       );
   }
 }
@@ -67,15 +86,33 @@ function llama3Frequency(frequency: number, scaling: Extract<RopeScaling, { type
   return f(f(f(f(1 - smooth) * frequency) / factor) + f(smooth * frequency));
 }
 
-/** cos and sin of position * inverse frequency, each (P, D / 2) f32, row-major. */
+/**
+ * cos and sin of position * inverse frequency, each (P, D / 2) f32, row-major. With LongRoPE (O + P, D / 2): O = the original length, at most P, rows
+ * of a short sequence, then P rows of a long one, all times the attention factor.
+ */
 export function ropeTable(options: RopeTableOptions): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
-  requireInteger("ropeTable", "maxPositions", options.maxPositions, 1);
-  const frequencies = ropeFrequencies(options);
-  const length = options.maxPositions * frequencies.length;
+  const { maxPositions, scaling } = options;
+  requireInteger("ropeTable", "maxPositions", maxPositions, 1);
+  if (scaling?.type !== "longrope") return tablesOf(ropeFrequencies(options), maxPositions);
+  const { originalMaxPositions, attentionFactor } = scaling;
+  const short = tablesOf(ropeFrequencies(options), Math.min(originalMaxPositions, maxPositions));
+  const long = tablesOf(ropeFrequencies({ ...options, isLong: true }), maxPositions);
+  const joined = (a: Float32Array, b: Float32Array) => {
+    const table = new Float32Array(a.length + b.length);
+    table.set(a);
+    table.set(b, a.length);
+    return table.map((value) => value * attentionFactor);
+  };
+  return { cos: joined(short.cos, long.cos), sin: joined(short.sin, long.sin) };
+}
+
+/** cos and sin of the first `count` positions. */
+function tablesOf(frequencies: Float32Array, count: number): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
+  const length = count * frequencies.length;
   const scratch = new Scratch();
   const from = scratch.f32(frequencies);
   const cos = scratch.reserve(length * 4);
   const sin = scratch.reserve(length * 4);
-  host().rope_table(cos, sin, from, options.maxPositions, frequencies.length, 1);
+  host().rope_table(cos, sin, from, count, frequencies.length, 1);
   return { cos: scratch.takeF32(cos, length), sin: scratch.takeF32(sin, length) };
 }

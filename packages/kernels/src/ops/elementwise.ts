@@ -22,6 +22,7 @@ export const UNARY_KINDS = {
   tanh: 12,
   expm1: 13, // eˣ - 1
   log1mexp: 14, // log(-expm1(x)) above -ln 2, log1p(-eˣ) below
+  soft_cap: 15, // a tanh(x / a)
 } as const;
 export type UnaryKind = keyof typeof UNARY_KINDS;
 

@@ -1,20 +1,20 @@
 /**
- * RMS norm of each query and key head (Qwen3), on fused rows [q heads | k heads | v heads] of D channels; value heads are
- * copied through. rstd is (N, H + K): query heads first.
+ * RMS norm of parts of fused rows [H query parts of A channels | K key parts of B | K value parts of B]; value parts are copied through. A part is a
+ * head (Qwen3, Gemma 3: A = B), or all query heads and all key heads (OLMo 2: H = K = 1). rstd is (N, H + K): query parts first.
  */
 import { defineOp } from "../contract";
 
 export const headNorm = defineOp({
   forward: {
     name: "head_norm_forward",
-    in: { x: "(N, H * D + 2 * K * D)", wq: "(D)", wk: "(D)" },
-    out: { y: "(N, H * D + 2 * K * D)", rstd: "(N, H + K)" },
+    in: { x: "(N, H * A + 2 * K * B)", wq: "(A)", wk: "(B)" },
+    out: { y: "(N, H * A + 2 * K * B)", rstd: "(N, H + K)" },
     scalars: { H: "u32", K: "u32", eps: "f32" },
   },
   backward: {
     name: "head_norm_backward",
-    in: { dy: "(N, H * D + 2 * K * D)", x: "(N, H * D + 2 * K * D)", wq: "(D)", wk: "(D)", rstd: "(N, H + K)" },
-    out: { dx: "(N, H * D + 2 * K * D)", dwq: "+= (D)", dwk: "+= (D)" },
+    in: { dy: "(N, H * A + 2 * K * B)", x: "(N, H * A + 2 * K * B)", wq: "(A)", wk: "(B)", rstd: "(N, H + K)" },
+    out: { dx: "(N, H * A + 2 * K * B)", dwq: "+= (A)", dwk: "+= (B)" },
     scalars: { H: "u32", K: "u32" },
   },
 });

@@ -1,7 +1,7 @@
 /**
  * From hidden states to what nearly every objective needs of the vocabulary, without ever holding an (N, V) array.
  *
- * z = inverse_temperature · hidden · headᵀ, p = softmax(z), t = target:
+ * z = inverse_temperature · hidden · headᵀ, p = softmax(z), t = target. Where cap > 0 the product is first capped, x -> cap tanh(x / cap):
  *   lse = log Σ exp z,  logp = z_t - lse,  entropy = lse - Σ p z,  hit = 1 if z_t = max z else 0
  */
 import { defineOp } from "../contract";
@@ -11,7 +11,7 @@ export const tokenLogprob = defineOp({
     name: "token_logprob_forward",
     in: { hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
     out: { logp: "(N)", entropy: "(N)", lse: "(N)", hit: "(N)" },
-    scalars: { inverse_temperature: "f32" },
+    scalars: { inverse_temperature: "f32", cap: "f32" },
   },
   /**
    * Folds the upstream gradients g_logp, g_entropy, g_lse into one row of coefficients (a, c0, c1, lse):
@@ -23,11 +23,14 @@ export const tokenLogprob = defineOp({
     in: { dlogp: "(N)", "dentropy?": "(N)", "dlse?": "(N)", entropy: "(N)", lse: "(N)" },
     out: { coefficients: "(N, 4)" },
   },
-  /** dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden; z is recomputed in chunks. */
+  /**
+   * dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden, with dz times 1 - (x / cap)² of a capped x; z is
+   * recomputed in chunks.
+   */
   backward: {
     name: "token_logprob_backward",
     in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
     out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
-    scalars: { inverse_temperature: "f32" },
+    scalars: { inverse_temperature: "f32", cap: "f32" },
   },
 });

@@ -3,6 +3,7 @@
  *
  * z = inverse_temperature · hidden · headᵀ, p = softmax(z): the side that learns (student, new policy).
  * q = softmax of the same with the fixed_ quantities: the constant side (teacher, old or reference policy).
+ * A side whose cap is above 0 has its product capped first, x -> cap tanh(x / cap).
  * m = (1 - beta) p + beta q. The divergence D of a row is GKD's generalised Jensen-Shannon divergence (arXiv 2306.13649; TRL's
  * generalized_jsd_loss), whose ends are the two Kullback-Leibler divergences and not its limits:
  *   beta = 0: KL(q || p);  beta = 1: KL(p || q);  between: beta KL(q || m) + (1 - beta) KL(p || m)
@@ -21,7 +22,7 @@ export const vocabPair = defineOp({
     name: "vocab_pair_forward",
     in: { hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
     out: { divergence: "(N)", centre: "(N)", lse: "(N)", fixedLse: "(N)" },
-    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", beta: "f32" },
+    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", cap: "f32", fixed_cap: "f32", beta: "f32" },
   },
   /** One row of numbers for the backward pass: (ddivergence, centre, lse, fixedLse). */
   coefficients: {
@@ -30,13 +31,13 @@ export const vocabPair = defineOp({
     out: { coefficients: "(N, 4)" },
   },
   /**
-   * dz_j = ddivergence (p_j g_j - p_j centre);  dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden;
+   * dz_j = ddivergence (p_j g_j - p_j centre), times 1 - (x / cap)² of a capped x;  dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden;
    * both sides' logits are recomputed in chunks.
    */
   backward: {
     name: "vocab_pair_backward",
     in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
     out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
-    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", beta: "f32" },
+    scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", cap: "f32", fixed_cap: "f32", beta: "f32" },
   },
 });

@@ -39,6 +39,7 @@ const UNARY: Record<UnaryKind, UnaryFunction> = {
     value: (x) => (x > -Math.LN2 ? Math.log(-Math.expm1(x)) : Math.log1p(-Math.exp(x))),
     derivative: (x) => -1 / Math.expm1(-x),
   },
+  soft_cap: { value: (x, a) => a * Math.tanh(x / a), derivative: (x, a) => 1 - Math.tanh(x / a) ** 2 },
 };
 
 /** f(x, y) and the two partial derivatives times the upstream gradient dz (a gradient that is not wanted is never a product). */

@@ -3,10 +3,9 @@ import { rope } from "../ops/rope";
 import { implement } from "./implement";
 
 export const ropeReference = [
-  implement<"cos" | "sin" | "positions" | "x", "R" | "N" | "P" | "heads" | "direction">(
+  implement<"cos" | "sin" | "positions" | "x", "R" | "N" | "P" | "heads" | "D" | "direction">(
     rope.rotate,
-    ({ cos, sin, positions, x }, { R, N, P, heads, direction }) => {
-      const D = 2 * R;
+    ({ cos, sin, positions, x }, { R, N, P, heads, D, direction }) => {
       for (let n = 0; n < N; n++) {
         for (let head = 0; head < heads; head++) {
           for (let i = 0; i < R; i++) {

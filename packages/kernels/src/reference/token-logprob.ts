@@ -1,9 +1,9 @@
 /** Reference of token-logprob; the oracle may hold one row of logits, the engine never holds all of them. */
 import { tokenLogprob } from "../ops/token-logprob";
-import { dot, logSumExp } from "./attention";
+import { dot, logSumExp, softCap, softCapSlope } from "./attention";
 import { implement } from "./implement";
 
-/** z[j] = inverse_temperature · hidden[n] · head[j] for every j. */
+/** z[j] = inverse_temperature · hidden[n] · head[j] for every j, the product capped where cap > 0. */
 export function logitsOfRow(
   n: number,
   hidden: Float64Array,
@@ -11,16 +11,17 @@ export function logitsOfRow(
   V: number,
   C: number,
   inverseTemperature: number,
+  cap: number,
 ): number[] {
-  return Array.from({ length: V }, (_, j) => inverseTemperature * dot(hidden, n * C, head, j * C, C));
+  return Array.from({ length: V }, (_, j) => inverseTemperature * softCap(dot(hidden, n * C, head, j * C, C), cap));
 }
 
 export const tokenLogprobReference = [
-  implement<"hidden" | "head" | "targets" | "logp" | "entropy" | "lse" | "hit", "N" | "C" | "V" | "inverse_temperature">(
+  implement<"hidden" | "head" | "targets" | "logp" | "entropy" | "lse" | "hit", "N" | "C" | "V" | "inverse_temperature" | "cap">(
     tokenLogprob.forward,
-    ({ hidden, head, targets, logp, entropy, lse, hit }, { N, C, V, inverse_temperature }) => {
+    ({ hidden, head, targets, logp, entropy, lse, hit }, { N, C, V, inverse_temperature, cap }) => {
       for (let n = 0; n < N; n++) {
-        const z = logitsOfRow(n, hidden, head, V, C, inverse_temperature);
+        const z = logitsOfRow(n, hidden, head, V, C, inverse_temperature, cap);
         const target = z[targets[n]!]!;
         const sum = logSumExp(z);
         let expected = 0;
@@ -44,14 +45,15 @@ export const tokenLogprobReference = [
       }
     },
   ),
-  implement<"coefficients" | "hidden" | "head" | "targets" | "dhidden", "N" | "C" | "V" | "inverse_temperature", "dhead">(
+  implement<"coefficients" | "hidden" | "head" | "targets" | "dhidden", "N" | "C" | "V" | "inverse_temperature" | "cap", "dhead">(
     tokenLogprob.backward,
-    ({ coefficients, hidden, head, targets, dhidden, dhead }, { N, C, V, inverse_temperature }) => {
+    ({ coefficients, hidden, head, targets, dhidden, dhead }, { N, C, V, inverse_temperature, cap }) => {
       dhidden.fill(0);
       for (let n = 0; n < N; n++) {
         const [a, c0, c1, lse] = coefficients.subarray(4 * n, 4 * n + 4) as unknown as [number, number, number, number];
-        logitsOfRow(n, hidden, head, V, C, inverse_temperature).forEach((z, j) => {
-          const dz = (j === targets[n] ? a : 0) + Math.exp(z - lse) * (c0 + c1 * z);
+        logitsOfRow(n, hidden, head, V, C, inverse_temperature, cap).forEach((z, j) => {
+          const slope = softCapSlope(z / inverse_temperature, cap);
+          const dz = slope * ((j === targets[n] ? a : 0) + Math.exp(z - lse) * (c0 + c1 * z));
           for (let c = 0; c < C; c++) {
             dhidden[n * C + c]! += inverse_temperature * dz * head[j * C + c]!;
             if (dhead) dhead[j * C + c]! += inverse_temperature * dz * hidden[n * C + c]!;

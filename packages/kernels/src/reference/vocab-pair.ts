@@ -1,6 +1,6 @@
 /** Reference of vocab-pair: the definitions, one row of log-probabilities at a time. */
 import { vocabPair } from "../ops/vocab-pair";
-import { logSumExp } from "./attention";
+import { logSumExp, softCapSlope } from "./attention";
 import { implement } from "./implement";
 import { logitsOfRow } from "./token-logprob";
 
@@ -29,18 +29,18 @@ function weightedSlope(logP: number, logQ: number, beta: number): number {
 }
 
 type Sides = "hidden" | "head" | "fixedHidden" | "fixedHead";
-type Scalars = "inverse_temperature" | "fixed_inverse_temperature" | "beta";
+type Scalars = "inverse_temperature" | "fixed_inverse_temperature" | "cap" | "fixed_cap" | "beta";
 
 export const vocabPairReference = [
   implement<Sides | "divergence" | "centre" | "lse" | "fixedLse", "N" | "C" | "V" | "D" | Scalars>(
     vocabPair.forward,
     (
       { hidden, head, fixedHidden, fixedHead, divergence, centre, lse, fixedLse },
-      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, beta },
+      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, cap, fixed_cap, beta },
     ) => {
       for (let n = 0; n < N; n++) {
-        const z = logitsOfRow(n, hidden, head, V, C, inverse_temperature);
-        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature);
+        const z = logitsOfRow(n, hidden, head, V, C, inverse_temperature, cap);
+        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature, fixed_cap);
         const [zSum, uSum] = [logSumExp(z), logSumExp(u)];
         const logP = z.map((value) => value - zSum);
         const logQ = u.map((value) => value - uSum);
@@ -61,14 +61,15 @@ export const vocabPairReference = [
     vocabPair.backward,
     (
       { coefficients, hidden, head, fixedHidden, fixedHead, dhidden, dhead },
-      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, beta },
+      { N, C, V, D, inverse_temperature, fixed_inverse_temperature, cap, fixed_cap, beta },
     ) => {
       dhidden.fill(0);
       for (let n = 0; n < N; n++) {
         const [upstream, centre, lse, fixedLse] = coefficients.subarray(4 * n, 4 * n + 4) as unknown as [number, number, number, number];
-        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature);
-        logitsOfRow(n, hidden, head, V, C, inverse_temperature).forEach((z, j) => {
-          const dz = upstream * (weightedSlope(z - lse, u[j]! - fixedLse, beta) - Math.exp(z - lse) * centre);
+        const u = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature, fixed_cap);
+        logitsOfRow(n, hidden, head, V, C, inverse_temperature, cap).forEach((z, j) => {
+          const slope = softCapSlope(z / inverse_temperature, cap);
+          const dz = slope * upstream * (weightedSlope(z - lse, u[j]! - fixedLse, beta) - Math.exp(z - lse) * centre);
           for (let c = 0; c < C; c++) {
             dhidden[n * C + c]! += inverse_temperature * dz * head[j * C + c]!;
             if (dhead) dhead[j * C + c]! += inverse_temperature * dz * hidden[n * C + c]!;

@@ -158,28 +158,32 @@ function normBlock(rowCount: number): { block: number; count: number } {
   return { block, count: Math.ceil(rowCount / block) };
 }
 
+/** `weights`: the parameter gradients by name, and the letter of each one's length. */
 const normBackward =
-  (kernel: string, weights: readonly string[], width: (call: PlanCall) => number, rowWidth: (call: PlanCall) => number): Plan =>
+  (kernel: string, weights: Readonly<Record<string, string>>, rowWidth: (call: PlanCall) => number): Plan =>
   (call) => {
     const N = call.value("N");
     const { block, count } = normBlock(N);
-    const partials = weights.map(() => call.scratch(count * width(call) * 4));
+    const widths = Object.entries(weights).map(([weight, letter]) => ({ weight, width: call.value(letter) }));
+    const partials = widths.map(({ width }) => call.scratch(count * width * 4));
     const pointers = call.entry.tensors.filter((t) => !t.accumulates).map((t) => call.pointer(t.name));
     const numbers = [...call.entry.dims, ...call.entry.scalars.map((s) => s.name)].map((name) => call.value(name));
     return [
       phase(kernel, [...pointers, ...partials, ...numbers, block], count, block * rowWidth(call) * 0.6),
-      ...weights.map((weight, i) => columnSums(partials[i] as number, call.pointer(weight), count, width(call))),
+      ...widths.map(({ weight, width }, i) => columnSums(partials[i] as number, call.pointer(weight), count, width)),
     ];
   };
 
 const channels = (call: PlanCall) => call.value("C");
-const headRow = (call: PlanCall) => (call.value("H") + 2 * call.value("K")) * call.value("D");
+const headRow = (call: PlanCall) => call.value("H") * call.value("A") + 2 * call.value("K") * call.value("B");
 
 // --- attention -------------------------------------------------------------------------------------------------------
 
 /** QUERIES and KEYS of assembly/engine/attention.ts. */
 const QUERIES = 48;
 const KEYS = 96;
+
+const limitsOf = (call: PlanCall): number[] => ["scale", "cap", "window"].map((name) => call.value(name));
 
 /** Refuses heads whose tiles outgrow thread scratch. */
 function checkHeadSize(call: PlanCall): void {
@@ -220,7 +224,7 @@ const attentionForward: Plan = (call) => {
   const table = call.scratch(list.length * 12);
   call.words(table, list.length * 3).set(list.flat());
   const work = list.reduce((sum, [begin, q, end]) => sum + (end - q) * (end - begin), 0) * (2 * D * FMA_NS + 1.5);
-  const args = [call.pointer("qkv"), table, call.pointer("o"), call.pointer("lse"), H, K, D, call.value("scale")];
+  const args = [call.pointer("qkv"), table, call.pointer("o"), call.pointer("lse"), H, K, D, ...limitsOf(call)];
   return [phase("attention_forward__blocks", args, list.length * H, Math.max(1, work / Math.max(1, list.length)))];
 };
 
@@ -246,7 +250,7 @@ const attentionBackward: Plan = (call) => {
   phases.push(
     phase(
       "attention_backward__groups",
-      [...pointers, table, dqkv, H, K, D, call.value("scale")],
+      [...pointers, table, dqkv, H, K, D, ...limitsOf(call)],
       items,
       Math.max(1, work / Math.max(1, items)),
     ),
@@ -276,7 +280,7 @@ const tokenLogprobForward: Plan = (call) => {
   return [
     phase(
       "token_logprob_forward__parts",
-      [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), block, parts],
+      [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), call.value("cap"), block, parts],
       rowBlocks * parts,
       ns,
     ),
@@ -305,7 +309,8 @@ const tokenLogprobBackward: Plan = (call) => {
   for (let first = 0; first < V; first += chunk) {
     const count = Math.min(chunk, V - first);
     const at = first * C * 4;
-    const args = [coefficients, hidden, head, targets, dz, N, C, call.value("inverse_temperature"), first, count, ld, block];
+    const scalars = [call.value("inverse_temperature"), call.value("cap")];
+    const args = [coefficients, hidden, head, targets, dz, N, C, ...scalars, first, count, ld, block];
     phases.push(phase("token_logprob_backward__logits", args, Math.ceil(N / block), Math.min(N, block) * count * (C * FMA_NS + 2)));
     phases.push(
       blocks({
@@ -333,7 +338,10 @@ const tokenLogprobBackward: Plan = (call) => {
 
 // --- vocab-pair ------------------------------------------------------------------------------------------------------
 
-/** A chunk of the vocabulary: `count` entries from `first`, and the two products that give both sides' logits (N, count). */
+/** Nanoseconds of capping one logit. */
+const CAP_NS = 3;
+
+/** A chunk of the vocabulary: `count` entries from `first`, and what gives both sides' logits (N, count): two products, and caps. */
 interface PairChunk {
   readonly first: number;
   readonly count: number;
@@ -355,7 +363,9 @@ function pairChunks(call: PlanCall): { z: number; u: number; chunks: PairChunk[]
     const count = Math.min(step, V - first);
     const learning = forwardProduct(hidden, head + first * C * 4, z, N, C, count);
     const fixed = forwardProduct(fixedHidden, fixedHead + first * D * 4, u, N, D, count);
-    chunks.push({ first, count, logits: [learning, fixed] });
+    const capped = (logits: number, cap: number) => (cap > 0 ? [phase("vocab_pair__cap", [logits, count, cap], N, count * CAP_NS)] : []);
+    const caps = [...capped(z, call.value("cap")), ...capped(u, call.value("fixed_cap"))];
+    chunks.push({ first, count, logits: [learning, fixed, ...caps] });
   }
   return { z, u, chunks };
 }
@@ -391,7 +401,7 @@ const vocabPairBackward: Plan = (call) => {
   const { z, u, chunks } = pairChunks(call);
   const [coefficients, hidden, head] = ["coefficients", "hidden", "head"].map((name) => call.pointer(name)) as [number, number, number];
   const [dhidden, dhead] = [call.pointer("dhidden"), call.pointer("dhead")];
-  const scalars = ["inverse_temperature", "fixed_inverse_temperature", "beta"].map((name) => call.value(name));
+  const scalars = ["inverse_temperature", "fixed_inverse_temperature", "cap", "beta"].map((name) => call.value(name));
   const shared = { ldb: 4 * C, bTransposed: false, N: C };
   return chunks.flatMap(({ first, count, logits }) => {
     const at = first * C * 4;
@@ -476,26 +486,27 @@ const table: Readonly<Record<string, Plan>> = {
   gated_activation_forward: rows((call) => call.value("F"), 2.5),
   gated_activation_backward: rows((call) => call.value("F"), 5),
   head_norm_forward: rows(headRow, 0.6),
-  head_norm_backward: normBackward("head_norm_backward__rows", ["dwq", "dwk"], (call) => call.value("D"), headRow),
+  head_norm_backward: normBackward("head_norm_backward__rows", { dwq: "A", dwk: "B" }, headRow),
   kv_cache_write: rows((call) => 2 * call.value("K") * call.value("D"), 0.3),
   kv_cache_copy: rows((call) => call.value("E"), 0.3),
   kv_cache_attend: mirror((call) => {
     const N = call.value("N");
     const lengths = call.words(call.pointer("lengths"), N);
     let positions = 0;
-    for (const length of lengths) positions += length;
+    const window = call.value("window");
+    for (const length of lengths) positions += window > 0 ? Math.min(length, window) : length;
     const perPosition = (call.value("H") / call.value("K")) * (call.value("D") * 0.4 + 4);
     return { items: N * call.value("K"), ns: Math.max(1, (positions / N) * perPosition) };
   }),
   layer_norm_forward: rows(channels, 0.5),
-  layer_norm_backward: normBackward("layer_norm_backward__rows", ["dw", "db"], channels, channels),
+  layer_norm_backward: normBackward("layer_norm_backward__rows", { dw: "C", db: "C" }, channels),
   matmul_forward: matmulForward,
   matmul_backward_input: matmulBackwardInput,
   matmul_backward_weight: matmulBackwardWeight,
   matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 4 })),
   policy_loss_fused: policyLossFused,
   rms_norm_forward: rows(channels, 0.5),
-  rms_norm_backward: normBackward("rms_norm_backward__rows", ["dw"], channels, channels),
+  rms_norm_backward: normBackward("rms_norm_backward__rows", { dw: "C" }, channels),
   rope_rotate: rows((call) => call.value("heads") * call.value("R"), 1),
   sample_forward: sampleForward,
   segment_sum: mirror((call) => ({ items: call.value("S"), ns: Math.max(5, (call.value("N") / Math.max(1, call.value("S"))) * 0.5) })),

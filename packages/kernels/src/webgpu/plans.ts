@@ -15,6 +15,8 @@ import mathPrelude from "../../wgsl/lib/math.wgsl";
 import scalarOperands from "../../wgsl/lib/operands-scalar.wgsl";
 import vectorOperands from "../../wgsl/lib/operands-vec4.wgsl";
 import reducePrelude from "../../wgsl/lib/reduce.wgsl";
+import smallRegisters from "../../wgsl/lib/registers-128.wgsl";
+import largeRegisters from "../../wgsl/lib/registers-256.wgsl";
 import threefryPrelude from "../../wgsl/lib/threefry.wgsl";
 import tilePrelude from "../../wgsl/lib/tile.wgsl";
 import matmulSource from "../../wgsl/matmul.wgsl";
@@ -163,11 +165,20 @@ const layerNormBackwardInput = rowVariants((variant, constants) =>
 const layerNormBackwardWeight = passProgram("layer_norm_backward_weight", layerNorm, "rr-rrww", "N:u32 C:u32");
 
 const headNorm = [gridPrelude, headNormSource];
-/** Heads of one workgroup: HEADS in head-norm.wgsl. */
-const HEADS_PER_GROUP = 4;
-const headGrid = ({ N, H, K }: Values) => line(divide(N! * (H! + 2 * K!), HEADS_PER_GROUP));
-const headNormBackwardInput = passProgram("head_norm_backward_input", headNorm, "rrrrrw", "N:u32 D:u32 H:u32 K:u32");
-const headNormBackwardWeight = passProgram("head_norm_backward_weight", headNorm, "rr--rww", "N:u32 D:u32 H:u32 K:u32");
+/** THREADS of head-norm.wgsl, and how many of them share a part: few for a head, all for the width of all heads. */
+const PART_THREADS = 64;
+const PART_LANES = [16, 64] as const;
+const WIDE_PART = 256;
+const HEAD_NORM_PARAMS = "N:u32 A:u32 B:u32 H:u32 K:u32";
+const partVariants = (make: (variant: string, constants: Readonly<Record<string, number>>) => Program) =>
+  PART_LANES.map((LANES) => make(`${LANES} lanes`, { LANES }));
+const partVariant = (programs: readonly Program[], A: number) => programs[A > WIDE_PART ? 1 : 0] as Program;
+const partGrid = ({ N, A, H, K }: Values) => line(divide(N! * (H! + 2 * K!), PART_THREADS / PART_LANES[A! > WIDE_PART ? 1 : 0]!));
+const headNormForward = partVariants((variant, constants) => contractProgram(ops.headNorm.forward, headNorm, { constants, variant }));
+const headNormBackwardInput = partVariants((variant, constants) =>
+  passProgram("head_norm_backward_input", headNorm, "rrrrrw", HEAD_NORM_PARAMS, { constants, variant }),
+);
+const headNormBackwardWeight = passProgram("head_norm_backward_weight", headNorm, "rr--rww", HEAD_NORM_PARAMS);
 
 const normPlans: Plan[] = [
   {
@@ -215,20 +226,28 @@ const normPlans: Plan[] = [
       combineColumns(context, biasPartials, db, C, blocks);
     },
   },
-  single(contractProgram(ops.headNorm.forward, headNorm), headGrid),
+  {
+    entry: ops.headNorm.forward,
+    programs: (_, { A }) => (A === undefined ? headNormForward : [partVariant(headNormForward, A)]),
+    run: (context, tensors, values) => context.run(partVariant(headNormForward, values.A!), tensors, values, partGrid(values)),
+  },
   {
     entry: ops.headNorm.backward,
-    programs: () => [headNormBackwardInput, headNormBackwardWeight, columnSumsCombine],
+    programs: (_, { A }) => [
+      ...(A === undefined ? headNormBackwardInput : [partVariant(headNormBackwardInput, A)]),
+      headNormBackwardWeight,
+      columnSumsCombine,
+    ],
     run: (context, [dy, x, wq, wk, rstd, dx, dwq, dwk], values) => {
-      const { N, D } = values as { N: number; D: number };
-      context.run(headNormBackwardInput, [dy, x, wq, wk, rstd, dx], values, headGrid(values));
+      const { N, A, B } = values as { N: number; A: number; B: number };
+      context.run(partVariant(headNormBackwardInput, A), [dy, x, wq, wk, rstd, dx], values, partGrid(values));
       const blocks = columnBlocks(N);
-      const queryPartials = context.scratch(blocks * D * FLOAT);
-      const keyPartials = context.scratch(blocks * D * FLOAT);
+      const queryPartials = context.scratch(blocks * A * FLOAT);
+      const keyPartials = context.scratch(blocks * B * FLOAT);
       const bindings = [dy, x, undefined, undefined, rstd, queryPartials, keyPartials];
-      context.run(headNormBackwardWeight, bindings, values, columnGrid(D, blocks));
-      combineColumns(context, queryPartials, dwq, D, blocks);
-      combineColumns(context, keyPartials, dwk, D, blocks);
+      context.run(headNormBackwardWeight, bindings, values, columnGrid(Math.max(A, B), blocks));
+      combineColumns(context, queryPartials, dwq, A, blocks);
+      combineColumns(context, keyPartials, dwk, B, blocks);
     },
   },
 ];
@@ -450,17 +469,19 @@ const matmulPlans: Plan[] = [
 
 /** Rows of one tile and channels of one chunk in attention.wgsl. */
 const ATTENTION_TILE = 32;
-const MAX_HEAD_CHANNELS = 128;
-const ATTENTION_PARAMS = "N:u32 S:u32 H:u32 K:u32 D:u32 scale:f32";
+const MAX_HEAD_CHANNELS = 256;
+const ATTENTION_PARAMS = "N:u32 S:u32 H:u32 K:u32 D:u32 scale:f32 cap:f32 window:u32";
 
-/** By unrolling and alignment, then for heads of up to 32, 64, 96 and 128 channels, whose register tiles differ. */
+/** By unrolling and alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
 const attentionVariants = [true, false].map((isUnrolled) =>
   [false, true].map((isAligned) =>
-    (isUnrolled ? [1, 2, 3, 4] : [4]).map((CHUNKS) => {
-      const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, attentionSource];
+    (isUnrolled ? [1, 2, 3, 4, 8] : [4, 8]).map((CHUNKS) => {
+      const registers = CHUNKS > 4 ? largeRegisters : smallRegisters;
+      const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, registers, attentionSource];
       const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isUnrolled ? [] : ["rolled"])].join(", ");
       const options = { constants: { CHUNKS, UNROLLED: isUnrolled ? 1 : 0 }, variant };
       return {
+        chunks: CHUNKS,
         forward: contractProgram(ops.attention.forward, sources, options),
         query: passProgram("attention_backward_query", sources, "rrrrrw", ATTENTION_PARAMS, options),
         key: passProgram("attention_backward_key", sources, "rrrrrw", ATTENTION_PARAMS, options),
@@ -468,7 +489,12 @@ const attentionVariants = [true, false].map((isUnrolled) =>
     }),
   ),
 );
-const attentionDelta = passProgram("attention_backward_delta", [mathPrelude, scalarHeads, attentionSource], "r-r-w", ATTENTION_PARAMS);
+const attentionDelta = passProgram(
+  "attention_backward_delta",
+  [mathPrelude, scalarHeads, smallRegisters, attentionSource],
+  "r-r-w",
+  ATTENTION_PARAMS,
+);
 
 function attentionVariant(isSoftware: boolean, D: number) {
   if (D < 1 || D > MAX_HEAD_CHANNELS) {
@@ -477,7 +503,7 @@ function attentionVariant(isSoftware: boolean, D: number) {
     );
   }
   const variants = attentionVariants[isSoftware ? 1 : 0]![isMultipleOf4(D) ? 1 : 0]!;
-  return variants[Math.min(variants.length, divide(D, ATTENTION_TILE)) - 1]!;
+  return variants.find(({ chunks }) => D <= chunks * ATTENTION_TILE)!;
 }
 
 const attentionPlans: Plan[] = [
@@ -541,10 +567,16 @@ const kvCachePlans: Plan[] = [
 
 const logprobPreludes = [mathPrelude];
 const logprobPartial = tiled(tokenLogprobSource, logprobPreludes, (sources, variant, constants) =>
-  passProgram("token_logprob_partial", sources, "rrrww", "N:u32 C:u32 V:u32 inverse_temperature:f32 chunk:u32", { constants, variant }),
+  passProgram("token_logprob_partial", sources, "rrrww", "N:u32 C:u32 V:u32 inverse_temperature:f32 cap:f32 chunk:u32", {
+    constants,
+    variant,
+  }),
 );
 const logprobGradient = tiled(tokenLogprobSource, logprobPreludes, (sources, variant, constants) =>
-  passProgram("token_logprob_gradient", sources, "rrrrw", "N:u32 C:u32 V:u32 inverse_temperature:f32 first:u32", { constants, variant }),
+  passProgram("token_logprob_gradient", sources, "rrrrw", "N:u32 C:u32 V:u32 inverse_temperature:f32 cap:f32 first:u32", {
+    constants,
+    variant,
+  }),
 );
 const logprobRows = [gridPrelude, mathPrelude, tokenLogprobRowsSource];
 const logprobCombine = passProgram("token_logprob_combine", logprobRows, "rrwwww", "N:u32 chunks:u32");
@@ -612,19 +644,25 @@ const tokenLogprobPlans: Plan[] = [
 
 const vocabPair = [gridPrelude, mathPrelude, reducePrelude, vocabPairSource];
 const pairRow = { constants: { WORKGROUP: 256 } };
-const pairNormalise = passProgram("vocab_pair_normalise", vocabPair, "rw", "N:u32 V:u32 inverse_temperature:f32 is_first:u32", pairRow);
+const pairNormalise = passProgram(
+  "vocab_pair_normalise",
+  vocabPair,
+  "rw",
+  "N:u32 V:u32 inverse_temperature:f32 cap:f32 is_first:u32",
+  pairRow,
+);
 const pairSums = passProgram(
   "vocab_pair_sums",
   vocabPair,
   "rrrrww",
-  "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 beta:f32 is_first:u32",
+  "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 cap:f32 fixed_cap:f32 beta:f32 is_first:u32",
   pairRow,
 );
 const pairGradient = passProgram(
   "vocab_pair_gradient",
   vocabPair,
   "wrr",
-  "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 beta:f32",
+  "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 cap:f32 fixed_cap:f32 beta:f32",
 );
 
 /** A chunk of the vocabulary: its part of both heads and the logits of both sides, (N, V of the chunk). */
@@ -672,8 +710,9 @@ const vocabPlans: Plan[] = [
       for (const { first, width, z, u, compute } of chunks) {
         compute();
         const sizes = { N, V: width, is_first: first === 0 ? 1 : 0 };
-        context.run(pairNormalise, [z, lse], { ...sizes, inverse_temperature: values.inverse_temperature! }, line(N));
-        context.run(pairNormalise, [u, fixedLse], { ...sizes, inverse_temperature: values.fixed_inverse_temperature! }, line(N));
+        const { inverse_temperature, fixed_inverse_temperature, cap, fixed_cap } = values as Record<string, number>;
+        context.run(pairNormalise, [z, lse], { ...sizes, inverse_temperature: inverse_temperature!, cap: cap! }, line(N));
+        context.run(pairNormalise, [u, fixedLse], { ...sizes, inverse_temperature: fixed_inverse_temperature!, cap: fixed_cap! }, line(N));
       }
       for (const { first, width, z, u, compute } of chunks) {
         // The logits of an only chunk are still there.
@@ -783,7 +822,7 @@ export function everyProgram(): readonly Program[] {
   const found = new Set<Program>(skinnyPrograms.flat(2));
   for (const isSoftware of [false, true]) {
     for (const plan of allPlans) {
-      for (const sizes of [{}, ...[30, 32, 62, 64, 94, 96, 126, 128].map((D) => ({ D }))])
+      for (const sizes of [{}, ...[30, 32, 62, 64, 94, 96, 126, 128, 254, 256].map((D) => ({ D }))])
         for (const program of plan.programs({ isSoftware }, sizes)) found.add(program);
     }
     for (const tile of ["large", "small"] as const) {

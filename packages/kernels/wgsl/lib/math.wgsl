@@ -58,6 +58,36 @@ fn tanh_exact(x: f32) -> f32 {
   return sign(x) * -e / (2.0 + e);
 }
 
+// cap tanh(x / cap); x where cap is 0
+fn soft_cap(x: f32, cap: f32) -> f32 {
+  if (cap > 0.0) {
+    return cap * tanh_exact(x / cap);
+  }
+  return x;
+}
+
+fn soft_cap4(x: vec4f, cap: f32) -> vec4f {
+  if (cap > 0.0) {
+    return vec4f(soft_cap(x.x, cap), soft_cap(x.y, cap), soft_cap(x.z, cap), soft_cap(x.w, cap));
+  }
+  return x;
+}
+
+// The derivative of soft_cap from its value.
+fn soft_cap_slope(capped: f32, cap: f32) -> f32 {
+  if (cap > 0.0) {
+    return 1.0 - capped / cap * (capped / cap);
+  }
+  return 1.0;
+}
+
+fn soft_cap_slope4(capped: vec4f, cap: f32) -> vec4f {
+  if (cap > 0.0) {
+    return vec4f(1.0) - capped / cap * (capped / cap);
+  }
+  return vec4f(1.0);
+}
+
 fn silu(x: f32) -> f32 {
   return x * sigmoid(x);
 }
