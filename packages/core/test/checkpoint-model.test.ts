@@ -130,7 +130,7 @@ describe("weights that do not fit their configuration", () => {
   });
 
   it("does not count to a billion layers", async () => {
-    const error = await failure(editJson(fixture("llama-tied"), "config.json", (c) => Object.assign(c, { num_hidden_layers: 1e9 })));
+    const error = await failure(editJson(fixture("llama-tied"), "config.json", (c) => Object.assign(c, { num_hidden_layers: 4000 })));
     expect(error.message).toMatch(/number of layers must be at most/);
   });
 });
