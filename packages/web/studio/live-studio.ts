@@ -5,6 +5,7 @@ import { newId, newSession, revived } from "./session";
 import { forgetSession, listSessions, readSession, SessionKeeper } from "./session-keeper";
 import {
   type Datasets,
+  type DeviceChoice,
   type KeptPlace,
   type Notice,
   type Sampling,
@@ -17,7 +18,7 @@ import {
   type Theme,
   type ViewName,
 } from "./store";
-import type { DeviceChoice, Place, SamplingOptions, Studio } from "./studio";
+import type { Place, SamplingOptions, Studio } from "./studio";
 
 /** What the studio needs from outside. */
 export interface StudioParts {
@@ -37,7 +38,6 @@ export class LiveStudio implements Studio {
   readonly #shelf = new ModelShelf();
   readonly #keeper: SessionKeeper;
   #engine: Promise<Engine<Place>>;
-  #device: DeviceChoice;
   #sampling: AbortController | undefined;
 
   /** Opens the session that was used last, or a new one. */
@@ -45,11 +45,12 @@ export class LiveStudio implements Studio {
     const sessions = await listSessions();
     const last = sessions[0] && (await readSession(sessions[0].id));
     const session = last ? revived(last) : newSession("First session", Date.now());
-    return new LiveStudio(parts, settings, {
+    return new LiveStudio(parts, {
       session,
       datasets: NO_DATASETS,
       sessions,
       engine: { state: "starting" },
+      device: settings.device,
       loading: undefined,
       sampling: undefined,
       storage: await storageUse(),
@@ -58,9 +59,8 @@ export class LiveStudio implements Studio {
     });
   }
 
-  private constructor(parts: StudioParts, { device }: { readonly device: DeviceChoice }, state: StudioState) {
+  private constructor(parts: StudioParts, state: StudioState) {
     this.#parts = parts;
-    this.#device = device;
     this.store = new Store(state);
     this.#keeper = new SessionKeeper((error) => this.notify("error", `This session could not be kept: ${error.message}`));
     this.#keeper.adopt(state.session);
@@ -82,10 +82,9 @@ export class LiveStudio implements Studio {
     return this.#keeper.flush();
   }
 
-  async restartEngine(device: DeviceChoice = this.#device): Promise<void> {
-    this.#device = device;
+  async restartEngine(device: DeviceChoice = this.store.state.device): Promise<void> {
     const before = this.#engine;
-    this.store.update(() => ({ engine: { state: "starting" } }));
+    this.store.update(() => ({ engine: { state: "starting" }, device }));
     this.#shelf.abandon();
     this.#engine = before
       .then((engine) => engine.close())
@@ -95,7 +94,7 @@ export class LiveStudio implements Studio {
   }
 
   #start(): Promise<Engine<Place>> {
-    const starting = this.#parts.createEngine(this.#device);
+    const starting = this.#parts.createEngine(this.store.state.device);
     starting.then(
       (engine) => {
         this.store.update(() => ({ engine: { state: "ready", info: engine.info } }));

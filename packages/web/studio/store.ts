@@ -148,6 +148,8 @@ export interface StorageUse {
   readonly isPersistent: boolean;
 }
 
+export type DeviceChoice = "auto" | "webgpu" | "wasm";
+
 export type Theme = "auto" | "light" | "dark";
 
 export interface StudioState {
@@ -156,6 +158,8 @@ export interface StudioState {
   readonly datasets: Datasets;
   readonly sessions: readonly SessionSummary[];
   readonly engine: EngineStatus;
+  /** What was asked to run it. */
+  readonly device: DeviceChoice;
   /** A model that is being read. */
   readonly loading: { readonly name: string; readonly progress: LoadProgress | undefined } | undefined;
   readonly sampling: Sampling | undefined;

@@ -1,11 +1,9 @@
 /** What the views may ask of the studio: its state, its engine, and the few things that change either. */
 import type { Engine, EngineModel } from "@trimtab/core";
-import type { KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
+import type { DeviceChoice, KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
 
 /** Where the engine reads: what can be kept, or files that were dropped or chosen. */
 export type Place = KeptPlace | { readonly files: readonly File[] };
-
-export type DeviceChoice = "auto" | "webgpu" | "wasm";
 
 export interface SamplingOptions {
   readonly prompts: readonly string[];

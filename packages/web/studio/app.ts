@@ -1,0 +1,134 @@
+/** `<trimtab-studio>`: the frame round the views: brand and session, the way through the steps, the device, and what there is to say. */
+import { html, type TemplateResult } from "lit";
+import { customElement } from "lit/decorators.js";
+import { controls } from "../src/feedback/controls";
+import { elementTokens } from "../src/feedback/theme";
+import { appStyles } from "./app-styles";
+import { autoIcon, checkIcon, closeIcon, mark, moonIcon, sunIcon, viewIcons } from "./icons";
+import { nextStep, type Step, stepsOf } from "./steps";
+import type { Theme, ViewName } from "./store";
+import { StudioElement } from "./studio-element";
+import "./parts/device-card";
+import "./parts/session-menu";
+import "./views/export-view";
+import "./views/feedback-view";
+import "./views/model-view";
+import "./views/prompts-view";
+import "./views/sample-view";
+import "./views/train-view";
+
+const THEMES: readonly { readonly theme: Theme; readonly label: string; readonly icon: TemplateResult }[] = [
+  { theme: "auto", label: "Theme: as the system", icon: autoIcon },
+  { theme: "light", label: "Theme: light", icon: sunIcon },
+  { theme: "dark", label: "Theme: dark", icon: moonIcon },
+];
+
+@customElement("trimtab-studio")
+export class TrimtabStudio extends StudioElement {
+  static override styles = [elementTokens, controls, appStyles];
+
+  #shown: ViewName | undefined;
+
+  protected override render() {
+    const { session, notices } = this.state;
+    const steps = stepsOf(this.state);
+    return html`
+      <a class="skip" href="#main" @click=${this.#toMain}>Skip to the content</a>
+      <header>
+        <span class="brand">${mark}<span>Trimtab <b>Studio</b></span></span>
+        <studio-session-menu .studio=${this.studio}></studio-session-menu>
+        ${this.#theme()}
+      </header>
+      <nav aria-label="Steps">
+        <ol>
+          ${steps.map((step, i) => this.#step(step, i))}
+        </ol>
+        <studio-device-card .studio=${this.studio}></studio-device-card>
+      </nav>
+      <main id="main" tabindex="-1" aria-label=${steps.find(({ view }) => view === session.view)?.title ?? ""}>
+        <div class="notices" role="log" aria-label="Messages">
+          ${notices.map(
+            ({ id, kind, text }) => html`<div class="notice ${kind}">
+              <p>${text}</p>
+              <button class="quiet icon-only" aria-label="Dismiss" @click=${() => this.studio.dismiss(id)}>${closeIcon}</button>
+            </div>`,
+          )}
+        </div>
+        ${this.#view(session.view)} ${this.#onward(steps)}
+      </main>
+    `;
+  }
+
+  #step({ view, title, status, isDone }: Step, index: number) {
+    const isCurrent = view === this.state.session.view;
+    return html`<li>
+      <button
+        class="step ${isDone ? "done" : ""}"
+        aria-current=${isCurrent ? "step" : "false"}
+        data-view=${view}
+        @click=${() => this.studio.go(view)}
+      >
+        <span class="badge">${viewIcons[view]}${isDone ? html`<span class="tick">${checkIcon}</span>` : ""}</span>
+        <span class="words"
+          ><span class="title"
+            ><span class="hidden-visually">Step ${index + 1}: </span>${title}${isDone ? html`<span class="hidden-visually">, done</span>` : ""}</span
+          ><span class="status">${status}</span></span
+        >
+      </button>
+    </li>`;
+  }
+
+  #theme() {
+    const index = THEMES.findIndex(({ theme }) => theme === this.state.theme);
+    const { label, icon } = THEMES[index] as (typeof THEMES)[number];
+    const next = THEMES[(index + 1) % THEMES.length] as (typeof THEMES)[number];
+    return html`<button class="quiet icon-only theme" aria-label=${label} title=${label} @click=${() => this.studio.setTheme(next.theme)}>
+      ${icon}
+    </button>`;
+  }
+
+  #view(view: ViewName): TemplateResult {
+    switch (view) {
+      case "model":
+        return html`<studio-model-view .studio=${this.studio}></studio-model-view>`;
+      case "prompts":
+        return html`<studio-prompts-view .studio=${this.studio}></studio-prompts-view>`;
+      case "sample":
+        return html`<studio-sample-view .studio=${this.studio}></studio-sample-view>`;
+      case "feedback":
+        return html`<studio-feedback-view .studio=${this.studio}></studio-feedback-view>`;
+      case "train":
+        return html`<studio-train-view .studio=${this.studio}></studio-train-view>`;
+      case "export":
+        return html`<studio-export-view .studio=${this.studio}></studio-export-view>`;
+    }
+  }
+
+  /** The way on, where this step is done. */
+  #onward(steps: readonly Step[]) {
+    const index = steps.findIndex(({ view }) => view === this.state.session.view);
+    const [here, after] = [steps[index] as Step, steps[index + 1]];
+    if (!here.isDone || !after) return "";
+    const isNext = nextStep(this.state).view === after.view;
+    return html`<p class="onward">
+      <button class=${isNext ? "primary" : ""} @click=${() => this.studio.go(after.view)}>
+        Next: ${after.title.toLowerCase()} <span aria-hidden="true">→</span>
+      </button>
+    </p>`;
+  }
+
+  #toMain(event: Event): void {
+    event.preventDefault();
+    this.renderRoot.querySelector<HTMLElement>("main")?.focus();
+  }
+
+  protected override updated(): void {
+    const { view } = this.state.session;
+    if (this.#shown !== undefined && this.#shown !== view) {
+      scrollTo(0, 0);
+      this.renderRoot.querySelector<HTMLElement>("main")?.focus({ preventScroll: true });
+    }
+    this.#shown = view;
+    document.documentElement.dataset.theme = this.state.theme;
+  }
+}
