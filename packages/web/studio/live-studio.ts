@@ -1,10 +1,12 @@
 /** The studio at work: one state, one engine, one shelf of models, and the actions that join them. */
 import type { Engine, EngineModel } from "@trimtab/core";
+import type { FeedbackKind, FeedbackSession } from "../src/feedback/headless";
+import { readSessionJson } from "./export/session-file";
+import { FeedbackSessions } from "./feedback-sessions";
 import { ModelShelf } from "./model-shelf";
 import { newId, newSession, revived } from "./session";
 import { forgetSession, listSessions, readSession, SessionKeeper } from "./session-keeper";
 import {
-  type Datasets,
   type DeviceChoice,
   type KeptPlace,
   type Notice,
@@ -27,8 +29,6 @@ export interface StudioParts {
   removeStored(path: string): Promise<void>;
 }
 
-const NO_DATASETS: Datasets = { preference: [], unpaired: [], ranked: [], rated: [], correction: [], sft: [] };
-
 /** Drafts are handed to the views this often while completions stream. */
 const DRAFT_INTERVAL_MS = 80;
 
@@ -38,6 +38,7 @@ export class LiveStudio implements Studio {
   readonly #shelf = new ModelShelf();
   readonly #keeper: SessionKeeper;
   #engine: Promise<Engine<Place>>;
+  #feedback: FeedbackSessions;
   #sampling: AbortController | undefined;
 
   /** Opens the session that was used last, or a new one. */
@@ -47,7 +48,7 @@ export class LiveStudio implements Studio {
     const session = last ? revived(last) : newSession("First session", Date.now());
     return new LiveStudio(parts, {
       session,
-      datasets: NO_DATASETS,
+      datasets: new FeedbackSessions(session.feedback).datasets(),
       sessions,
       engine: { state: "starting" },
       device: settings.device,
@@ -70,7 +71,27 @@ export class LiveStudio implements Studio {
       kept = session;
       this.#keeper.keep(session);
     });
+    this.#feedback = this.#openFeedback();
     this.#engine = this.#start();
+  }
+
+  feedback(kind: FeedbackKind): FeedbackSession {
+    return this.#feedback.of(kind);
+  }
+
+  #openFeedback(): FeedbackSessions {
+    const opened = new FeedbackSessions(this.store.state.session.feedback, (feedback) => {
+      if (opened !== this.#feedback) return;
+      this.store.update(({ session }) => ({ session: { ...session, feedback }, datasets: opened.datasets() }));
+    });
+    return opened;
+  }
+
+  /** Makes another session the open one. */
+  #adopt(session: Session): void {
+    this.#keeper.adopt(session);
+    this.store.update(() => ({ session, datasets: new FeedbackSessions(session.feedback).datasets() }));
+    this.#feedback = this.#openFeedback();
   }
 
   get engine(): Promise<Engine<Place>> {
@@ -270,14 +291,21 @@ export class LiveStudio implements Studio {
   }
 
   async openSession(id?: string): Promise<void> {
-    await this.flush();
-    this.stopSampling();
     const kept = id === undefined ? undefined : await readSession(id);
     if (id !== undefined && !kept) return this.notify("error", "That session is no longer kept in this browser.");
+    await this.#enter(kept ? revived(kept) : newSession(`Session ${this.store.state.sessions.length + 1}`, Date.now()));
+  }
+
+  async importSession(json: string): Promise<void> {
+    await this.#enter(readSessionJson(json));
+  }
+
+  /** Leaves the open session as it is kept and makes another the open one, which is kept at once. */
+  async #enter(session: Session): Promise<void> {
+    this.stopSampling();
+    await this.flush();
     await this.#shelf.clear();
-    const session = kept ? revived(kept) : newSession(`Session ${this.store.state.sessions.length + 1}`, Date.now());
-    this.#keeper.adopt(session);
-    this.store.update(() => ({ session }));
+    this.#adopt(session);
     this.#keeper.keep({ ...session });
     await this.flush();
     const sessions = await listSessions();
@@ -296,8 +324,7 @@ export class LiveStudio implements Studio {
     if (!isOpen) return;
     const session = sessions[0] && (await readSession(sessions[0].id));
     const next = session ? revived(session) : newSession("First session", Date.now());
-    this.#keeper.adopt(next);
-    this.store.update(() => ({ session: next }));
+    this.#adopt(next);
   }
 
   async persistStorage(): Promise<void> {

@@ -74,3 +74,10 @@ export function promptText({ prompt }: StudioPrompt): string {
 export function promptRow({ prompt, columns }: StudioPrompt): DatasetRow {
   return { ...columns, prompt };
 }
+
+/** What belongs to each prompt, in order, by the prompt's id. */
+export function byPrompt<T extends { readonly promptId: string }>(all: readonly T[]): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) groups.set(one.promptId, [...(groups.get(one.promptId) ?? []), one]);
+  return groups;
+}

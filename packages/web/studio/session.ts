@@ -1,4 +1,5 @@
 /** Sessions as values: a new one, and what one needs to come back from storage as it was. */
+import { FEEDBACK_KINDS, FeedbackSession } from "../src/feedback/headless";
 import type { RunStatus, Session, StudioRun } from "./store";
 
 /** A short random name for a record: 48 bits, enough for what one person makes. */
@@ -17,6 +18,8 @@ export function newSession(name: string, now: number): Session {
     models: [],
     prompts: [],
     completions: [],
+    feedback: Object.fromEntries(FEEDBACK_KINDS.map((kind) => [kind, new FeedbackSession().toJSON()])) as unknown as Session["feedback"],
+    rater: "me",
     runs: [],
   };
 }

@@ -10,17 +10,19 @@ export interface Step {
 }
 
 /** The steps in order with what the session has of each. */
-export function stepsOf({ session, datasets }: StudioState): readonly Step[] {
-  const { models, prompts, completions, runs } = session;
+export function stepsOf({ session }: StudioState): readonly Step[] {
+  const { models, prompts, completions, feedback, runs } = session;
   const model = models.find(({ id }) => id === session.modelId);
-  const rows = Object.values(datasets).reduce((sum, { length }) => sum + length, 0);
+  const answers = Object.values(feedback).flatMap(({ raters }) =>
+    raters.flatMap(({ done }) => done.filter(({ answer }) => answer !== null)),
+  ).length;
   const finished = runs.filter(({ status }) => status === "finished" || status === "stopped").length;
   const active = runs.find(({ status }) => status === "running" || status === "starting" || status === "paused");
   return [
     { view: "model", title: "Model", status: model?.name ?? "Choose one", isDone: model !== undefined },
     { view: "prompts", title: "Prompts", status: counted(prompts.length, "prompt"), isDone: prompts.length > 0 },
     { view: "sample", title: "Sample", status: counted(completions.length, "completion"), isDone: completions.length > 0 },
-    { view: "feedback", title: "Feedback", status: counted(rows, "row"), isDone: rows > 0 },
+    { view: "feedback", title: "Feedback", status: counted(answers, "answer"), isDone: answers > 0 },
     {
       view: "train",
       title: "Train",

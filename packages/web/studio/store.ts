@@ -1,5 +1,6 @@
 /** The studio's state as one immutable value, and the one place that changes it: views read it, actions write it, nothing else flows. */
 import type { DatasetRow, EngineAlgorithm, EngineInfo, EngineSample, LoadProgress, Message, Metrics } from "@trimtab/core";
+import type { FeedbackFormat, FeedbackKind, FeedbackSessionState } from "../src/feedback/headless";
 
 export type ViewName = "model" | "prompts" | "sample" | "feedback" | "train" | "export";
 
@@ -42,9 +43,9 @@ export interface StudioCompletion {
   readonly finishReason: string;
 }
 
-/** The dataset formats that feedback ends in: those of the feedback session, by the names of docs/feedback-data.md. */
-export type FeedbackFormat = "preference" | "unpaired" | "ranked" | "rated" | "correction" | "sft";
+export type { FeedbackFormat };
 
+/** Feedback by format. A format holds what was said in its terms; where nothing was, what follows from the rest (pairs from stars, ...). */
 export type Datasets = Readonly<Record<FeedbackFormat, readonly DatasetRow[]>>;
 
 /** What a run learns from or is judged by, as JSON; models by id. */
@@ -109,6 +110,10 @@ export interface Session {
   readonly models: readonly StudioModel[];
   readonly prompts: readonly StudioPrompt[];
   readonly completions: readonly StudioCompletion[];
+  /** What was asked and answered, by whom: a feedback session for every kind, so that each has its own way through its questions. */
+  readonly feedback: Readonly<Record<FeedbackKind, FeedbackSessionState>>;
+  /** Who sits here. */
+  readonly rater: string;
   readonly runs: readonly StudioRun[];
 }
 

@@ -1,5 +1,6 @@
 /** What the views may ask of the studio: its state, its engine, and the few things that change either. */
 import type { Engine, EngineModel } from "@trimtab/core";
+import type { FeedbackKind, FeedbackSession } from "../src/feedback/headless";
 import type { DeviceChoice, KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
 
 /** Where the engine reads: what can be kept, or files that were dropped or chosen. */
@@ -20,6 +21,9 @@ export interface Studio {
   readonly engine: Promise<Engine<Place>>;
   /** Ends the engine and starts another, e.g. after its device was lost; models are read again when they are needed. */
   restartEngine(device?: DeviceChoice): Promise<void>;
+
+  /** The open session's feedback of a kind: what is done to it is in the state at once. */
+  feedback(kind: FeedbackKind): FeedbackSession;
 
   /** Changes some fields of the session, which is kept soon after. */
   change(change: (session: Session) => Partial<Session>): void;
@@ -57,6 +61,8 @@ export interface Studio {
 
   /** Opens a kept session, or a new one where no id is given. */
   openSession(id?: string): Promise<void>;
+  /** Opens the session of a file that was exported. Throws where it is none. */
+  importSession(json: string): Promise<void>;
   /** Forgets a session with all its files; where it is the open one, another is opened. */
   deleteSession(id: string): Promise<void>;
   /** Asks the browser never to evict what is kept here. */

@@ -104,6 +104,7 @@ export const viewStyles = [
     .field {
       display: grid;
       gap: var(--_space-1);
+      align-content: start;
     }
     .field > label,
     .field > .name,
@@ -216,6 +217,9 @@ export const viewStyles = [
       color: var(--_text-muted);
     }
 
+    details.panel {
+      display: block;
+    }
     summary {
       cursor: pointer;
       font-weight: 600;

@@ -38,11 +38,7 @@ export class DeviceCard extends StudioElement {
     return html`<div class="card">
       ${chipIcon}
       <div>${engine.state === "ready" ? html`<b>${deviceKind(engine.info.device.kind)}</b><br />${this.#detail()}` : WORDS[engine.state]}</div>
-      ${
-        storage
-          ? html`<div class="use muted numbers">${bytes(storage.usedBytes)} of ${bytes(storage.quotaBytes)} kept here</div>`
-          : ""
-      }
+      ${storage ? html`<div class="use muted numbers">${bytes(storage.usedBytes)} of ${bytes(storage.quotaBytes)} kept here</div>` : ""}
     </div>`;
   }
 

@@ -51,6 +51,9 @@ export class ModelView extends StudioElement {
         border-color: var(--_accent);
         background: var(--_accent-soft);
       }
+      #device {
+        width: auto;
+      }
       .facts {
         display: grid;
         grid-template-columns: max-content minmax(0, 1fr);
@@ -272,7 +275,10 @@ export class ModelView extends StudioElement {
     const url = URL.parse(text.endsWith("/") ? text : `${text}/`);
     this.problem = url && /^https?:$/.test(url.protocol) ? "" : "This must be a whole address, beginning with https://";
     if (!url || this.problem) return;
-    const name = url.pathname.split("/").filter((part) => part && part !== "resolve" && part !== "main").at(-1);
+    const name = url.pathname
+      .split("/")
+      .filter((part) => part && part !== "resolve" && part !== "main")
+      .at(-1);
     await this.studio.loadModel({ url: url.href }, { name: name ?? url.host, origin: url.host });
   }
 

@@ -183,8 +183,9 @@ export class PromptsView extends StudioElement {
   }
 
   #edit(id: string, text: string): void {
-    if (text === "") return this.#remove(id);
-    this.studio.change(({ prompts }) => ({ prompts: prompts.map((prompt) => (prompt.id === id ? { ...prompt, prompt: text } : prompt)) }));
+    this.studio.change(({ prompts }) => ({
+      prompts: prompts.map((prompt) => (prompt.id === id ? { ...prompt, prompt: text } : prompt)).filter(({ prompt }) => prompt !== ""),
+    }));
   }
 
   #remove(id: string): void {

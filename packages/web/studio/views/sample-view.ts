@@ -3,7 +3,7 @@ import { css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { trashIcon, viewIcons } from "../icons";
-import { promptText } from "../prompts";
+import { byPrompt, promptText } from "../prompts";
 import { counted } from "../steps";
 import type { StudioCompletion, StudioPrompt } from "../store";
 import { StudioElement } from "../studio-element";
@@ -33,7 +33,7 @@ export class SampleView extends StudioElement {
       }
       .completions {
         display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
         gap: var(--_space-3);
       }
       .completion {
@@ -173,21 +173,21 @@ export class SampleView extends StudioElement {
     const { sampling, session } = this.state;
     if (!sampling) return "";
     const begun = sampling.drafts.filter(({ text }) => text !== "");
-    const byPrompt = Map.groupBy(begun, ({ promptId }) => promptId);
+    const grouped = byPrompt(begun);
     return html`
       <div class="field">
         <progress aria-label="Completions begun" max=${sampling.total} .value=${sampling.finished}></progress>
         <span class="small muted numbers" role="status">${sampling.finished} of ${sampling.total} begun</span>
       </div>
       ${session.prompts
-        .filter(({ id }) => byPrompt.has(id))
+        .filter(({ id }) => grouped.has(id))
         .map(
           (prompt) => html`<section class="panel prompt">
             <h3>${promptText(prompt)}</h3>
             <div class="completions">
-              ${byPrompt.get(prompt.id)?.map(
+              ${grouped.get(prompt.id)?.map(
                 ({ text, temperature }) => html`<div class="completion">
-                  <p class="text caret">${text}</p>
+                  <p class="text caret">${text.trimStart()}</p>
                   <div class="row"><span class="tag">${temperature}</span></div>
                 </div>`,
               )}
@@ -200,8 +200,8 @@ export class SampleView extends StudioElement {
   #completions() {
     const { completions, prompts } = this.state.session;
     if (completions.length === 0) return "";
-    const byPrompt = Map.groupBy(completions, ({ promptId }) => promptId);
-    const answered = prompts.filter(({ id }) => byPrompt.has(id));
+    const grouped = byPrompt(completions);
+    const answered = prompts.filter(({ id }) => grouped.has(id));
     return html`
       <div class="panel-head">
         <h2>${counted(completions.length, "completion")}</h2>
@@ -210,7 +210,7 @@ export class SampleView extends StudioElement {
       ${repeat(
         answered.slice(0, this.shown),
         ({ id }) => id,
-        (prompt) => this.#answered(prompt, byPrompt.get(prompt.id) ?? []),
+        (prompt) => this.#answered(prompt, grouped.get(prompt.id) ?? []),
       )}
       ${
         answered.length > this.shown
@@ -234,7 +234,7 @@ export class SampleView extends StudioElement {
       <div class="completions">
         ${completions.map(
           ({ text, temperature, finishReason, modelId }) => html`<div class="completion">
-            <p class="text">${text || html`<span class="muted">(nothing)</span>`}</p>
+            <p class="text">${text.trimStart() || html`<span class="muted">(nothing)</span>`}</p>
             <div class="row">
               <span class="tag" title="Temperature">${temperature}</span>
               ${finishReason === "length" ? html`<span class="tag" title="It reached the longest length">cut off</span>` : ""}

@@ -1,0 +1,215 @@
+/** Step 6: what was made here, to take along: models, data, reports, the session. */
+import type { DatasetRow } from "@trimtab/core";
+import { css, html } from "lit";
+import { customElement, state } from "lit/decorators.js";
+import { FEEDBACK_FORMATS, type FeedbackFormat } from "../../src/feedback/headless";
+import { canSaveToDirectory, download, fileName, saveToDirectory } from "../export/save";
+import { sessionJson } from "../export/session-file";
+import { zipFiles } from "../export/zip";
+import { downloadIcon, folderIcon, viewIcons } from "../icons";
+import { promptRow } from "../prompts";
+import { counted } from "../steps";
+import type { StudioModel, StudioRun } from "../store";
+import { StudioElement } from "../studio-element";
+import { viewStyles } from "../view-styles";
+import { quantity } from "../wording";
+import "../parts/file-drop";
+
+const FORMATS: Readonly<Record<FeedbackFormat, string>> = {
+  preference: "Preferences",
+  unpaired: "Liked or not",
+  ranked: "Ranked lists",
+  rated: "Ratings",
+  correction: "Corrections",
+  sft: "Demonstrations",
+};
+
+@customElement("studio-export-view")
+export class ExportView extends StudioElement {
+  static override styles = [
+    viewStyles,
+    css`
+      li {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        justify-content: space-between;
+        gap: var(--_space-2) var(--_space-4);
+        padding: var(--_space-3) 0;
+        border-bottom: 1px solid var(--_border);
+      }
+      li:last-child {
+        border-bottom: 0;
+      }
+      li > div:first-child {
+        flex: 1 1 14rem;
+        min-width: 0;
+        overflow-wrap: anywhere;
+      }
+      .list {
+        gap: 0;
+      }
+    `,
+  ];
+
+  @state() private packing: string | undefined;
+
+  protected override render() {
+    return html`
+      <h1>Take it along</h1>
+      <p class="lead">Standard files throughout: what Trimtab writes, transformers, TRL and vLLM read.</p>
+      <div class="stack">${this.#models()} ${this.#data()} ${this.#runs()} ${this.#session()}</div>
+    `;
+  }
+
+  #models() {
+    const { models } = this.state.session;
+    return html`<section class="panel" aria-labelledby="models">
+      <h2 id="models">Models</h2>
+      ${
+        models.length === 0
+          ? html`<p class="muted">None yet.</p>`
+          : html`<p class="muted">Hugging Face directories: config, safetensors, tokenizer.</p>
+              <ul class="list">
+                ${models.map((model) => this.#model(model))}
+              </ul>`
+      }
+      <p class="small muted" role="status">${this.packing === undefined ? "" : `Packing ${this.packing}…`}</p>
+    </section>`;
+  }
+
+  #model(model: StudioModel) {
+    const { name, kind, parameterCount, origin } = model;
+    return html`<li>
+      <div>
+        <h3>${name}</h3>
+        <p class="small muted">${kind === "score" ? "reward model" : "language model"} · ${quantity(parameterCount)} parameters · ${origin}</p>
+      </div>
+      <div class="row">
+        ${
+          canSaveToDirectory
+            ? html`<button class="quiet" ?disabled=${this.packing !== undefined} @click=${() => this.#saveModel(model)}>
+                ${folderIcon} Save in a directory
+              </button>`
+            : ""
+        }
+        <button ?disabled=${this.packing !== undefined} aria-label="Download ${name} as a zip file" @click=${() => this.#zipModel(model)}>
+          ${downloadIcon} Zip
+        </button>
+      </div>
+    </li>`;
+  }
+
+  #data() {
+    const { session, datasets } = this.state;
+    const formats = FEEDBACK_FORMATS.filter((format) => datasets[format].length > 0);
+    return html`<section class="panel" aria-labelledby="data">
+      <h2 id="data">Data</h2>
+      ${
+        formats.length === 0 && session.prompts.length === 0
+          ? html`<p class="muted">Prompts and feedback appear here as JSON Lines in TRL's formats.</p>`
+          : html`<ul class="list">
+              ${formats.map((format) => this.#rows(FORMATS[format], `${format}.jsonl`, datasets[format]))}
+              ${session.prompts.length > 0 ? this.#rows("Prompts", "prompts.jsonl", session.prompts.map(promptRow)) : ""}
+            </ul>`
+      }
+    </section>`;
+  }
+
+  #rows(title: string, name: string, rows: readonly DatasetRow[]) {
+    return html`<li>
+      <div>
+        <h3>${title}</h3>
+        <p class="small muted">${name}, ${counted(rows.length, "row")}</p>
+      </div>
+      <button
+        aria-label="Download ${name}"
+        @click=${() => download(rows.map((row) => `${JSON.stringify(row)}\n`).join(""), name, "application/jsonl")}
+      >
+        ${downloadIcon} JSONL
+      </button>
+    </li>`;
+  }
+
+  #runs() {
+    const { runs } = this.state.session;
+    const told = runs.filter(({ history }) => history.length > 0);
+    return html`<section class="panel" aria-labelledby="runs">
+      <h2 id="runs">Runs</h2>
+      ${
+        told.length === 0
+          ? html`<div class="empty">
+              ${viewIcons.train}
+              <p>A run leaves a report: curves, samples and settings on one page that opens anywhere.</p>
+              <button @click=${() => this.studio.go("train")}>Train something</button>
+            </div>`
+          : html`<ul class="list">
+              ${told.map((run) => this.#run(run))}
+            </ul>`
+      }
+    </section>`;
+  }
+
+  #run(run: StudioRun) {
+    return html`<li>
+      <div>
+        <h3>${run.name}</h3>
+        <p class="small muted">${counted(run.history.length, "step")} of ${run.maxSteps}, ${run.status}</p>
+      </div>
+    </li>`;
+  }
+
+  #session() {
+    const { session } = this.state;
+    return html`<section class="panel" aria-labelledby="session">
+      <h2 id="session">This session</h2>
+      <div class="two">
+        <div class="field">
+          <p class="muted">Prompts, completions, feedback and runs as one file: to continue elsewhere, or for another rater. Models are not in it.</p>
+          <div>
+            <button @click=${() => download(sessionJson(session), `${fileName(session.name)}.json`, "application/json")}>
+              ${downloadIcon} Export the session
+            </button>
+          </div>
+        </div>
+        <studio-file-drop label="Import a session" accept=".json" @files=${this.#import}>
+          <p class="muted">Drop a session's file here to open it beside this one.</p>
+        </studio-file-drop>
+      </div>
+    </section>`;
+  }
+
+  /** Runs `task` while the buttons rest, and says what goes wrong. */
+  async #pack(name: string, task: () => Promise<void>): Promise<void> {
+    this.packing = name;
+    try {
+      await task();
+    } catch (error) {
+      this.studio.notify("error", `${name} could not be exported: ${(error as Error).message}`);
+    } finally {
+      this.packing = undefined;
+    }
+  }
+
+  #zipModel({ id, name }: StudioModel): Promise<void> {
+    return this.#pack(name, async () => {
+      const files = await (await this.studio.openModel(id)).files();
+      download(await zipFiles(files, fileName(name)), `${fileName(name)}.zip`);
+    });
+  }
+
+  #saveModel({ id, name }: StudioModel): Promise<void> {
+    return this.#pack(name, async () => {
+      const isSaved = await saveToDirectory(async () => (await this.studio.openModel(id)).files());
+      if (isSaved) this.studio.notify("done", `${name} is saved.`);
+    });
+  }
+
+  async #import({ detail: [file] }: CustomEvent<readonly File[]>): Promise<void> {
+    try {
+      if (file) await this.studio.importSession(await file.text());
+    } catch (error) {
+      this.studio.notify("error", (error as Error).message);
+    }
+  }
+}
