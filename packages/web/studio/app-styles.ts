@@ -176,24 +176,29 @@ export const appStyles = css`
     padding-inline: var(--_space-5);
   }
 
-  .notices:not(:empty) {
+  .notices {
+    position: fixed;
+    right: var(--_space-5);
+    bottom: var(--_space-5);
+    z-index: 25;
     display: grid;
     gap: var(--_space-2);
+    width: min(26rem, calc(100vw - 2rem));
   }
   .notice {
     display: flex;
     align-items: start;
     gap: var(--_space-3);
-    margin-bottom: var(--_space-4);
     padding: var(--_space-2) var(--_space-2) var(--_space-2) var(--_space-4);
-    border-radius: var(--_radius-small);
+    border: 1px solid var(--_border);
     border-inline-start: 4px solid var(--_accent);
-    background: var(--_accent-soft);
+    border-radius: var(--_radius-small);
+    background: var(--_surface);
+    box-shadow: var(--_shadow);
     overflow-wrap: anywhere;
   }
   .notice.error {
-    border-color: var(--_danger);
-    background: var(--_danger-soft);
+    border-inline-start-color: var(--_danger);
   }
   .notice p {
     flex: 1;
@@ -249,6 +254,10 @@ export const appStyles = css`
     }
     main {
       padding-block: var(--_space-5);
+    }
+    .notices {
+      right: 1rem;
+      bottom: 4.75rem;
     }
   }
   @media (max-width: 30rem) {

@@ -46,16 +46,16 @@ export class TrimtabStudio extends StudioElement {
         <studio-device-card .studio=${this.studio}></studio-device-card>
       </nav>
       <main id="main" tabindex="-1" aria-label=${steps.find(({ view }) => view === session.view)?.title ?? ""}>
-        <div class="notices" role="log" aria-label="Messages">
-          ${notices.map(
-            ({ id, kind, text }) => html`<div class="notice ${kind}">
-              <p>${text}</p>
-              <button class="quiet icon-only" aria-label="Dismiss" @click=${() => this.studio.dismiss(id)}>${closeIcon}</button>
-            </div>`,
-          )}
-        </div>
         ${this.#view(session.view)} ${this.#onward(steps)}
       </main>
+      <div class="notices" role="log" aria-label="Messages">
+        ${notices.map(
+          ({ id, kind, text }) => html`<div class="notice ${kind}">
+            <p>${text}</p>
+            <button class="quiet icon-only" aria-label="Dismiss" @click=${() => this.studio.dismiss(id)}>${closeIcon}</button>
+          </div>`,
+        )}
+      </div>
     `;
   }
 

@@ -29,6 +29,9 @@ export interface StudioParts {
   removeStored(path: string): Promise<void>;
 }
 
+/** What went well is not in the way for longer. */
+const DONE_SHOWN_MS = 6000;
+
 /** Drafts are handed to the views this often while completions stream. */
 const DRAFT_INTERVAL_MS = 80;
 
@@ -143,7 +146,9 @@ export class LiveStudio implements Studio {
   }
 
   notify(kind: Notice["kind"], text: string): void {
-    this.store.update(({ notices }) => ({ notices: [...notices.filter((notice) => notice.text !== text), { id: newId(), kind, text }] }));
+    const notice = { id: newId(), kind, text };
+    this.store.update(({ notices }) => ({ notices: [...notices.filter((other) => other.text !== text), notice] }));
+    if (kind === "done") setTimeout(() => this.dismiss(notice.id), DONE_SHOWN_MS);
   }
 
   dismiss(noticeId: string): void {
@@ -157,8 +162,8 @@ export class LiveStudio implements Studio {
       const handle = await engine.loadModel(from, {
         onProgress: (progress) => this.store.update(() => ({ loading: { name: about.name, progress } })),
       });
-      const isKept = "files" in from ? undefined : from;
-      const model = isKept ? this.#shelve(handle, { ...about, id: newId(), place: isKept }) : await this.addModel(handle, about);
+      const place = placeToKeep(from);
+      const model = place ? this.#shelve(handle, { ...about, id: newId(), place }) : await this.addModel(handle, about);
       if (model.kind === "lm") this.change(() => ({ modelId: model.id }));
     } catch (error) {
       this.notify("error", `${about.name} could not be loaded: ${(error as Error).message}`);
@@ -351,6 +356,13 @@ export class LiveStudio implements Studio {
     const storage = await storageUse();
     this.store.update(() => ({ storage }));
   }
+}
+
+/** The place itself where a reload can read it again; not one that only this page can read, nor one that needs a token, which is kept nowhere. */
+function placeToKeep(from: Place): KeptPlace | undefined {
+  if ("storage" in from) return from;
+  if ("url" in from && !("headers" in from)) return from;
+  return undefined;
 }
 
 async function storageUse(): Promise<StorageUse | undefined> {

@@ -3,8 +3,11 @@ import type { Engine, EngineModel } from "@trimtab/core";
 import type { FeedbackKind, FeedbackSession } from "../src/feedback/headless";
 import type { DeviceChoice, KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
 
-/** Where the engine reads: what can be kept, or files that were dropped or chosen. */
-export type Place = KeptPlace | { readonly files: readonly File[] };
+/** Where the engine reads: what can be kept, a URL that needs a token, or files that were dropped or chosen. */
+export type Place =
+  | KeptPlace
+  | { readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  | { readonly files: readonly File[] };
 
 export interface SamplingOptions {
   readonly prompts: readonly string[];
@@ -29,7 +32,7 @@ export interface Studio {
   change(change: (session: Session) => Partial<Session>): void;
   go(view: ViewName): void;
   setTheme(theme: Theme): void;
-  /** Tells the person something; errors stay until dismissed. */
+  /** Tells the person something; all but what went well stays until dismissed. */
   notify(kind: Notice["kind"], text: string): void;
   dismiss(noticeId: string): void;
 

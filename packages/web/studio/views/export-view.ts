@@ -42,7 +42,7 @@ export class ExportView extends StudioElement {
         border-bottom: 0;
       }
       li > div:first-child {
-        flex: 1 1 14rem;
+        flex: 1 1 9rem;
         min-width: 0;
         overflow-wrap: anywhere;
       }

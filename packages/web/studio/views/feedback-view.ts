@@ -13,7 +13,7 @@ import "../parts/feedback-summary";
 import "../parts/judge-panel";
 
 const KINDS: readonly { readonly kind: FeedbackKind; readonly title: string; readonly noun: string }[] = [
-  { kind: "pair", title: "Compare two", noun: "pair" },
+  { kind: "pair", title: "Compare", noun: "pair" },
   { kind: "ranking", title: "Rank", noun: "ranking" },
   { kind: "thumbs", title: "Thumbs", noun: "completion" },
   { kind: "stars", title: "Stars", noun: "completion" },
@@ -28,7 +28,7 @@ export class FeedbackView extends StudioElement {
     css`
       .kinds {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(6.5rem, 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(6rem, 1fr));
         gap: var(--_space-2);
       }
       .kinds button {
@@ -98,7 +98,7 @@ export class FeedbackView extends StudioElement {
         ${KINDS.map(({ kind, title }) => {
           const { answered, skipped, total } = this.studio.feedback(kind).as(session.rater).progress;
           return html`<button aria-pressed=${kind === this.kind} @click=${() => this.#choose(kind)}>
-            ${title}<span class="small numbers">${total === 0 ? html`&nbsp;` : `${answered + skipped} of ${total}`}</span>
+            ${title}${total === 0 ? "" : html`<span class="small numbers">${answered + skipped} of ${total}</span>`}
           </button>`;
         })}
       </div>

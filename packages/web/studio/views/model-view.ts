@@ -9,7 +9,12 @@ import { bytes, deviceKind, quantity } from "../wording";
 import "../parts/file-drop";
 
 /** The small model that comes with the studio; see public/model/provenance.json. */
-const BUNDLED = { name: "Speeches", origin: "bundled", path: "./model/" } as const;
+const BUNDLED = {
+  name: "Speeches",
+  origin: "bundled",
+  path: "./model/",
+  names: ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"],
+} as const;
 
 @customElement("studio-model-view")
 export class ModelView extends StudioElement {
@@ -53,6 +58,9 @@ export class ModelView extends StudioElement {
       }
       #device {
         width: auto;
+      }
+      details[open] summary {
+        margin-bottom: var(--_space-2);
       }
       .facts {
         display: grid;
@@ -172,18 +180,25 @@ export class ModelView extends StudioElement {
     return html`<form class="panel source" @submit=${this.#loadUrl}>
       <div class="row">${linkIcon}<h2>From a URL</h2></div>
       <div class="field">
-        <label for="url">Address of the directory</label>
+        <label for="url">Address, or name on the hub</label>
         <input
           id="url"
           name="url"
-          inputmode="url"
           autocomplete="off"
           spellcheck="false"
-          placeholder="https://…/model/"
+          placeholder="owner/model or https://…"
           aria-describedby="url-hint"
           aria-invalid=${this.problem !== ""}
         />
-        <span class="hint" id="url-hint">${this.problem || "Its server must let other sites read (CORS)."}</span>
+        <span class="hint" id="url-hint">${this.problem || "The server must let other sites read (CORS)."}</span>
+        <details>
+          <summary class="small">It needs a token</summary>
+          <div class="field">
+            <label for="token">Token</label>
+            <input id="token" name="token" type="password" autocomplete="off" />
+            <span class="hint">Sent to that server, for this download only. It is kept nowhere.</span>
+          </div>
+        </details>
       </div>
       <button type="submit">Load from there</button>
     </form>`;
@@ -261,7 +276,8 @@ export class ModelView extends StudioElement {
 
   async #loadBundled(): Promise<void> {
     const url = new URL(BUNDLED.path, document.baseURI).href;
-    await this.studio.loadModel({ url }, BUNDLED);
+    const { name, origin, names } = BUNDLED;
+    await this.studio.loadModel({ url, names }, { name, origin });
   }
 
   async #loadFiles({ detail: files }: CustomEvent<readonly File[]>): Promise<void> {
@@ -271,15 +287,19 @@ export class ModelView extends StudioElement {
 
   async #loadUrl(event: SubmitEvent): Promise<void> {
     event.preventDefault();
-    const text = String(new FormData(event.target as HTMLFormElement).get("url")).trim();
-    const url = URL.parse(text.endsWith("/") ? text : `${text}/`);
-    this.problem = url && /^https?:$/.test(url.protocol) ? "" : "This must be a whole address, beginning with https://";
-    if (!url || this.problem) return;
-    const name = url.pathname
-      .split("/")
-      .filter((part) => part && part !== "resolve" && part !== "main")
-      .at(-1);
-    await this.studio.loadModel({ url: url.href }, { name: name ?? url.host, origin: url.host });
+    const form = event.target as HTMLFormElement;
+    const fields = new FormData(form);
+    const text = String(fields.get("url")).trim();
+    const onHub = /^[\w.-]+\/[\w.-]+$/.test(text);
+    const address = onHub ? `https://huggingface.co/${text}/resolve/main/` : text;
+    this.problem = /^https?:\/\/.+/.test(address) && URL.canParse(address) ? "" : "This must be owner/model or a whole address, https://…";
+    if (this.problem) return;
+    const { pathname, host, href } = new URL(address);
+    const name = onHub ? text.split("/")[1] : pathname.split("/").filter(Boolean).at(-1);
+    const token = String(fields.get("token")).trim();
+    form.reset();
+    const from = token ? { url: href, headers: { Authorization: `Bearer ${token}` } } : { url: href };
+    await this.studio.loadModel(from, { name: name ?? host, origin: onHub ? "from the hub" : host });
   }
 
   async #chooseDevice(event: Event): Promise<void> {
