@@ -30,6 +30,17 @@ export class CheckpointError extends TrimtabError {
   }
 }
 
+/** Files cannot be kept where they should be: no room, no permission, or no such storage. Bytes are undefined where nobody says. */
+export class StorageError extends TrimtabError {
+  readonly usageBytes: number | undefined;
+  readonly quotaBytes: number | undefined;
+  constructor(message: string, options: ErrorOptions & { readonly usageBytes?: number; readonly quotaBytes?: number } = {}) {
+    super("STORAGE", message, options);
+    this.usageBytes = options.usageBytes;
+    this.quotaBytes = options.quotaBytes;
+  }
+}
+
 /** A model's architecture is not one that Trimtab knows; the message lists the known ones. */
 export class UnsupportedModelError extends TrimtabError {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,4 +1,14 @@
 /** @trimtab/web: everything of @trimtab/core, with the browser's devices, storage and workers. */
 
 export * from "@trimtab/core";
+export { randomInt, uniform } from "@trimtab/kernels";
+export * from "./device";
 export * from "./feedback/headless";
+export type { DroppedFiles } from "./files/dropped-files";
+export * from "./files/place";
+export { removeStored } from "./files/storage-directory";
+export * from "./files/storage-estimate";
+export { clearModelCache } from "./files/url-cache";
+export type { UrlPlace } from "./files/url-directory";
+export { loadModel, loadTokenizer, saveModel } from "./model";
+export type { WorkerUrl } from "./worker-entry";

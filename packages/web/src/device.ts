@@ -1,0 +1,119 @@
+/** Devices in a browser: WebGPU, WebAssembly on worker threads, and the reference device. */
+import { ConfigError, type Device, DeviceError, type DeviceInfo } from "@trimtab/core";
+import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { type Gpu, openGpu } from "./gpu";
+import { openWasm, problemWithThreads } from "./wasm";
+import type { WorkerUrl } from "./worker-entry";
+
+/** `auto` takes a hardware GPU where there is one, else wasm; never a GPU emulated on the CPU, which `webgpu` does take. */
+export type DeviceChoice = "auto" | "webgpu" | "wasm" | "reference";
+
+const CHOICES: readonly DeviceChoice[] = ["auto", "webgpu", "wasm", "reference"];
+
+export interface DeviceOptions {
+  /**
+   * Threads of the wasm device, the calling one included. Default: one per core where the page is cross-origin isolated, else one; what keeps it
+   * from more is said by {@link deviceNotes}.
+   */
+  readonly threads?: number | undefined;
+  /**
+   * Fused multiply-add on the wasm device: faster, but the last bits depend on the processor. Default: where the browser has it. False
+   * gives the same bits on every machine.
+   */
+  readonly relaxed?: boolean | undefined;
+  /** Where `engine-worker.js` of this package is served, for bundlers that do not find it. */
+  readonly workerUrl?: WorkerUrl | undefined;
+}
+
+/** Makes a device on the calling thread. Throws DeviceError where what was asked for is missing; the message says what to do. */
+export async function createDevice(choice: DeviceChoice = "auto", options: DeviceOptions = {}): Promise<Device> {
+  const { threads, relaxed, workerUrl } = options;
+  if (!CHOICES.includes(choice))
+    throw new ConfigError(`createDevice: the device must be one of ${CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
+    throw new ConfigError(`createDevice: threads must be a whole number of at least 1, got ${threads}.`);
+  if (choice === "reference") return createReferenceDevice();
+  if (choice === "webgpu") return (await openGpu()).device();
+  if (choice === "auto") {
+    const gpu = await hardwareGpu();
+    if (gpu) return gpu.device();
+  }
+  return openWasm({ threads, relaxed, workerUrl });
+}
+
+/** What keeps `device` from being a faster one, in plain words, each with what to do. Empty where all is well. */
+export async function deviceNotes(device: Device): Promise<string[]> {
+  const { kind, threads, software } = device.info;
+  const notes: string[] = [];
+  if (kind === "webgpu" && software)
+    notes.push("The GPU is emulated on the CPU, which is slower than the wasm device. Use `wasm` or `auto`.");
+  if (kind !== "wasm") return notes;
+  const missing = await problemWithGpu();
+  if (missing !== undefined) notes.push(missing);
+  const problem = problemWithThreads();
+  if (threads === 1 && problem !== undefined) notes.push(`One thread computes. ${problem}`);
+  return notes;
+}
+
+/** The hardware GPU; undefined where there is none, or no way to reach it. */
+async function hardwareGpu(): Promise<Gpu | undefined> {
+  try {
+    const gpu = await openGpu();
+    return gpu.isSoftware ? undefined : gpu;
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined;
+    throw error;
+  }
+}
+
+/** Why `auto` takes no GPU here; undefined where it does. */
+async function problemWithGpu(): Promise<string | undefined> {
+  try {
+    const { isSoftware } = await openGpu();
+    return isSoftware ? "No GPU computes: the one that the browser offers is emulated on the CPU." : undefined;
+  } catch (error) {
+    if (error instanceof DeviceError) return `No GPU computes. ${error.message}`;
+    throw error;
+  }
+}
+
+/** What `listDevices` says of one kind of device. */
+export interface DeviceListing {
+  readonly kind: DeviceInfo["kind"];
+  readonly name: string;
+  /** What `createDevice("auto")` takes here. */
+  readonly isAuto: boolean;
+  /** Why it cannot be used; undefined where it can. */
+  readonly problem: string | undefined;
+}
+
+/** What can compute in this browser. */
+export async function listDevices(options: DeviceOptions = {}): Promise<DeviceListing[]> {
+  const describe = async (choice: "webgpu" | "wasm" | "reference"): Promise<DeviceListing & { readonly software: boolean }> => {
+    try {
+      const device = await createDevice(choice, options);
+      const { kind, name, software } = device.info;
+      await device.destroy();
+      return { kind, name, isAuto: false, problem: undefined, software };
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      return { kind: choice, name: choice, isAuto: false, problem: error.message, software: false };
+    }
+  };
+  const listed = [await describe("webgpu"), await describe("wasm"), await describe("reference")];
+  const auto = listed.find(({ problem, software, kind }) => problem === undefined && !software && kind !== "reference");
+  return listed.map(({ software: _, ...listing }) => ({ ...listing, isAuto: listing.kind === auto?.kind }));
+}
+
+/** Runs `use` with a device and gives the device back, whatever happens. */
+export async function withDevice<T>(
+  options: DeviceOptions & { readonly device: DeviceChoice },
+  use: (device: Device) => Promise<T>,
+): Promise<T> {
+  const device = await createDevice(options.device, options);
+  try {
+    return await use(device);
+  } finally {
+    await device.destroy();
+  }
+}
