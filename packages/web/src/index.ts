@@ -2,6 +2,7 @@
 
 export * from "@trimtab/core";
 export { randomInt, uniform } from "@trimtab/kernels";
+export * from "./create-engine";
 export * from "./device";
 export * from "./feedback/headless";
 export type { DroppedFiles } from "./files/dropped-files";

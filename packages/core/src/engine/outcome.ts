@@ -1,6 +1,15 @@
 /** Results and typed errors across a thread: an error keeps its class, its message, its fields and its cause. */
 import { ArgumentError, ContractError, DeviceError, OutOfMemoryError, ShapeError, TrimtabError } from "@trimtab/kernels";
-import { CheckpointError, ConfigError, DataError, EnvironmentError, JudgeError, RewardError, UnsupportedModelError } from "../errors";
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EnvironmentError,
+  JudgeError,
+  RewardError,
+  StorageError,
+  UnsupportedModelError,
+} from "../errors";
 import { ScheduleError } from "../optim/schedule";
 import { TokenizerError } from "../tokenizer/tokenizer-error";
 
@@ -31,6 +40,7 @@ const classes: Readonly<Record<string, { readonly prototype: object }>> = {
   REWARD: RewardError,
   SCHEDULE: ScheduleError,
   SHAPE: ShapeError,
+  STORAGE: StorageError,
   TOKENIZER: TokenizerError,
   UNSUPPORTED_MODEL: UnsupportedModelError,
 };
