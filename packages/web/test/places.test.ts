@@ -228,7 +228,7 @@ describeBrowser("places of a browser", (browser) => {
       return trimtab.openPlace({ storage: "x" }).catch((error) => [error.name, error.message]);
     });
     expect(without).toEqual(["StorageError", expect.stringContaining("no origin-private file system")]);
-    const outside = await page.evaluate(() => trimtab.openPlace({ storage: "a/../b" }).catch((error) => error.message));
+    const outside = await watched.page.evaluate(() => trimtab.openPlace({ storage: "a/../b" }).catch((error) => error.message));
     expect(outside).toContain('got "a/../b"');
   });
 
