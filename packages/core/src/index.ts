@@ -134,6 +134,7 @@ export * from "./optim/vector-space";
 export * from "./report/chart";
 export * from "./report/frontier-chart";
 export * from "./report/metric-charts";
+export { SERIES } from "./report/page";
 export * from "./report/render";
 export * from "./report/report";
 export * from "./rewards/accuracy";

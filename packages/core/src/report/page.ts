@@ -1,7 +1,7 @@
 /** The report page's style and its one small script (values under the pointer); both are inlined, nothing is fetched. */
 
-/** Colours of a chart's series, for light and dark pages. */
-const SERIES = {
+/** Colours of a chart's series, for light and dark pages, in the order they are taken. */
+export const SERIES = {
   light: ["#0b7a75", "#c2541b", "#5a4fcf", "#9a6b00", "#b0326e", "#2f6fb5", "#4f7a1e", "#6b5b4d"],
   dark: ["#4fc9be", "#f0925a", "#a39bff", "#e2b64a", "#f083b4", "#77b2f2", "#a3cf6a", "#c4b3a3"],
 } as const;
