@@ -1,6 +1,7 @@
 /** The studio's state as one immutable value, and the one place that changes it: views read it, actions write it, nothing else flows. */
 import type { DatasetRow, EngineAlgorithm, EngineInfo, EngineSample, LoadProgress, Message, Metrics } from "@trimtab/core";
 import type { FeedbackFormat, FeedbackKind, FeedbackSessionState } from "../src/feedback/headless";
+import type { SampleGroup } from "./training/sample-group";
 
 export type ViewName = "model" | "prompts" | "sample" | "feedback" | "train" | "export";
 
@@ -64,6 +65,8 @@ export interface RunSetup {
   readonly options: Readonly<Record<string, number | string | boolean>>;
   /** The rows, or the prompts, as they were when it began: to resume equals never having stopped. */
   readonly rows: readonly DatasetRow[];
+  /** Comparisons that a reward model does not see in training and is judged by. */
+  readonly heldOut?: readonly DatasetRow[] | undefined;
 }
 
 /**
@@ -88,6 +91,10 @@ export interface StudioRun {
   readonly history: readonly RunStep[];
   /** Completions that steps learned from, newest step last; as many as the training view cares to keep. */
   readonly samples: readonly { readonly step: number; readonly samples: readonly EngineSample[] }[];
+  /** Completions of the same prompts by the model after `step` steps and by the one it started from. */
+  readonly comparison?: { readonly step: number; readonly groups: readonly SampleGroup[] } | undefined;
+  /** Of a reward model: for each comparison kept back, the score of the better completion less that of the worse. */
+  readonly margins?: readonly number[] | undefined;
   /** Where it can go on after a reload: the last step that was saved. */
   readonly checkpoint?: { readonly step: number; readonly place: KeptPlace } | undefined;
   /** The model that came out, an entry of `models`. */

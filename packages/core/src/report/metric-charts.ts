@@ -8,7 +8,7 @@ interface ChartPlan {
   readonly title: string;
   readonly yLabel: string;
   readonly description: string;
-  /** Metric names, each one line, and what the legend calls them where there are several. */
+  /** Metric names, each one line, and what a legend calls them; by default what the axis is called. */
   readonly metrics: readonly string[];
   readonly names?: readonly string[];
 }
@@ -111,7 +111,7 @@ export function metricCharts(rows: readonly MetricRow[], xLabel = "step"): Chart
   const names = new Set(rows.flatMap((row) => Object.keys(row)));
   const points = (name: string) => rows.filter((row) => name in row).map((row): [number, number] => [row.step, row[name] as number]);
   const charts = PLANS.filter((plan) => plan.metrics.some((name) => names.has(name))).map(
-    ({ title, yLabel, description, metrics, names: shown = metrics }): Chart => ({
+    ({ title, yLabel, description, metrics, names: shown = [yLabel] }): Chart => ({
       title,
       description,
       xLabel,

@@ -11,7 +11,6 @@ import { formatValue } from "./numbers";
 import { DASHES, SERIES_COUNT, seriesColours } from "./palette";
 import { type PlotData, type PlotLine, plotData, valueAt } from "./plot-data";
 
-const HEIGHT = 190;
 /** Rows of the table beyond which only every second, third, ... step is shown. */
 const MOST_ROWS = 200;
 
@@ -77,8 +76,9 @@ export class StudioChart extends FramedElement {
         font-variant-numeric: tabular-nums;
       }
       .plot {
+        align-self: end;
         min-width: 0;
-        height: ${HEIGHT}px;
+        min-height: 11.875rem;
         border-radius: var(--_radius-small);
         touch-action: pan-y;
       }
@@ -92,13 +92,13 @@ export class StudioChart extends FramedElement {
         display: grid;
         place-items: center;
         margin: 0;
-        min-height: ${HEIGHT}px;
+        min-height: 11.875rem;
         color: var(--_text-muted);
         font-size: var(--_size-small);
       }
       .scroll {
         overflow: auto;
-        max-height: ${HEIGHT + 40}px;
+        max-height: 14.375rem;
         border: 1px solid var(--_border);
         border-radius: var(--_radius-small);
       }
@@ -127,6 +127,8 @@ export class StudioChart extends FramedElement {
   /** Colour of each series; default: in order. */
   @property({ attribute: false }) colours: readonly number[] | undefined;
   @property({ type: Boolean }) smooth = false;
+  /** Of the plot, in pixels. */
+  @property({ type: Number }) height = 190;
   /** Shows the numbers instead of the curves. */
   @property({ type: Boolean }) tabular = false;
 
@@ -139,7 +141,7 @@ export class StudioChart extends FramedElement {
   #shape = "";
   readonly #resized = new ResizeObserver(([entry]) => {
     const width = Math.floor(entry?.contentRect.width ?? 0);
-    if (this.#plot && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+    if (this.#plot && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.height });
     else if (!this.#plot) this.requestUpdate();
   });
   readonly #dark = matchMedia("(prefers-color-scheme: dark)");
@@ -185,12 +187,18 @@ export class StudioChart extends FramedElement {
 
   override updated(): void {
     const { place } = this;
-    if (!place) return this.#destroy();
+    if (!place) {
+      this.#destroy();
+      return;
+    }
     const width = Math.floor(place.clientWidth);
     this.#resized.observe(place);
     if (width === 0) return;
     const shape = JSON.stringify([this.#data.lines.map(({ name, role, mark }) => [name, role, mark]), this.colours, this.chart.yLabel]);
-    if (this.#plot && this.#shape === shape && this.#plot.root.parentElement === place) return this.#plot.setData(this.#columns());
+    if (this.#plot && this.#shape === shape && this.#plot.root.parentElement === place) {
+      this.#plot.setData(this.#columns());
+      return;
+    }
     this.#destroy();
     this.#shape = shape;
     this.#plot = new uPlot(this.#options(width), this.#columns(), place);
@@ -329,13 +337,20 @@ export class StudioChart extends FramedElement {
     };
     return {
       width,
-      height: HEIGHT,
+      height: this.height,
       padding: [8, 12, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: false } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => rangeOf(low, high) } },
       axes: [
-        { ...axis, grid: { show: false }, size: 28, space: 60, incrs: [1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, ...wholeSteps] },
+        {
+          ...axis,
+          ...this.#xLabel(),
+          grid: { show: false },
+          size: 28,
+          space: 60,
+          incrs: [1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, ...wholeSteps],
+        },
         { ...axis, size: (_, values) => 14 + 7 * Math.max(1, ...(values ?? []).map((text) => text?.length ?? 0)), space: 34 },
       ],
       series: [{}, ...this.#data.lines.map((line) => this.#series(line))],
@@ -349,11 +364,21 @@ export class StudioChart extends FramedElement {
     };
   }
 
+  /** Steps need no name. */
+  #xLabel(): Partial<uPlot.Axis> {
+    const { xLabel } = this.chart;
+    return xLabel === "step" ? {} : { label: xLabel, labelSize: 22, labelGap: 2, labelFont: `12px ${getComputedStyle(this).fontFamily}` };
+  }
+
   #series({ series, role, mark }: PlotLine): uPlot.Series {
     const swatch = this.renderRoot.querySelector(`svg[data-series="${series}"]`) as Element;
     const stroke = getComputedStyle(swatch).color;
     if (mark === "dots") {
-      return { stroke, paths: () => null, points: { show: true, size: 7, width: 1.5, fill: `color-mix(in srgb, ${stroke} 35%, transparent)` } };
+      return {
+        stroke,
+        paths: () => null,
+        points: { show: true, size: 7, width: 1.5, fill: `color-mix(in srgb, ${stroke} 35%, transparent)` },
+      };
     }
     const isRaw = role === "raw";
     return {
@@ -365,6 +390,12 @@ export class StudioChart extends FramedElement {
       points: { show: (_, __, first, last) => last - first < 2 },
     };
   }
+}
+
+/** A constant gets room above and below; zero alone a unit above. */
+function rangeOf(low: number, high: number): [number, number] {
+  if (low !== high) return uPlot.rangeNum(low, high, 0.08, true) as [number, number];
+  return low === 0 ? [0, 1] : [low - Math.abs(low) / 2, low + Math.abs(low) / 2];
 }
 
 /** Steps of an x axis from 1 up: 1, 2, 5, 10, ... */

@@ -31,7 +31,13 @@ export function plotData(chart: Chart, smooth: boolean): PlotData {
     return values;
   };
   const lines = series.flatMap(({ name, points, mark = "line" }, index): PlotLine[] => {
-    const line = (role: PlotLine["role"], drawn: Series["points"]): PlotLine => ({ name, series: index, role, mark, values: valuesOf(drawn) });
+    const line = (role: PlotLine["role"], drawn: Series["points"]): PlotLine => ({
+      name,
+      series: index,
+      role,
+      mark,
+      values: valuesOf(drawn),
+    });
     const isSmoothed = smooth && chart.smooth !== false && mark === "line" && points.length >= LEAST_SMOOTHED;
     return isSmoothed ? [line("raw", points), line("smooth", smoothed(points))] : [line("whole", points)];
   });

@@ -6,18 +6,9 @@ import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
 import type { RunStep } from "../store";
 import { FramedElement } from "./animation-frame";
+import { SECONDARY } from "./secondary-charts";
 import "./chart";
 import "./switch";
-
-/** Of interest only when something looks wrong. */
-const SECONDARY: ReadonlySet<string> = new Set([
-  "Cut short",
-  "Groups without spread",
-  "Explained variance",
-  "Token accuracy",
-  "Gradient norm",
-  "Learning rate",
-]);
 
 @customElement("studio-run-charts")
 export class StudioRunCharts extends FramedElement {

@@ -1,13 +1,25 @@
 /** Builds the gallery page with Vite, from sources, and serves it under a strict Content-Security-Policy. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
-import { STRICT_POLICY, type Site, serveSite } from "../site";
+import { build, type Plugin } from "vite";
+import { type Site, STRICT_POLICY, serveSite } from "../site";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const PAGE = '<!doctype html><html lang="en"><title>Gallery</title><link rel="icon" href="data:,"><main></main><script type="module" src="/gallery.js"></script></html>';
+const PAGE =
+  '<!doctype html><html lang="en"><title>Gallery</title><link rel="icon" href="data:,"><main></main><script type="module" src="/gallery.js"></script></html>';
+
+/** `.wasm` as bytes and `.wgsl` as text, as in the packages' own builds. */
+const assets: Plugin = {
+  name: "trimtab-assets",
+  enforce: "pre",
+  async load(id) {
+    if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(await readFile(id, "utf8"))}`;
+    if (!id.endsWith(".wasm")) return null;
+    return `export default Uint8Array.from(atob("${(await readFile(id)).toString("base64")}"), (c) => c.charCodeAt(0))`;
+  },
+};
 
 /** Call `close` at the end. */
 export async function serveGallery(): Promise<Site> {
@@ -15,11 +27,10 @@ export async function serveGallery(): Promise<Site> {
   await build({
     configFile: false,
     root: at("."),
-    logLevel: "warn",
+    logLevel: "error",
+    plugins: [assets],
     resolve: {
-      alias: [
-        { find: /^@trimtab\/(core|kernels|web)$/, replacement: at("../../../$1/src/index.ts") },
-      ],
+      alias: [{ find: /^@trimtab\/(core|kernels|web)$/, replacement: at("../../../$1/src/index.ts") }],
     },
     build: {
       outDir: folder,

@@ -1,9 +1,15 @@
 /** The page of the training views' tests: shows one element with recorded data, chosen by `globalThis.show`. */
 import { css, html, render, type TemplateResult } from "lit";
 import { pageTokens } from "../../src/feedback/theme";
-import type { StudioRun } from "../../studio/store";
+import type { Datasets, StudioModel, StudioRun } from "../../studio/store";
+import type { SampleGroup } from "../../studio/training/sample-group";
+import "../../studio/training/frontier";
+import "../../studio/training/reward-model";
 import "../../studio/training/run-charts";
+import "../../studio/training/run-comparison";
 import "../../studio/training/run-progress";
+import "../../studio/training/samples";
+import "../../studio/training/trainer-form";
 import recorded from "./recorded-runs.json";
 
 const runs = recorded.runs as unknown as readonly StudioRun[];
@@ -19,12 +25,62 @@ const exhibits: Readonly<Record<string, () => TemplateResult>> = {
       ></studio-run-progress>
       <studio-run-charts .history=${history}></studio-run-charts>`;
   },
-  dpo: () => html`<studio-run-progress .run=${run("DPO 1")}></studio-run-progress><studio-run-charts .history=${run("DPO 1").history}></studio-run-charts>`,
+  dpo: () =>
+    html`<studio-run-progress .run=${run("DPO 1")}></studio-run-progress><studio-run-charts .history=${run("DPO 1").history}></studio-run-charts>`,
+  samples: () => html`<studio-samples .groups=${sideBySide()}></studio-samples>`,
+  frontier: () => html`<studio-frontier .runs=${runs.slice(0, 2)}></studio-frontier>`,
+  quality: () => html`<studio-reward-model .margins=${recorded.margins}></studio-reward-model>`,
+  comparison: () => html`<studio-run-comparison .runs=${runs.slice(0, 3)} .models=${models}></studio-run-comparison>`,
+  form: () => html`<studio-trainer-form .datasets=${datasets} .prompts=${prompts} .models=${models} modelId="base"></studio-trainer-form>`,
+  "form-grpo": () =>
+    html`<studio-trainer-form
+      .datasets=${{ ...datasets, preference: [] }}
+      .prompts=${prompts}
+      .models=${models}
+      .error=${"grpo: `learningRate` must be a number at least 0, got -1; `perDeviceTrainBatchSize × stepsPerGeneration` must be a multiple of numGenerations (8), so that groups are whole, got 30. Correct these options."}
+    ></studio-trainer-form>`,
   failed: () =>
     html`<studio-run-progress
       .run=${run("GRPO 2", { status: "failed", error: "grpo: `beta` must be a number at least 0, got -1. Correct these options." })}
     ></studio-run-progress>`,
 };
+
+const model = (id: string, kind: StudioModel["kind"], name: string): StudioModel => ({
+  id,
+  name,
+  kind,
+  origin: kind === "lm" ? "bundled" : "made by Reward model 1",
+  parameterCount: 420_000,
+  contextLength: 256,
+  hasChatTemplate: false,
+  place: undefined,
+  createdAt: 0,
+});
+const models = [model("base", "lm", "Tiny storyteller"), model("judge", "score", "My taste")];
+const prompts = ["Today I feel", "The weather is", "This soup is"].map((prompt) => ({ prompt }));
+const datasets: Datasets = {
+  preference:
+    runs
+      .find(({ name }) => name === "DPO 1")
+      ?.setup.rows.concat(prompts.map(({ prompt }) => ({ prompt, chosen: " fine.", rejected: " bad." }))) ?? [],
+  unpaired: [],
+  ranked: [],
+  rated: [],
+  correction: [],
+  sft: [],
+};
+
+/** Completions of the last recorded step beside those of the first, which were the reference's. */
+function sideBySide(): SampleGroup[] {
+  const [first, last] = run("GRPO 1").samples.map(({ samples }) => samples);
+  return (last ?? []).slice(0, 3).map((trained) => {
+    const reference = first?.find(({ prompt }) => prompt === trained.prompt);
+    return {
+      prompt: trained.prompt,
+      samples: [{ title: "Trained, step 60", ...trained }, ...(reference ? [{ title: "Reference", ...reference }] : [])],
+    };
+  });
+}
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(

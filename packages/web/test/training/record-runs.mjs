@@ -119,8 +119,8 @@ async function record(name, setup, steps, model, elapsedMs) {
 
 const prompts = PROMPTS.map((prompt) => ({ prompt }));
 for (const [name, beta, learningRate] of [
-  ["GRPO 1", 0.08, 2e-3],
-  ["GRPO 2", 0, 3e-3],
+  ["GRPO 1", 0.08, 8e-4],
+  ["GRPO 2", 0, 1.2e-3],
 ]) {
   const model = await copy(base);
   const options = {

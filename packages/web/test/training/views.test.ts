@@ -33,6 +33,7 @@ describeBrowser("training views", (browser) => {
   async function show({ page }: WatchedPage, exhibit: string): Promise<void> {
     await page.evaluate((name) => (globalThis as unknown as Gallery).show(name), exhibit);
     await page.waitForTimeout(150);
+    expect(await page.evaluate(() => [...document.querySelectorAll("main :not(:defined)")].map(({ localName }) => localName))).toEqual([]);
   }
 
   for (const colorScheme of ["light", "dark"] as const) {
@@ -44,7 +45,9 @@ describeBrowser("training views", (browser) => {
         await show(watched, name);
         const found = await watched.page.evaluate(async () => {
           const { violations } = await (globalThis as unknown as { axe: typeof import("axe-core") }).axe.run("main");
-          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
+          return violations.map(
+            ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
+          );
         });
         expect(found, name).toEqual([]);
         if (SCREENSHOTS) await screenshot(watched.page, SCREENSHOTS, `${name}-${colorScheme}`);

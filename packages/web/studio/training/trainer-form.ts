@@ -1,0 +1,463 @@
+/** `<studio-trainer-form>`: which trainer, on what, with which options; fires `run-start` with a setup and shows what was refused. */
+import type { DatasetRow, EngineAlgorithm } from "@trimtab/core";
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { controls } from "../../src/feedback/controls";
+import { elementTokens } from "../../src/feedback/theme";
+import type { Datasets, RunReward, RunSetup, StudioModel } from "../store";
+import { optionErrors } from "./option-errors";
+import { RULES } from "./reward-choices";
+import { learningRateFor, type OptionField, type OptionValue, standingOptions, TRAINERS, type Trainer, trainerOf } from "./trainers";
+import { type DataChoice, dataChoices, splitHeldOut, wantedData } from "./training-data";
+
+@customElement("studio-trainer-form")
+export class StudioTrainerForm extends LitElement {
+  static override styles = [
+    elementTokens,
+    controls,
+    css`
+      form {
+        display: grid;
+        gap: var(--_space-5);
+      }
+      fieldset {
+        min-width: 0;
+        margin: 0;
+        padding: 0;
+        border: 0;
+      }
+      legend,
+      h3 {
+        margin: 0 0 var(--_space-3);
+        padding: 0;
+        font-size: var(--_size-title);
+        font-weight: 650;
+      }
+      .trainers {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr));
+        gap: var(--_space-3);
+      }
+      .trainers label {
+        position: relative;
+        display: grid;
+        align-content: start;
+        gap: var(--_space-1);
+        padding: var(--_space-3) var(--_space-4);
+        border: 1px solid var(--_border-control);
+        border-radius: var(--_radius);
+        background: var(--_surface);
+        cursor: pointer;
+        transition: border-color var(--_duration), background-color var(--_duration);
+      }
+      .trainers label:hover {
+        border-color: var(--_accent);
+      }
+      .trainers label:has(:checked) {
+        border-color: var(--_accent);
+        background: var(--_accent-soft);
+        box-shadow: inset 0 0 0 1px var(--_accent);
+      }
+      .trainers label:has(:focus-visible) {
+        outline: 3px solid var(--_accent);
+        outline-offset: 2px;
+      }
+      .trainers input {
+        position: absolute;
+        inset: 0;
+        opacity: 0;
+        cursor: pointer;
+      }
+      .trainers strong {
+        font-weight: 650;
+      }
+      .trainers small,
+      .help,
+      .count {
+        color: var(--_text-muted);
+        font-size: var(--_size-small);
+        line-height: 1.45;
+      }
+      .count {
+        font-weight: 600;
+      }
+      .count.ready {
+        color: var(--_accent);
+      }
+      .fields {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr));
+        gap: var(--_space-4) var(--_space-5);
+      }
+      .field {
+        display: grid;
+        align-content: start;
+        gap: var(--_space-1);
+      }
+      .field > label,
+      .field > .name {
+        font-weight: 600;
+      }
+      .field input:not([type="checkbox"]),
+      select {
+        min-height: 2.75rem;
+        padding: var(--_space-2) var(--_space-3);
+        font-variant-numeric: tabular-nums;
+      }
+      .field [aria-invalid="true"] {
+        border-color: var(--_danger);
+        box-shadow: inset 0 0 0 1px var(--_danger);
+      }
+      .field .wrong {
+        margin: 0;
+        color: var(--_danger);
+        font-size: var(--_size-small);
+        font-weight: 550;
+      }
+      .check {
+        display: flex;
+        align-items: center;
+        gap: var(--_space-2);
+        font-weight: 600;
+      }
+      input[type="checkbox"] {
+        width: 1.25rem;
+        height: 1.25rem;
+        flex: none;
+        accent-color: var(--_accent);
+      }
+      .help {
+        margin: 0;
+      }
+      summary {
+        width: fit-content;
+        padding: var(--_space-1) 0;
+        border-radius: var(--_radius-small);
+        color: var(--_text-muted);
+        font-weight: 550;
+        cursor: pointer;
+      }
+      details .fields {
+        padding-top: var(--_space-3);
+      }
+      .rewards {
+        display: grid;
+        gap: var(--_space-2);
+        margin: 0 0 var(--_space-3);
+        padding: 0;
+        list-style: none;
+      }
+      .rewards .pattern {
+        display: grid;
+        gap: var(--_space-1);
+        max-width: 28rem;
+        margin: var(--_space-1) 0 var(--_space-2) calc(1.25rem + var(--_space-2));
+        font-size: var(--_size-small);
+      }
+      .rewards .help {
+        margin-inline-start: calc(1.25rem + var(--_space-2));
+      }
+      .end {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: var(--_space-3) var(--_space-4);
+      }
+      .missing,
+      .error {
+        margin: 0;
+        padding: var(--_space-3) var(--_space-4);
+        border-radius: var(--_radius-small);
+        background: var(--_sunken);
+      }
+      .error {
+        background: var(--_danger-soft);
+        color: var(--_danger);
+        overflow-wrap: anywhere;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) datasets!: Datasets;
+  /** Rows with a `prompt` and whatever other columns. */
+  @property({ attribute: false }) prompts: readonly DatasetRow[] = [];
+  /** All models: language models to start from, reward models to be rewarded by. */
+  @property({ attribute: false }) models: readonly StudioModel[] = [];
+  /** The model that is chosen in the studio; it can be changed here. */
+  @property() modelId: string | undefined;
+  /** What the engine refused, as its error says it. */
+  @property() error = "";
+  /** While another run goes. */
+  @property({ type: Boolean }) busy = false;
+
+  @state() private algorithm: EngineAlgorithm = "reward";
+  @state() private values: Readonly<Record<string, OptionValue>> = {};
+  @state() private dataId = "";
+  @state() private startId = "";
+  @state() private chosenRewards: ReadonlySet<string> = new Set();
+  @state() private texts: Readonly<Record<string, string>> = {};
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    // until somebody chooses: what there is data for
+    if (!this.hasUpdated && changed.has("datasets")) {
+      const first = TRAINERS.find(
+        ({ learnsFrom, algorithm }) => learnsFrom === "feedback" && dataChoices(algorithm, this.datasets).length > 0,
+      );
+      this.algorithm = first?.algorithm ?? (this.prompts.length > 0 ? "grpo" : "reward");
+    }
+  }
+
+  override render() {
+    const trainer = trainerOf(this.algorithm) as Trainer;
+    const model = this.#model();
+    const errors = optionErrors(
+      this.error,
+      trainer.fields.map(({ name }) => name),
+    );
+    const missing = this.#missing(trainer);
+    const field = (option: OptionField) => this.#field(option, errors.fields.get(option.name), model?.parameterCount);
+    return html`<form novalidate @submit=${this.#onSubmit}>
+      <fieldset>
+        <legend>How to learn</legend>
+        <div class="trainers">${TRAINERS.map((own) => this.#trainer(own))}</div>
+      </fieldset>
+      <section aria-labelledby="what">
+        <h3 id="what">What from</h3>
+        <div class="fields">${this.#start()}${trainer.learnsFrom === "feedback" ? this.#data() : this.#promptCount()}</div>
+      </section>
+      ${trainer.learnsFrom === "prompts" ? this.#rewards() : nothing}
+      <section aria-labelledby="options">
+        <h3 id="options">Options</h3>
+        <div class="fields">${trainer.fields.filter(({ advanced }) => !advanced).map(field)}</div>
+        <details>
+          <summary>Advanced</summary>
+          <div class="fields">${trainer.fields.filter(({ advanced }) => advanced).map(field)}</div>
+        </details>
+      </section>
+      ${errors.rest ? html`<p class="error" role="alert">${errors.rest}</p>` : nothing}
+      ${missing ? html`<p class="missing">${missing}</p>` : nothing}
+      <div class="end">
+        <button class="primary" ?disabled=${missing !== undefined || this.busy}>Start training</button>
+        ${this.busy ? html`<span class="help">Another run is going: pause or stop it first.</span>` : nothing}
+      </div>
+    </form>`;
+  }
+
+  #trainer({ algorithm, title, summary, learnsFrom }: Trainer) {
+    const count =
+      learnsFrom === "prompts" ? this.prompts.length : Math.max(0, ...dataChoices(algorithm, this.datasets).map(({ rows }) => rows.length));
+    const noun = learnsFrom === "prompts" ? "prompt" : "row";
+    return html`<label>
+      <input
+        type="radio"
+        name="algorithm"
+        .value=${algorithm}
+        .checked=${algorithm === this.algorithm}
+        @change=${() => {
+          this.algorithm = algorithm;
+          this.values = {};
+          this.dataId = "";
+          this.error = "";
+        }}
+      />
+      <strong>${title}</strong>
+      <small>${summary}</small>
+      <span class=${count > 0 ? "count ready" : "count"}>${count === 0 ? `No ${noun}s yet` : `${count} ${noun}${count === 1 ? "" : "s"}`}</span>
+    </label>`;
+  }
+
+  #start() {
+    const languageModels = this.models.filter(({ kind }) => kind === "lm");
+    return html`<div class="field">
+      <label for="start">Starts from</label>
+      <select id="start" @change=${(event: Event) => (this.startId = (event.target as HTMLSelectElement).value)}>
+        ${languageModels.length === 0 ? html`<option value="">No model yet</option>` : nothing}
+        ${languageModels.map(({ id, name }) => html`<option value=${id} ?selected=${id === this.#model()?.id}>${name}</option>`)}
+      </select>
+      <p class="help">A copy is trained; the model itself stays as it is.</p>
+    </div>`;
+  }
+
+  #data() {
+    const choices = dataChoices(this.algorithm, this.datasets);
+    const chosen = this.#chosenData(choices);
+    const held = this.algorithm === "reward" && chosen ? splitHeldOut(chosen.rows).heldOut.length : 0;
+    return html`<div class="field">
+      <label for="data">Learns from</label>
+      <select id="data" @change=${(event: Event) => (this.dataId = (event.target as HTMLSelectElement).value)}>
+        ${choices.length === 0 ? html`<option value="">No feedback of its kind yet</option>` : nothing}
+        ${choices.map(({ id, label, rows }) => html`<option value=${id} ?selected=${id === chosen?.id}>${rows.length} ${label}</option>`)}
+      </select>
+      <p class="help">${held > 0 ? `${held} of them are kept back, to judge it by.` : "What you said on the feedback page."}</p>
+    </div>`;
+  }
+
+  #promptCount() {
+    const count = this.prompts.length;
+    return html`<div class="field">
+      <span class="name">Prompts</span>
+      <p class="help">${count === 0 ? "None yet." : `${count} ${count === 1 ? "prompt" : "prompts"}, in random order.`}</p>
+    </div>`;
+  }
+
+  #rewards() {
+    const rewardModels = this.models.filter(({ kind }) => kind === "score");
+    const toggle = (id: string) => () => {
+      const chosen = new Set(this.chosenRewards);
+      if (!chosen.delete(id)) chosen.add(id);
+      this.chosenRewards = chosen;
+    };
+    const box = (id: string, label: string, help: string) =>
+      html`<label class="check"><input type="checkbox" .checked=${this.chosenRewards.has(id)} @change=${toggle(id)} />${label}</label>
+        <p class="help">${help}</p>`;
+    const has = (column: string) => this.prompts.some((row) => row[column] !== undefined);
+    return html`<fieldset>
+      <legend>What earns reward</legend>
+      <ul class="rewards">
+        ${rewardModels.map(({ id, name, origin }) => html`<li>${box(`model:${id}`, name, `Reward model, ${origin}: its score.`)}</li>`)}
+        ${RULES.filter(({ column }) => column === undefined || has(column)).map(
+          ({ rule, label, help, text }) => html`<li>
+            ${box(`rule:${rule}`, label, help)}
+            ${
+              text && this.chosenRewards.has(`rule:${rule}`)
+                ? html`<label class="pattern"
+                    >${text.label}<input
+                      .value=${this.texts[rule] ?? ""}
+                      placeholder=${text.placeholder}
+                      @input=${(event: Event) => {
+                        this.texts = { ...this.texts, [rule]: (event.target as HTMLInputElement).value };
+                      }}
+                  /></label>`
+                : nothing
+            }
+          </li>`,
+        )}
+      </ul>
+      <p class="help">${
+        rewardModels.length === 0
+          ? "Train a reward model first to be rewarded by your own feedback. Several rewards are added up."
+          : "Several are added up."
+      }</p>
+    </fieldset>`;
+  }
+
+  #field(option: OptionField, wrong: string | undefined, parameterCount = 0) {
+    const { name, label, help, choices, optional } = option;
+    const value = this.#valueOf(option, parameterCount);
+    const described = wrong ? `${name}-help ${name}-wrong` : `${name}-help`;
+    const set = (next: OptionValue) => (this.values = { ...this.values, [name]: next });
+    const below = html`<p class="help" id="${name}-help">${help}</p>
+      ${wrong ? html`<p class="wrong" id="${name}-wrong">${wrong}</p>` : nothing}`;
+    if (typeof option.value === "boolean") {
+      return html`<div class="field">
+        <label class="check"
+          ><input
+            type="checkbox"
+            name=${name}
+            aria-describedby=${described}
+            .checked=${value === true}
+            @change=${(event: Event) => set((event.target as HTMLInputElement).checked)}
+          />${label}</label
+        >${below}
+      </div>`;
+    }
+    if (choices) {
+      return html`<div class="field">
+        <label for=${name}>${label}</label>
+        <select id=${name} aria-describedby=${described} @change=${(event: Event) => set((event.target as HTMLSelectElement).value)}>
+          ${choices.map(([id, words]) => html`<option value=${id} ?selected=${id === value}>${words}</option>`)}</select
+        >${below}
+      </div>`;
+    }
+    return html`<div class="field">
+      <label for=${name}>${label}</label>
+      <input
+        id=${name}
+        inputmode="decimal"
+        autocomplete="off"
+        aria-describedby=${described}
+        aria-invalid=${wrong ? "true" : "false"}
+        ?required=${!optional}
+        .value=${String(value)}
+        @input=${(event: Event) => set((event.target as HTMLInputElement).value)}
+      />${below}
+    </div>`;
+  }
+
+  #valueOf({ name, value }: OptionField, parameterCount: number): OptionValue {
+    return this.values[name] ?? (name === "learningRate" ? learningRateFor(this.algorithm, parameterCount) : value);
+  }
+
+  #model(): StudioModel | undefined {
+    const wanted = this.startId || this.modelId;
+    const languageModels = this.models.filter(({ kind }) => kind === "lm");
+    return languageModels.find(({ id }) => id === wanted) ?? languageModels[0];
+  }
+
+  #chosenData(choices: readonly DataChoice[]): DataChoice | undefined {
+    return choices.find(({ id }) => id === this.dataId) ?? choices[0];
+  }
+
+  /** What keeps it from starting, and what to do. */
+  #missing({ learnsFrom }: Trainer): string | undefined {
+    if (!this.#model()) return "There is no model to start from. Choose one on the model page.";
+    if (learnsFrom === "feedback") {
+      if (dataChoices(this.algorithm, this.datasets).length === 0)
+        return `It learns from ${wantedData(this.algorithm)}. Give some feedback first.`;
+      return undefined;
+    }
+    if (this.prompts.length === 0) return "It needs prompts. Write or import some first.";
+    if (this.chosenRewards.size === 0) return "Choose what earns reward.";
+    const empty = RULES.find(({ rule, text }) => text && this.chosenRewards.has(`rule:${rule}`) && !this.texts[rule]);
+    return empty ? `Fill in the ${empty.text?.label.toLowerCase().replace(/ \(.*/, "")} of “${empty.label}”.` : undefined;
+  }
+
+  #onSubmit(event: SubmitEvent): void {
+    event.preventDefault();
+    const trainer = trainerOf(this.algorithm) as Trainer;
+    const model = this.#model();
+    if (!model || this.busy || this.#missing(trainer)) return;
+    const options: Record<string, OptionValue> = { ...standingOptions(this.algorithm) };
+    for (const field of trainer.fields) {
+      const value = this.#valueOf(field, model.parameterCount);
+      const isNumber = typeof field.value === "number" || field.optional;
+      // words in a number's field become NaN, which the trainer refuses with its own message
+      if (value !== "" || !field.optional) options[field.name] = isNumber ? numberOf(String(value)) : value;
+    }
+    const chosen = this.#chosenData(dataChoices(this.algorithm, this.datasets));
+    const { rows, heldOut } =
+      trainer.learnsFrom === "prompts"
+        ? { rows: this.prompts, heldOut: [] }
+        : this.algorithm === "reward"
+          ? splitHeldOut(chosen?.rows ?? [])
+          : { rows: chosen?.rows ?? [], heldOut: [] };
+    const setup: RunSetup = {
+      algorithm: this.algorithm,
+      modelId: model.id,
+      rewards: trainer.learnsFrom === "prompts" ? [...this.chosenRewards].map((id) => this.#reward(id)) : [],
+      options,
+      rows,
+      ...(heldOut.length > 0 ? { heldOut } : {}),
+    };
+    this.dispatchEvent(new CustomEvent<RunSetup>("run-start", { detail: setup, bubbles: true, composed: true }));
+  }
+
+  #reward(chosen: string): RunReward {
+    const [kind, id = ""] = chosen.split(/:(.*)/s);
+    if (kind === "model") return { modelId: id, name: this.models.find((model) => model.id === id)?.name };
+    const text = RULES.find(({ rule }) => rule === id)?.text;
+    return text ? { rule: id, options: { [text.option]: this.texts[id] } } : { rule: id };
+  }
+}
+
+/** Takes a comma for a point; nothing is not 0. */
+function numberOf(text: string): number {
+  const trimmed = text.trim().replace(",", ".");
+  return trimmed === "" ? Number.NaN : Number(trimmed);
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "studio-trainer-form": StudioTrainerForm;
+  }
+}
