@@ -68,6 +68,6 @@ export function describeToken({ logp, refLogp, advantage, entropy }: EngineToken
           ["log-ratio", formatSigned(logp - refLogp)],
         ] as const)),
     ...(advantage === undefined ? [] : ([["advantage", formatSigned(advantage)]] as const)),
-    ["entropy", `${formatValue(entropy)} nats`],
+    ...(entropy === undefined ? [] : ([["entropy", `${formatValue(entropy)} nats`]] as const)),
   ];
 }

@@ -149,6 +149,7 @@ function shown(text: string): string {
 
 /** White space made visible. */
 function visible(text: string): string {
+  if (text === "") return "part of a character";
   return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "·");
 }
 
