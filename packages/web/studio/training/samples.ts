@@ -6,7 +6,9 @@ import { elementTokens } from "../../src/feedback/theme";
 import { formatSigned, formatValue } from "./numbers";
 import { SHADES, shadeColours } from "./palette";
 import type { SampleGroup, ShownSample } from "./sample-group";
+import type { Segment, StudioSegments } from "./segments";
 import { MEASURES, type Measure, measured, scaleOf, shadeClass } from "./token-measures";
+import "./segments";
 import "./token-text";
 
 @customElement("studio-samples")
@@ -23,26 +25,6 @@ export class StudioSamples extends LitElement {
         justify-content: space-between;
         gap: var(--_space-3) var(--_space-5);
         margin-bottom: var(--_space-3);
-      }
-      .choices {
-        display: flex;
-        flex-wrap: wrap;
-        gap: var(--_space-1);
-        padding: 0.1875rem;
-        border-radius: calc(var(--_radius-small) + 0.1875rem);
-        background: var(--_sunken);
-      }
-      .choices button {
-        min-height: 2.25rem;
-        padding: 0 var(--_space-3);
-        border-color: transparent;
-        background: none;
-        font-size: var(--_size-small);
-      }
-      .choices button[aria-checked="true"] {
-        border-color: var(--_border-control);
-        background: var(--_surface);
-        color: var(--_text);
       }
       .legend {
         display: flex;
@@ -130,20 +112,12 @@ export class StudioSamples extends LitElement {
     const { low, high, help } = chosen === "none" ? { low: undefined, high: "", help: "" } : MEASURES[chosen];
     const shades = Array.from({ length: low === undefined ? SHADES + 1 : 2 * SHADES + 1 }, (_, i) => (low === undefined ? i : i - SHADES));
     return html`<div class="bar">
-      <div class="choices" role="radiogroup" aria-label="Shade tokens by" @keydown=${(event: KeyboardEvent) => this.#onKey(event, all, chosen)}>
-        ${all.map(
-          (measure) =>
-            html`<button
-              type="button"
-              role="radio"
-              aria-checked=${measure === chosen}
-              tabindex=${measure === chosen ? 0 : -1}
-              @click=${() => (this.measure = measure)}
-            >
-              ${measure === "none" ? "Plain" : MEASURES[measure].label}
-            </button>`,
-        )}
-      </div>
+      <studio-segments
+        label="Shade tokens by"
+        .choices=${all.map((measure): Segment => [measure, measure === "none" ? "Plain" : MEASURES[measure].label])}
+        .value=${chosen}
+        @change=${(event: Event) => (this.measure = (event.target as StudioSegments).value as Measure)}
+      ></studio-segments>
       ${
         chosen === "none"
           ? nothing
@@ -173,14 +147,6 @@ export class StudioSamples extends LitElement {
           : html`<p class="text">${completion}</p>`
       }
     </section>`;
-  }
-
-  #onKey(event: KeyboardEvent, all: readonly Measure[], chosen: Measure): void {
-    const move = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
-    if (move === undefined) return;
-    event.preventDefault();
-    this.measure = all[(all.indexOf(chosen) + move + all.length) % all.length] as Measure;
-    void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>('[role="radio"][aria-checked="true"]')?.focus());
   }
 }
 
