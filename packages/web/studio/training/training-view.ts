@@ -1,6 +1,7 @@
 /** `<studio-training>`: the whole of training in the studio: start a run, watch it, look at what came of it, compare it with others. */
 import { css, html, nothing, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
+import { download, fileName } from "../export/save";
 import type { RunSetup, StudioRun } from "../store";
 import { StudioElement } from "../studio-element";
 import { viewStyles } from "../view-styles";
@@ -77,7 +78,7 @@ export class StudioTraining extends StudioElement {
   ];
 
   @state() private page: Page | undefined;
-  @state() private part: Part = "curves";
+  @state() private shown: Part = "curves";
   @state() private runId = "";
   @state() private error = "";
   @state() private isComparing = false;
@@ -101,7 +102,15 @@ export class StudioTraining extends StudioElement {
     const { runs } = this.state.session;
     const run = this.#run();
     const page: Page = this.page === "compare" && runs.length > 0 ? "compare" : run && this.page !== "new" ? "run" : "new";
-    const pages: readonly Segment[] = [["new", "New run"], ...(run ? ([["run", "Run"], ["compare", "Compare"]] as const) : [])];
+    const pages: readonly Segment[] = [
+      ["new", "New run"],
+      ...(run
+        ? ([
+            ["run", "Run"],
+            ["compare", "Compare"],
+          ] as const)
+        : []),
+    ];
     return html`<div class="bar">
         ${
           run
@@ -121,7 +130,7 @@ export class StudioTraining extends StudioElement {
             : nothing
         }
       </div>
-      ${page === "new" ? this.#form() : page === "compare" ? this.#comparison() : run ? this.#shown(run) : nothing}`;
+      ${page === "new" ? this.#form() : page === "compare" ? this.#comparison() : run ? this.#details(run) : nothing}`;
   }
 
   /** The one that was chosen, else the one that goes, else the newest. */
@@ -153,9 +162,9 @@ export class StudioTraining extends StudioElement {
     ></studio-run-comparison>`;
   }
 
-  #shown(run: StudioRun) {
+  #details(run: StudioRun) {
     const parts = this.#partsOf(run);
-    const part = parts.some(([id]) => id === this.part) ? this.part : "curves";
+    const part = parts.some(([id]) => id === this.shown) ? this.shown : "curves";
     return html`<div class="run">
       <studio-run-progress
         .run=${run}
@@ -166,7 +175,7 @@ export class StudioTraining extends StudioElement {
         label="What to see of the run"
         .choices=${parts}
         .value=${part}
-        @change=${(event: Event) => (this.part = (event.target as StudioSegments).value as Part)}
+        @change=${(event: Event) => (this.shown = (event.target as StudioSegments).value as Part)}
       ></studio-segments>
       ${this.#panel(run, part)}
     </div>`;
@@ -235,7 +244,7 @@ export class StudioTraining extends StudioElement {
     try {
       this.runId = await this.#controller.start(setup);
       this.page = "run";
-      this.part = "curves";
+      this.shown = "curves";
     } catch (error) {
       this.error = (error as Error).message;
     }
@@ -250,7 +259,9 @@ export class StudioTraining extends StudioElement {
       case "stop":
         return this.#controller.stop(run.id);
       case "resume":
-        return this.#controller.resume(run.id).catch((error: Error) => this.studio.notify("error", `${run.name} cannot go on: ${error.message}`));
+        return this.#controller
+          .resume(run.id)
+          .catch((error: Error) => this.studio.notify("error", `${run.name} cannot go on: ${error.message}`));
       case "report":
         return this.#report(run);
     }
@@ -273,7 +284,7 @@ export class StudioTraining extends StudioElement {
         ["Processor", `${navigator.hardwareConcurrency} cores`],
       ],
     });
-    download(page, `${run.name.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, "-")}.html`);
+    download(page, `${fileName(run.name)}.html`, "text/html");
   }
 }
 
@@ -282,15 +293,6 @@ function learnedFrom({ samples }: StudioRun): readonly SampleGroup[] {
   const groups = new Map<string, SampleGroup["samples"][number][]>();
   for (const { prompt, ...sample } of samples.at(-1)?.samples ?? []) groups.set(prompt, [...(groups.get(prompt) ?? []), sample]);
   return [...groups].map(([prompt, own]) => ({ prompt, samples: own.slice(0, 4) }));
-}
-
-function download(text: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/html" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 declare global {

@@ -1,7 +1,8 @@
 /** The page of the training views' tests: shows one element with recorded data, chosen by `globalThis.show`. */
 import { css, html, render, type TemplateResult } from "lit";
 import { pageTokens } from "../../src/feedback/theme";
-import type { Datasets, StudioModel, StudioRun } from "../../studio/store";
+import { type Datasets, type Session, Store, type StudioModel, type StudioRun, type StudioState } from "../../studio/store";
+import type { Studio } from "../../studio/studio";
 import type { SampleGroup } from "../../studio/training/sample-group";
 import "../../studio/training/frontier";
 import "../../studio/training/reward-model";
@@ -10,40 +11,12 @@ import "../../studio/training/run-comparison";
 import "../../studio/training/run-progress";
 import "../../studio/training/samples";
 import "../../studio/training/trainer-form";
+import "../../studio/training/training-view";
 import recorded from "./recorded-runs.json";
 
 const runs = recorded.runs as unknown as readonly StudioRun[];
 const run = (name: string, change: Partial<StudioRun> = {}) => ({ ...(runs.find((own) => own.name === name) as StudioRun), ...change });
 const events: { readonly type: string; readonly detail: unknown }[] = [];
-
-const exhibits: Readonly<Record<string, () => TemplateResult>> = {
-  grpo: () => {
-    const live = run("GRPO 1", { status: "running" });
-    const history = live.history.slice(0, 42);
-    return html`<studio-run-progress
-        .run=${{ ...live, history, elapsedMs: 33_600, checkpoint: { step: 40, place: { storage: "x" } } }}
-      ></studio-run-progress>
-      <studio-run-charts .history=${history}></studio-run-charts>`;
-  },
-  dpo: () =>
-    html`<studio-run-progress .run=${run("DPO 1")}></studio-run-progress><studio-run-charts .history=${run("DPO 1").history}></studio-run-charts>`,
-  samples: () => html`<studio-samples .groups=${sideBySide()}></studio-samples>`,
-  frontier: () => html`<studio-frontier .runs=${runs.slice(0, 2)}></studio-frontier>`,
-  quality: () => html`<studio-reward-model .margins=${recorded.margins}></studio-reward-model>`,
-  comparison: () => html`<studio-run-comparison .runs=${runs.slice(0, 3)} .models=${models}></studio-run-comparison>`,
-  form: () => html`<studio-trainer-form .datasets=${datasets} .prompts=${prompts} .models=${models} modelId="base"></studio-trainer-form>`,
-  "form-grpo": () =>
-    html`<studio-trainer-form
-      .datasets=${{ ...datasets, preference: [] }}
-      .prompts=${prompts}
-      .models=${models}
-      .error=${"grpo: `learningRate` must be a number at least 0, got -1; `perDeviceTrainBatchSize × stepsPerGeneration` must be a multiple of numGenerations (8), so that groups are whole, got 30. Correct these options."}
-    ></studio-trainer-form>`,
-  failed: () =>
-    html`<studio-run-progress
-      .run=${run("GRPO 2", { status: "failed", error: "grpo: `beta` must be a number at least 0, got -1. Correct these options." })}
-    ></studio-run-progress>`,
-};
 
 const model = (id: string, kind: StudioModel["kind"], name: string): StudioModel => ({
   id,
@@ -81,6 +54,49 @@ function sideBySide(): SampleGroup[] {
     };
   });
 }
+
+/** A studio that has runs and no engine. */
+const session: Pick<Session, "models" | "prompts" | "runs" | "modelId"> = {
+  models,
+  modelId: "base",
+  prompts: prompts.map(({ prompt }) => ({ id: prompt, prompt, columns: {} })),
+  runs: [
+    run("Reward model 1", { margins: recorded.margins }),
+    run("GRPO 1", { comparison: { step: 60, groups: sideBySide() }, resultId: "base" }),
+  ],
+};
+const store = new Store({ session, datasets, engine: { state: "starting" } } as unknown as StudioState);
+const studio = { store, engine: new Promise(() => {}) } as unknown as Studio;
+
+const exhibits: Readonly<Record<string, () => TemplateResult>> = {
+  grpo: () => {
+    const live = run("GRPO 1", { status: "running" });
+    const history = live.history.slice(0, 42);
+    return html`<studio-run-progress
+        .run=${{ ...live, history, elapsedMs: 33_600, checkpoint: { step: 40, place: { storage: "x" } } }}
+      ></studio-run-progress>
+      <studio-run-charts .history=${history}></studio-run-charts>`;
+  },
+  dpo: () =>
+    html`<studio-run-progress .run=${run("DPO 1")}></studio-run-progress><studio-run-charts .history=${run("DPO 1").history}></studio-run-charts>`,
+  samples: () => html`<studio-samples .groups=${sideBySide()}></studio-samples>`,
+  frontier: () => html`<studio-frontier .runs=${runs.slice(0, 2)}></studio-frontier>`,
+  quality: () => html`<studio-reward-model .margins=${recorded.margins}></studio-reward-model>`,
+  comparison: () => html`<studio-run-comparison .runs=${runs.slice(0, 3)} .models=${models}></studio-run-comparison>`,
+  form: () => html`<studio-trainer-form .datasets=${datasets} .prompts=${prompts} .models=${models} modelId="base"></studio-trainer-form>`,
+  "form-grpo": () =>
+    html`<studio-trainer-form
+      .datasets=${{ ...datasets, preference: [] }}
+      .prompts=${prompts}
+      .models=${models}
+      .error=${"grpo: `learningRate` must be a number at least 0, got -1; `perDeviceTrainBatchSize × stepsPerGeneration` must be a multiple of numGenerations (8), so that groups are whole, got 30. Correct these options."}
+    ></studio-trainer-form>`,
+  training: () => html`<studio-training .studio=${studio}></studio-training>`,
+  failed: () =>
+    html`<studio-run-progress
+      .run=${run("GRPO 2", { status: "failed", error: "grpo: `beta` must be a number at least 0, got -1. Correct these options." })}
+    ></studio-run-progress>`,
+};
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(
