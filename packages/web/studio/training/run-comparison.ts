@@ -28,6 +28,8 @@ export class StudioRunComparison extends LitElement {
         min-width: 0;
       }
       .scroll {
+        /* holds what is hidden visually, which would widen the page */
+        position: relative;
         overflow-x: auto;
         border: 1px solid var(--_border);
         border-radius: var(--_radius);
