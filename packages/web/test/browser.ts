@@ -22,8 +22,13 @@ export interface WatchedPage {
   readonly page: Page;
   /** Errors on the console and uncaught ones, of the page and its workers; a test ends with `expect(problems).toEqual([])`. */
   readonly problems: readonly string[];
-  /** Milliseconds of the longest task on the main thread so far; 0 where none took 50 or more. */
-  longestTaskMs(): Promise<number>;
+  /** Milliseconds of the longest task on the main thread that began after `since` (of `performance.now`, default 0); 0 where none took 50 or more. */
+  longestTaskMs(since?: number): Promise<number>;
+}
+
+interface LongTask {
+  readonly startTime: number;
+  readonly duration: number;
 }
 
 /** The browser of a suite; ready in hooks and tests, not before. */
@@ -73,17 +78,21 @@ export async function openPage(context: BrowserContext, url: string): Promise<Wa
   page.on("pageerror", (error) => problems.push(`uncaught: ${error.stack ?? error.message}`));
   page.on("crash", () => problems.push("the page crashed"));
   await page.addInitScript(() => {
-    const tasks: number[] = [];
-    Object.assign(globalThis, { longTasks: tasks });
+    const longTasks: LongTask[] = [];
+    Object.assign(globalThis, { longTasks });
     new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) tasks.push(duration);
+      for (const { startTime, duration } of list.getEntries()) longTasks.push({ startTime, duration });
     }).observe({ type: "longtask", buffered: true });
   });
   await page.goto(url);
   return {
     page,
     problems,
-    longestTaskMs: () => page.evaluate(() => Math.max(0, ...(globalThis as unknown as { readonly longTasks: number[] }).longTasks)),
+    longestTaskMs: (since = 0) =>
+      page.evaluate((from) => {
+        const { longTasks } = globalThis as unknown as { readonly longTasks: readonly LongTask[] };
+        return Math.max(0, ...longTasks.filter(({ startTime }) => startTime >= from).map(({ duration }) => duration));
+      }, since),
   };
 }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { SiteOptions } from "./site";
 
 /** Module specifiers and where they are below `node_modules/`; what the README of @trimtab/web tells people to write. */
-export const IMPORTS: Readonly<Record<string, string>> = {
+const IMPORTS: Readonly<Record<string, string>> = {
   "@trimtab/web": "@trimtab/web/dist/index.js",
   "@trimtab/core": "@trimtab/core/dist/index.js",
   "@trimtab/kernels": "@trimtab/kernels/dist/index.js",
@@ -26,6 +26,11 @@ export const IMPORTS: Readonly<Record<string, string>> = {
   sortablejs: "sortablejs/modular/sortable.esm.js",
 };
 
+/** The `imports` of an import map for packages that are served at `prefix`. */
+export function importMap(prefix: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(IMPORTS).map(([name, file]) => [name, prefix + file]));
+}
+
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** What functions in `page.evaluate` find on {@link PLAIN_PAGE}; declare it in a test as `declare const trimtab: PlainGlobal`. */
@@ -37,7 +42,7 @@ const PLAIN_PAGE = `<!doctype html>
 <title>Plain page</title>
 <link rel="icon" href="data:,">
 <script type="importmap">
-${JSON.stringify({ imports: Object.fromEntries(Object.entries(IMPORTS).map(([name, file]) => [name, `/node_modules/${file}`])) }, null, 2)}
+${JSON.stringify({ imports: importMap("/node_modules/") }, null, 2)}
 </script>
 <script type="module" src="/plain-page.js"></script>
 </html>`;
