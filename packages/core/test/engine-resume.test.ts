@@ -1,5 +1,6 @@
 /// <reference types="node" />
 /** Runs that are saved, lost and resumed: going on equals never having stopped, to the bit, on strict wasm. */
+import { createWasmDevice } from "@trimtab/kernels/wasm";
 import { afterEach, describe, expect, it } from "vitest";
 import { CheckpointError, ConfigError, DeviceError, type Engine, type EngineRun, type EngineStep, type RewardFunction } from "../src";
 import { type Disk, MemoryPlace, openEngine, type TestEngine, tiny } from "./engine-host";
@@ -174,4 +175,17 @@ describe("a saved run", () => {
     expect(await thrownBy(bad)).toBeInstanceOf(ConfigError);
     expect(device.counters.liveBytes).toBe(before);
   });
+});
+
+it("an engine hears of the loss of its device while it is idle", async () => {
+  let lose: (reason: DeviceError) => void = () => {};
+  const lost = new Promise<DeviceError>((resolve) => {
+    lose = resolve;
+  });
+  const { engine } = await start(new Map(), async () => Object.assign(await createWasmDevice({ threads: 1, relaxed: false }), { lost }));
+  lose(new DeviceError("the GPU was reset."));
+  const reason = await engine.lost;
+  expect(reason).toBeInstanceOf(DeviceError);
+  expect(reason.message).toMatch(/the GPU was reset/);
+  expect(await thrownBy(engine.newModel(tiny))).toBe(reason);
 });

@@ -1,6 +1,7 @@
 /// <reference types="node" />
 /** The engine across a message channel: models by handle, files, and errors that keep their class. */
 import { afterEach, describe, expect, it } from "vitest";
+import * as core from "../src";
 import {
   CheckpointError,
   ConfigError,
@@ -14,6 +15,7 @@ import {
   OutOfMemoryError,
   rewardModelFunction,
   scalarModel,
+  TrimtabError,
 } from "../src";
 import { failure, reasonOf } from "../src/engine/outcome";
 import { type Disk, openEngine, type TestEngine, tiny } from "./engine-host";
@@ -183,6 +185,13 @@ describe("an engine's errors", () => {
     expect(crossed.cause).toBeInstanceOf(DataError);
     expect(crossed.cause).toMatchObject({ line: 3, field: "f" });
     expect(reasonOf(failure("a string"))).toBe("a string");
+    const typed = Object.values(core).filter((value) => typeof value === "function" && value.prototype instanceof TrimtabError);
+    expect(typed.length).toBeGreaterThan(10);
+    for (const Class of typed as (new (
+      message: string,
+    ) => Error)[]) {
+      expect(reasonOf(structuredClone(failure(new Class("said"))))).toBeInstanceOf(Class);
+    }
   });
 
   it("are those of the library", async () => {

@@ -1,5 +1,6 @@
 /** What the engine asks of a device: memory, transfers, dispatch. Three devices implement it: reference, wasm, webgpu. */
 import type { Dtype, EntryPoint } from "./contract";
+import type { DeviceError } from "./errors";
 
 export type DeviceKind = "reference" | "wasm" | "webgpu";
 
@@ -75,6 +76,8 @@ export interface DispatchArgs {
 export interface Device {
   readonly info: DeviceInfo;
   readonly counters: Readonly<DeviceCounters>;
+  /** Resolves, with the reason, when the device is gone although nobody destroyed it. Undefined where that cannot happen. */
+  readonly lost?: Promise<DeviceError>;
   /** Allocates at least `byteLength` bytes; contents are undefined. Throws OutOfMemoryError. */
   alloc(byteLength: number): DeviceBuffer;
   /** Returns a buffer to the device's pool. Work already dispatched on it still completes. */

@@ -237,6 +237,19 @@ describe("webgpu errors, on Dawn's null backend", () => {
     gpuDevice.destroy();
   });
 
+  it("tells that the GPU is gone, and not that it was given back", async () => {
+    const [one, two] = [await nullDevice(), await nullDevice()];
+    const told: unknown[] = [];
+    void two.device.lost?.then((reason) => told.push(reason));
+    await two.device.destroy();
+    two.gpuDevice.destroy();
+    one.gpuDevice.destroy();
+    expect(await one.device.lost).toBeInstanceOf(DeviceError);
+    await expect(one.device.sync()).rejects.toThrow(/lost \(destroyed\)/);
+    await two.gpuDevice.lost;
+    expect(told).toEqual([]);
+  });
+
   it("fails every call after it is destroyed", async () => {
     const { gpuDevice, device } = await nullDevice();
     const x = tensor(device, [4], ramp(4));

@@ -1,15 +1,6 @@
 /** Results and typed errors across a thread: an error keeps its class, its message, its fields and its cause. */
 import { ArgumentError, ContractError, DeviceError, OutOfMemoryError, ShapeError, TrimtabError } from "@trimtab/kernels";
-import {
-  CheckpointError,
-  ConfigError,
-  DataError,
-  EnvironmentError,
-  JudgeError,
-  RewardError,
-  StorageError,
-  UnsupportedModelError,
-} from "../errors";
+import * as errors from "../errors";
 import { ScheduleError } from "../optim/schedule";
 import { TokenizerError } from "../tokenizer/tokenizer-error";
 
@@ -26,24 +17,20 @@ export interface WireError {
 /** What a call came to: a thread's messages carry no exceptions of our own classes. */
 export type Outcome<T> = { readonly value: T } | { readonly error: WireError } | { readonly thrown: unknown };
 
-/** By code, which stays when a bundler renames classes. */
-const classes: Readonly<Record<string, { readonly prototype: object }>> = {
-  ARGUMENT: ArgumentError,
-  CHECKPOINT: CheckpointError,
-  CONFIG: ConfigError,
-  CONTRACT: ContractError,
-  DATA: DataError,
-  DEVICE: DeviceError,
-  ENVIRONMENT: EnvironmentError,
-  JUDGE: JudgeError,
-  OUT_OF_MEMORY: OutOfMemoryError,
-  REWARD: RewardError,
-  SCHEDULE: ScheduleError,
-  SHAPE: ShapeError,
-  STORAGE: StorageError,
-  TOKENIZER: TokenizerError,
-  UNSUPPORTED_MODEL: UnsupportedModelError,
-};
+type ErrorClass = new (message: string, ...rest: never[]) => TrimtabError;
+
+let classes: ReadonlyMap<string, ErrorClass> | undefined;
+
+/** The class of a typed error by its code, which stays when a bundler renames classes. */
+function classOf(code: unknown): ErrorClass | undefined {
+  classes ??= new Map(
+    [
+      ...[ArgumentError, ContractError, DeviceError, OutOfMemoryError, ShapeError, ScheduleError, TokenizerError],
+      ...Object.values(errors),
+    ].map((one) => [new (one as ErrorClass)("").code, one as ErrorClass]),
+  );
+  return classes.get(String(code));
+}
 
 /** Runs `work` and says what it came to. */
 export async function outcomeOf<T>(work: () => Promise<T> | T): Promise<Outcome<T>> {
@@ -87,7 +74,7 @@ function toWire(error: Error, depth = DEPTH): WireError {
 
 function fromWire({ name, message, stack, cause, fields }: WireError): Error {
   const error = new Error(message, cause === undefined ? {} : { cause: isWire(cause) ? fromWire(cause) : cause });
-  const known = classes[String(fields.code)] ?? ("code" in fields ? TrimtabError : undefined);
+  const known = classOf(fields.code) ?? ("code" in fields ? TrimtabError : undefined);
   if (known) Object.setPrototypeOf(error, known.prototype);
   Object.defineProperties(error, {
     name: { value: name, configurable: true, writable: true },

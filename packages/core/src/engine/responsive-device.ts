@@ -16,6 +16,7 @@ export function responsiveDevice(device: Device): Device {
   return {
     info: device.info,
     counters: device.counters,
+    lost: device.lost,
     alloc: (byteLength) => device.alloc(byteLength),
     free: (buffer) => device.free(buffer),
     write: (tensor, data) => device.write(tensor, data),

@@ -49,7 +49,9 @@ export class Service implements EngineService {
 
   async open(caller: Answering<EngineCaller>): Promise<EngineInfo> {
     const device = responsiveDevice(await this.#host.openDevice());
-    this.#opened = { device, caller: new Caller(caller) };
+    const opened = { device, caller: new Caller(caller) };
+    this.#opened = opened;
+    void device.lost?.then((reason) => opened.caller.lost(reason));
     return { device: device.info, notes: this.#host.notes?.(device) ?? [] };
   }
 
@@ -208,7 +210,9 @@ export class Service implements EngineService {
       try {
         return await work(opened, turn);
       } catch (error) {
-        if (error instanceof DeviceError) await opened.device.sync().catch((loss: unknown) => opened.caller.lost(loss));
+        // A device that fails although it is not lost has said so by now: a second try succeeds.
+        if (error instanceof DeviceError)
+          await opened.device.sync().catch(() => opened.device.sync().catch((loss: unknown) => opened.caller.lost(loss)));
         throw error;
       }
     });

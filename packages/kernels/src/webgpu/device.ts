@@ -168,6 +168,10 @@ class QueueDevice implements WebGpuDevice {
     };
   }
 
+  get lost(): Promise<DeviceError> {
+    return this.#errors.lost;
+  }
+
   alloc(byteLength: number): DeviceBuffer {
     this.#errors.requireAlive("alloc");
     if (!(Number.isInteger(byteLength) && byteLength >= 0)) {

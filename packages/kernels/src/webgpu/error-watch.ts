@@ -7,6 +7,8 @@ export class ErrorWatch {
   #failures: TrimtabError[] = [];
   #checks = new Set<Promise<void>>();
   #lost: DeviceError | undefined;
+  /** Resolves when the GPU is gone without having been given back. */
+  readonly lost: Promise<DeviceError>;
   readonly #onUncaptured = (event: GPUUncapturedErrorEvent) => {
     this.#failures.push(
       new DeviceError(`webgpu: the device must accept every command, got: ${event.error.message}`, { cause: event.error }),
@@ -16,14 +18,18 @@ export class ErrorWatch {
   constructor(device: GPUDevice) {
     this.#device = device;
     device.addEventListener("uncapturederror", this.#onUncaptured);
-    device.lost.then(
-      (info) => {
-        this.#lost ??= new DeviceError(
-          `webgpu: the device must be alive, got lost (${info.reason || "unknown"}): ${info.message} Make a new one.`,
-        );
-      },
-      () => undefined,
-    );
+    this.lost = new Promise((resolve) => {
+      device.lost.then(
+        (info) => {
+          if (this.#lost) return;
+          this.#lost = new DeviceError(
+            `webgpu: the device must be alive, got lost (${info.reason || "unknown"}): ${info.message} Make a new one.`,
+          );
+          resolve(this.#lost);
+        },
+        () => undefined,
+      );
+    });
   }
 
   /** Runs `work` in validation and out-of-memory scopes; `calls` are the ops that an error in it may belong to. */
