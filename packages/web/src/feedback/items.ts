@@ -55,7 +55,12 @@ export function feedbackItems(
   const all = completions.map((completion) => (typeof completion === "string" ? { content: completion } : completion));
   const seen = new Set<string>();
   const different = all.filter(({ content }) => seen.size < seen.add(canonicalJson(content)).size);
-  const item = (...these: FeedbackCompletion[]): NewFeedbackItem => ({ kind, prompt, completions: these, columns });
+  const item = (...these: FeedbackCompletion[]): NewFeedbackItem => ({
+    kind,
+    prompt,
+    completions: these,
+    ...(columns ? { columns } : {}),
+  });
   if (kind === "demonstration") return [item()];
   if (kind === "ranking") return different.length < 2 ? [] : [item(...different)];
   if (kind !== "pair") return different.map((completion) => item(completion));

@@ -59,8 +59,8 @@ export class TrimtabStars extends ItemElement {
       <div class="stars">
         ${WORDS.map(
           (word, i) => html`
-            <button aria-label="${i + 1} of 5: ${word}" aria-keyshortcuts=${i + 1} @click=${() => this.#rate(i + 1)}>
-              ${starIcon}<span>${word}</span><kbd>${i + 1}</kbd>
+            <button aria-keyshortcuts=${i + 1} @click=${() => this.#rate(i + 1)}>
+              ${starIcon}<span>${word}<span class="hidden-visually">, ${i + 1} of 5</span></span><kbd aria-hidden="true">${i + 1}</kbd>
             </button>
           `,
         )}
