@@ -12,17 +12,26 @@ export const bytesInOrder: readonly number[] = [...byteCharacters.keys()].sort((
   byteCharacters[a]! < byteCharacters[b]! ? -1 : 1,
 );
 
-const byteOfCharacter: ReadonlyMap<string, number> = new Map(byteCharacters.map((character, byte) => [character, byte]));
+/** Byte of each character code, or -1; the alphabet ends before U+0144. */
+const byteOfCharacter = new Int16Array(0x144).fill(-1);
+byteCharacters.forEach((character, byte) => {
+  byteOfCharacter[character.charCodeAt(0)] = byte;
+});
+
+/** Writes the bytes that a byte-level token stands for and returns the end of them, or -1 when it has a character outside the alphabet. */
+export function writeBytesOfToken(token: string, into: Uint8Array, at: number): number {
+  for (let i = 0; i < token.length; i++) {
+    const byte = byteOfCharacter[token.charCodeAt(i)] ?? -1;
+    if (byte < 0) return -1;
+    into[at + i] = byte;
+  }
+  return at + token.length;
+}
 
 /** The bytes a byte-level token stands for, or undefined when it has a character outside the alphabet. */
-export function bytesOfToken(token: string): Uint8Array | undefined {
+export function bytesOfToken(token: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(token.length);
-  for (let i = 0; i < token.length; i++) {
-    const byte = byteOfCharacter.get(token[i]!);
-    if (byte === undefined) return undefined;
-    bytes[i] = byte;
-  }
-  return bytes;
+  return writeBytesOfToken(token, bytes, 0) < 0 ? undefined : bytes;
 }
 
 /** A byte string in GPT-2's alphabet. */
@@ -32,16 +41,38 @@ export function tokenOfBytes(bytes: Uint8Array): string {
   return token;
 }
 
-/** UTF-8 of a string. */
-export function utf8(text: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const character of text) {
-    let code = character.codePointAt(0)!;
-    if (code >= 0xd800 && code <= 0xdfff) code = 0xfffd;
-    if (code < 0x80) bytes.push(code);
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63));
-    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
-    else bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+/** A text's UTF-8 in GPT-2's alphabet. */
+export const byteLevelText = (text: string): string => tokenOfBytes(utf8(text));
+
+/** Writes UTF-8 (at most 3 bytes for each code unit) and returns the end of it. Lone surrogates become U+FFFD. */
+export function writeUtf8(text: string, into: Uint8Array, at: number): number {
+  for (let i = 0; i < text.length; i++) {
+    let code = text.charCodeAt(i);
+    if (code < 0x80) {
+      into[at++] = code;
+      continue;
+    }
+    if (code >= 0xd800 && code <= 0xdfff) {
+      code = text.codePointAt(i)!;
+      if (code > 0xffff) i += 1;
+      else code = 0xfffd;
+    }
+    if (code < 0x800) into[at++] = 0xc0 | (code >> 6);
+    else {
+      if (code < 0x10000) into[at++] = 0xe0 | (code >> 12);
+      else {
+        into[at++] = 0xf0 | (code >> 18);
+        into[at++] = 0x80 | ((code >> 12) & 63);
+      }
+      into[at++] = 0x80 | ((code >> 6) & 63);
+    }
+    into[at++] = 0x80 | (code & 63);
   }
-  return Uint8Array.from(bytes);
+  return at;
+}
+
+/** UTF-8 of a string. */
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length * 3);
+  return bytes.slice(0, writeUtf8(text, bytes, 0));
 }

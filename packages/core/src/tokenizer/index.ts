@@ -1,5 +1,6 @@
 /** Tokenizers: text to ids and back. */
-export { DecodeStream } from "./decode-stream";
-export { type DecodeOptions, type EncodeOptions, Tokenizer, type TrainTokenizerOptions } from "./tokenizer";
+export type { DecodeStream } from "./decode-stream";
+export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./tokenizer";
 export { TokenizerError } from "./tokenizer-error";
-export type { AddedTokenJson, ComponentJson, TokenizerConfigJson, TokenizerJson, TokenNameJson } from "./tokenizer-json";
+export type { AddedTokenJson, ComponentJson, ModelJson, TokenizerConfigJson, TokenizerJson, TokenNameJson } from "./tokenizer-json";
+export type { TrainTokenizerOptions } from "./training";

@@ -22,29 +22,30 @@ export interface ComponentJson {
   [field: string]: unknown;
 }
 
+/** The model, whose other fields depend on its type. */
+export interface ModelJson {
+  /** "BPE", "Unigram", "WordPiece" or "WordLevel". */
+  type?: string;
+  /** Ids by token, or Unigram's [token, log-probability] by id. */
+  vocab: Record<string, number> | [string, number][];
+  /** BPE: "left right", or [left, right] since tokenizers 0.20. */
+  merges?: (string | [string, string])[];
+  [field: string]: unknown;
+}
+
 /** tokenizer.json */
 export interface TokenizerJson {
   version?: string;
+  /** Kept, not used: rows are cut where they are tokenized, with the trainer's maxLength. */
   truncation?: unknown;
+  /** Kept, not used: batches here are ragged, not padded. */
   padding?: unknown;
   added_tokens?: AddedTokenJson[];
   normalizer?: ComponentJson | null;
   pre_tokenizer?: ComponentJson | null;
   post_processor?: ComponentJson | null;
   decoder?: ComponentJson | null;
-  model: {
-    type?: string;
-    dropout?: number | null;
-    unk_token?: string | null;
-    continuing_subword_prefix?: string | null;
-    end_of_word_suffix?: string | null;
-    fuse_unk?: boolean;
-    byte_fallback?: boolean;
-    ignore_merges?: boolean;
-    vocab: Record<string, number>;
-    /** "left right", or [left, right] since tokenizers 0.20. */
-    merges: (string | [string, string])[];
-  };
+  model: ModelJson;
 }
 
 /** A token name in tokenizer_config.json: a string, or an object around one. */

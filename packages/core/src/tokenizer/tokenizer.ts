@@ -1,36 +1,20 @@
-/** Byte-pair tokenizers: trained here or read from Hugging Face's tokenizer.json. */
-import { BytePairEncoder, trainBytePairs, utf8Decoder } from "@trimtab/kernels";
-import { AddedTokenSplitter, type Segment } from "./added-tokens";
-import { byteCharacters, bytesInOrder, tokenOfBytes } from "./byte-alphabet";
-import { DecodeStream } from "./decode-stream";
-import {
-  type Normalizer,
-  type PreTokenizer,
-  readDecoder,
-  readNormalizer,
-  readPostProcessor,
-  readPreTokenizer,
-  type Surroundings,
-} from "./pipeline";
+/** Tokenizers: read from Hugging Face's tokenizer.json, or trained here. */
+import { TokenEncoder, utf8Decoder } from "@trimtab/kernels";
+import { AddedTokenSplitter, readAddedTokens, type Segment } from "./added-tokens";
+import { BytesDecodeStream, type DecodeStream, WindowDecodeStream } from "./decode-stream";
+import { type Decoder, readDecoder } from "./decoders";
+import { JsonField, readComponent } from "./json-field";
+import { Layout } from "./layout";
+import { type Model, modelReaders, modelType } from "./models";
+import { type Normalizer, readNormalizer } from "./normalizers";
+import { readPostProcessor, type Surroundings } from "./post-processors";
+import { type PreTokenizer, readPreTokenizer, type Stretch } from "./pre-tokenizers";
+import { canCutAtMetaspaces } from "./scanners";
+import { readNamedToken } from "./token-names";
 import { TokenizerError } from "./tokenizer-error";
-import type { AddedTokenJson, TokenizerConfigJson, TokenizerJson, TokenNameJson } from "./tokenizer-json";
-import { readVocabulary } from "./vocabulary";
-
-/** Options of {@link Tokenizer.train}. */
-export interface TrainTokenizerOptions {
-  /** Tokens in all: special tokens, 256 bytes, and as many merges as fit. Fewer when pairs run out. */
-  readonly vocabSize: number;
-  /** Ids 0, 1, ...; default `["<|endoftext|>"]`. They are cut out of the training text. */
-  readonly specialTokens?: readonly string[];
-  /** Pairs that occur less often are not merged; default 2. */
-  readonly minFrequency?: number;
-  /** Default "<|endoftext|>" where that is a special token. */
-  readonly eosToken?: string;
-  readonly bosToken?: string;
-  readonly padToken?: string;
-  /** Jinja source for `chatTemplate`. */
-  readonly chatTemplate?: string;
-}
+import type { TokenizerConfigJson, TokenizerJson } from "./tokenizer-json";
+import { gpt2Json, type TrainTokenizerOptions, trainTokenizer } from "./training";
+import { addNames, makeTables, readNames, Vocabulary } from "./vocabulary";
 
 /** Options of {@link Tokenizer.encode}. */
 export interface EncodeOptions {
@@ -46,7 +30,7 @@ export interface DecodeOptions {
   readonly skipSpecialTokens?: boolean;
 }
 
-const nameOf = (token: TokenNameJson | undefined) => (token == null ? undefined : typeof token === "string" ? token : token.content);
+const nothing: Surroundings = { before: [], after: [] };
 
 /** A vocabulary with its text pipeline. Immutable; each holds its own WebAssembly instance. */
 export class Tokenizer {
@@ -61,67 +45,82 @@ export class Tokenizer {
   /** Jinja source of the chat template, as the configuration has it. */
   readonly chatTemplate: string | undefined;
 
-  private readonly json: TokenizerJson;
-  private readonly config: TokenizerConfigJson;
-  private readonly encoder: BytePairEncoder;
-  private readonly tokens: readonly (string | undefined)[];
-  private readonly ids: ReadonlyMap<string, number>;
-  private readonly normalize: Normalizer;
-  private readonly preTokenizer: PreTokenizer;
-  private readonly surroundings: Surroundings;
-  private readonly stripStart: number;
-  private readonly pieces: readonly Uint8Array[];
-  /** Added tokens by stage (raw, then normalized text), with and without the special ones. */
-  private readonly splitters: Record<"all" | "ordinary", { raw: AddedTokenSplitter; normalized: AddedTokenSplitter | undefined }>;
+  /** tokenizer.json without the model's vocabulary and merges, which the encoder holds. */
+  readonly #json: TokenizerJson;
+  readonly #config: TokenizerConfigJson;
+  readonly #encoder: TokenEncoder;
+  readonly #model: Model;
+  readonly #vocabulary: Vocabulary;
+  /** Ids of added tokens that the model does not have itself. */
+  readonly #addedOnly: ReadonlySet<number>;
+  readonly #normalize: Normalizer;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #surroundings: Surroundings;
+  readonly #decoder: Decoder;
+  /** Added tokens that are looked for in the text as it is. */
+  readonly #rawSplitter: AddedTokenSplitter;
+  /** Added tokens that are looked for in normalized text. */
+  readonly #normalizedSplitter: AddedTokenSplitter;
 
   private constructor(json: TokenizerJson, config: TokenizerConfigJson) {
-    this.json = json;
-    this.config = config;
-    const added = addedTokens(json, config);
-    const decoder = readDecoder(json.decoder);
-    this.normalize = readNormalizer(json.normalizer);
-    this.preTokenizer = readPreTokenizer(json.pre_tokenizer);
-    this.surroundings = readPostProcessor(json.post_processor);
-    this.stripStart = decoder.stripStart;
-    const { model, tokens, ids } = readVocabulary(json, added, this.preTokenizer, decoder);
-    this.tokens = tokens;
-    this.ids = ids;
-    this.pieces = model.pieces;
-    this.encoder = new BytePairEncoder(model);
-    this.vocabSize = tokens.length;
+    const root = new JsonField(json, "");
+    const configRoot = new JsonField(config, "tokenizer_config.json");
+    const model = root.get("model");
+    const type = modelType(model);
+    const useModel = readComponent(new JsonField({ ...model.object(), type }, "model"), modelReaders);
+    this.#normalize = readNormalizer(root.get("normalizer"));
+    this.#preTokenizer = readPreTokenizer(root.get("pre_tokenizer"), type === "BPE");
+    this.#decoder = readDecoder(root.get("decoder"));
+    const { byteLevel } = this.#preTokenizer;
+    if (byteLevel && !this.#decoder.byteLevel) throw root.get("decoder").must("ByteLevel like the pre-tokenizer");
+
+    const own = readNames(model.get("vocab"));
+    const idOf = idsOf(model.get("vocab").value, own);
+    const added = readAddedTokens(root.get("added_tokens"), configRoot.get("added_tokens_decoder"));
+    const names = addNames(own, added, idOf, root.get("added_tokens"));
+    const tables = makeTables(names, own, byteLevel, this.#decoder.bytes);
+    this.#encoder = new TokenEncoder({ ...tables, scanner: this.#scanner(model, type, own) });
+    this.#model = useModel(this.#encoder, idOf, byteLevel);
+    this.#vocabulary = new Vocabulary(this.#encoder, byteLevel, tables.exceptions);
+    this.#addedOnly = new Set(added.map(({ id }) => id).filter((id) => own[id] === undefined));
+    this.#surroundings = readPostProcessor(root.get("post_processor"), this.#encoder.size);
+    this.#rawSplitter = new AddedTokenSplitter(added.filter(({ normalized }) => !normalized));
+    this.#normalizedSplitter = new AddedTokenSplitter(
+      added.filter(({ normalized }) => normalized),
+      this.#normalize,
+    );
+
+    this.vocabSize = this.#encoder.size;
     this.specialTokenIds = new Set(added.filter(({ special }) => special).map(({ id }) => id));
-
-    const splitter = (among: readonly AddedTokenJson[]) => {
-      const late = among.filter(({ normalized }) => normalized);
-      return {
-        raw: new AddedTokenSplitter(among.filter(({ normalized }) => !normalized)),
-        normalized: late.length === 0 ? undefined : new AddedTokenSplitter(late, this.normalize),
-      };
+    const namedId = (field: string) => {
+      const name = readNamedToken(configRoot.get(field));
+      return name === undefined ? undefined : this.#vocabulary.idOf(name);
     };
-    this.splitters = { all: splitter(added), ordinary: splitter(added.filter(({ special }) => !special)) };
-
-    const idOf = (field: "bos_token" | "eos_token" | "pad_token" | "unk_token") => {
-      const name = nameOf(config[field]);
-      return name === undefined ? undefined : this.ids.get(name);
-    };
-    this.bosTokenId = idOf("bos_token");
-    this.eosTokenId = idOf("eos_token");
-    this.padTokenId = idOf("pad_token");
-    this.unkTokenId = idOf("unk_token") ?? model.unknownId;
-    const template = config.chat_template ?? undefined;
-    this.chatTemplate = Array.isArray(template) ? (template.find(({ name }) => name === "default") ?? template[0])?.template : template;
+    this.bosTokenId = namedId("bos_token");
+    this.eosTokenId = namedId("eos_token");
+    this.padTokenId = namedId("pad_token");
+    this.unkTokenId = namedId("unk_token") ?? this.#model.unknownId;
+    this.chatTemplate = readChatTemplate(configRoot.get("chat_template"));
+    const { vocab: _vocab, merges: _merges, ...rest } = json.model;
+    this.#json = { ...json, model: { ...rest, vocab: {} } };
+    this.#config = config;
   }
 
-  /** Reads a parsed tokenizer.json, and tokenizer_config.json for the names of special tokens and the chat template. */
+  /**
+   * Reads a parsed tokenizer.json, and tokenizer_config.json for the names of special tokens and the chat template. Throws TokenizerError, naming
+   * the field, where something is malformed or not supported. `truncation` and `padding` are kept but not used: see {@link TokenizerJson}.
+   */
   static fromJSON(json: TokenizerJson, config: TokenizerConfigJson = {}): Tokenizer {
     return new Tokenizer(json, config);
   }
 
   /** Reads GPT-2's own two files: the parsed vocab.json and the text of merges.txt. "<|endoftext|>" becomes special where it exists. */
-  static fromGpt2Files(vocab: Record<string, number>, merges: string, config: TokenizerConfigJson = { eos_token: END_OF_TEXT }): Tokenizer {
-    const lines = merges.split("\n").filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
-    const end = vocab[END_OF_TEXT];
-    return new Tokenizer(byteLevelJson(vocab, lines, end === undefined ? [] : [special(END_OF_TEXT, end)]), config);
+  static fromGpt2Files(
+    vocab: Record<string, number>,
+    merges: string,
+    config: TokenizerConfigJson = { eos_token: "<|endoftext|>" },
+  ): Tokenizer {
+    return new Tokenizer(gpt2Json(vocab, merges), config);
   }
 
   /**
@@ -129,75 +128,33 @@ export class Tokenizer {
    * ties between pairs go to the smallest ids, as in Hugging Face's trainer.
    */
   static train(texts: Iterable<string>, options: TrainTokenizerOptions): Tokenizer {
-    const { vocabSize, specialTokens = [END_OF_TEXT], minFrequency, chatTemplate } = options;
-    const first = specialTokens.length;
-    if (vocabSize < first + 256) {
-      throw new TokenizerError(
-        `Tokenizer.train: vocabSize must be at least ${first + 256} (256 bytes and the special tokens), got ${vocabSize}. Ask for a larger vocabulary.`,
-      );
-    }
-    const byteIds = new Int32Array(256);
-    bytesInOrder.forEach((byte, id) => {
-      byteIds[byte] = id;
-    });
-    const added = specialTokens.map(special);
-    const pieces = bytesInOrder.map((byte) => Uint8Array.of(byte));
-    const merges = trainBytePairs(withoutTokens(texts, added), { vocabSize: vocabSize - first, minFrequency, byteIds });
-    const names = pieces.map(tokenOfBytes);
-    const lines: string[] = [];
-    for (let i = 0; i < merges.length; i += 3) {
-      const [left, right, merged] = [names[merges[i]!]!, names[merges[i + 1]!]!, merges[i + 2]!];
-      lines.push(`${left} ${right}`);
-      names[merged] = left + right;
-    }
-    // Without a prototype, a token may be called anything.
-    const vocab: Record<string, number> = Object.create(null);
-    specialTokens.forEach((token, id) => {
-      vocab[token] = id;
-    });
-    names.forEach((name, id) => {
-      vocab[name] = first + id;
-    });
-    const config: TokenizerConfigJson = { tokenizer_class: "PreTrainedTokenizerFast", clean_up_tokenization_spaces: false };
-    const eosToken = options.eosToken ?? (specialTokens.includes(END_OF_TEXT) ? END_OF_TEXT : undefined);
-    const named = { bos_token: options.bosToken, eos_token: eosToken, pad_token: options.padToken };
-    for (const [field, token] of Object.entries(named)) {
-      if (token === undefined) continue;
-      if (!specialTokens.includes(token)) {
-        throw new TokenizerError(`Tokenizer.train: ${field} must be one of specialTokens, got "${token}". Add it to specialTokens.`);
-      }
-      config[field] = token;
-    }
-    if (chatTemplate !== undefined) config.chat_template = chatTemplate;
-    return new Tokenizer(byteLevelJson(vocab, lines, added), config);
+    const { json, config } = trainTokenizer(texts, options);
+    return new Tokenizer(json, config);
   }
 
-  /** Contents of tokenizer.json. Shared with the tokenizer: do not change it. */
+  /** Contents of tokenizer.json, put together anew; what they do not share with the tokenizer is the vocabulary and the merges. Do not change the rest. */
   toJSON(): TokenizerJson {
-    return this.json;
+    const tokenOf = (id: number) => (this.#addedOnly.has(id) ? undefined : this.#vocabulary.tokenOf(id));
+    return { ...this.#json, model: { ...this.#json.model, ...this.#model.write(tokenOf) } };
   }
 
   /** Contents of tokenizer_config.json. Shared with the tokenizer: do not change it. */
   toConfigJSON(): TokenizerConfigJson {
-    return this.config;
+    return this.#config;
   }
 
   /** Text to ids. Lone surrogates are read as U+FFFD. */
   encode(text: string, options: EncodeOptions = {}): Uint32Array<ArrayBuffer> {
     const { addSpecialTokens = true, splitSpecialTokens = false } = options;
-    const { before, after } = addSpecialTokens ? this.surroundings : { before: [], after: [] };
-    const segments = this.split(text, splitSpecialTokens);
-    const [only] = segments;
-    if (segments.length === 1 && only !== undefined && "text" in only && before.length + after.length === 0)
-      return this.encodeSegment(only);
-    const chunks = [before, ...segments.map((segment) => ("id" in segment ? [segment.id] : this.encodeSegment(segment))), after];
-    const ids = new Uint32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      ids.set(chunk, at);
-      at += chunk.length;
+    const { before, after } = addSpecialTokens ? this.#surroundings : nothing;
+    const layout = new Layout();
+    for (const id of before) layout.addId(id);
+    for (const segment of this.#split(text, splitSpecialTokens)) {
+      if ("id" in segment) layout.addId(segment.id);
+      else for (const stretch of this.#cut(segment)) layout.addText(stretch.text);
     }
-    return ids;
+    for (const id of after) layout.addId(id);
+    return layout.encode(this.#encoder);
   }
 
   /** {@link encode} for each text. */
@@ -205,110 +162,94 @@ export class Tokenizer {
     return texts.map((text) => this.encode(text, options));
   }
 
-  /** Ids to text. Malformed byte sequences become U+FFFD. Text is not tidied (transformers' clean_up_tokenization_spaces is ignored). */
+  /**
+   * Ids to text. Malformed byte sequences become U+FFFD. Text is not tidied (transformers' clean_up_tokenization_spaces is ignored). Ids without
+   * a token give nothing; ids outside the vocabulary throw.
+   */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     const kept = options.skipSpecialTokens ? Array.from(ids).filter((id) => !this.specialTokenIds.has(id)) : ids;
-    const text = utf8Decoder().decode(this.encoder.decode(kept));
-    let start = 0;
-    while (start < this.stripStart && text[start] === " ") start += 1;
-    return text.slice(start);
+    const { bytes } = this.#decoder;
+    if (bytes !== undefined) {
+      const text = utf8Decoder().decode(this.#encoder.decode(kept));
+      // Of a malformed run of byte tokens each is U+FFFD, which bytes alone do not tell.
+      if (!(bytes.byteFallback && text.includes("\ufffd"))) {
+        let start = 0;
+        while (start < bytes.stripStart && text[start] === " ") start += 1;
+        return text.slice(start);
+      }
+    }
+    return this.#decoder.decode(Array.from(kept, (id) => this.#tokenOf(id)).filter((token) => token !== undefined));
   }
 
   /** Decodes ids one at a time for display while they are generated. */
   decodeStream(options: DecodeOptions = {}): DecodeStream {
     const skipped = options.skipSpecialTokens ? this.specialTokenIds : undefined;
-    return new DecodeStream((id) => {
+    const { bytes } = this.#decoder;
+    if (bytes === undefined) return new WindowDecodeStream((ids) => this.decode(ids, options));
+    return new BytesDecodeStream((id) => {
       if (skipped?.has(id)) return undefined;
-      const piece = this.pieces[id];
-      if (piece === undefined) {
-        throw new TokenizerError(`decodeStream: ids must be below ${this.vocabSize}, got ${id}. Decode with the tokenizer that made them.`);
-      }
-      return piece;
-    }, this.stripStart);
+      this.#requireId(id);
+      return this.#encoder.piece(id);
+    }, bytes.stripStart);
   }
 
   /** Id of a token as it is written in tokenizer.json. */
   tokenToId(token: string): number | undefined {
-    return this.ids.get(token);
+    return this.#vocabulary.idOf(token);
   }
 
   /** The token as it is written in tokenizer.json. */
   idToToken(id: number): string | undefined {
-    return this.tokens[id];
+    return this.#vocabulary.tokenOf(id);
+  }
+
+  /** What the encoder cuts words by, once JavaScript has done its part. */
+  #scanner(model: JsonField, type: string, names: readonly (string | undefined)[]) {
+    const { scanner, byteLevel } = this.#preTokenizer;
+    const isPlain = !["ignore_merges", "continuing_subword_prefix", "end_of_word_suffix"].some((name) => model.get(name).value);
+    const isOneWord = scanner.type === "whole" && !byteLevel && type === "BPE" && isPlain;
+    return isOneWord && canCutAtMetaspaces(names) ? ({ type: "metaspace", runs: true } as const) : scanner;
   }
 
   /** Added tokens out of the raw text, then out of the normalized rest. */
-  private split(text: string, splitSpecialTokens: boolean): Segment[] {
+  #split(text: string, splitSpecial: boolean): Segment[] {
     if (text === "") return [];
-    const { raw, normalized } = splitSpecialTokens ? this.splitters.ordinary : this.splitters.all;
-    return raw.split(text).flatMap((segment): Segment[] => {
-      if ("id" in segment) return [segment];
-      const changed = this.normalize(segment.text);
-      return normalized === undefined ? [{ text: changed, start: segment.start }] : normalized.split(changed, segment.start);
-    });
+    return this.#rawSplitter
+      .split(text, splitSpecial)
+      .flatMap((segment) =>
+        "id" in segment ? [segment] : this.#normalizedSplitter.split(this.#normalize(segment.text), splitSpecial, segment.start),
+      );
   }
 
-  private encodeSegment({ text, start }: Extract<Segment, { text: string }>): Uint32Array<ArrayBuffer> {
-    return this.encoder.encode(this.preTokenizer.prepare(text, start === 0));
+  #cut(segment: Stretch): readonly Stretch[] {
+    let stretches: readonly Stretch[] = [segment];
+    for (const cut of this.#preTokenizer.cuts) stretches = stretches.flatMap(cut);
+    return stretches;
+  }
+
+  #tokenOf(id: number): string | undefined {
+    this.#requireId(id);
+    return this.#vocabulary.tokenOf(id);
+  }
+
+  #requireId(id: number): void {
+    if (id >= 0 && id < this.vocabSize) return;
+    throw new TokenizerError(`decode: ids must be below ${this.vocabSize}, got ${id}. Decode with the tokenizer that made them.`);
   }
 }
 
-const END_OF_TEXT = "<|endoftext|>";
-
-const special = (content: string, id: number): AddedTokenJson => ({
-  id,
-  content,
-  single_word: false,
-  lstrip: false,
-  rstrip: false,
-  normalized: false,
-  special: true,
-});
-
-/** Those of tokenizer.json, and those only tokenizer_config.json lists, as transformers adds them. */
-function addedTokens(json: TokenizerJson, config: TokenizerConfigJson): AddedTokenJson[] {
-  const added = [...(json.added_tokens ?? [])];
-  const known = new Set(added.map(({ id }) => id));
-  for (const [key, token] of Object.entries(config.added_tokens_decoder ?? {})) {
-    if (!known.has(Number(key))) added.push({ ...token, id: Number(key) });
-  }
-  return added;
+/** Ids of the model's own tokens. */
+function idsOf(vocab: unknown, names: readonly (string | undefined)[]): (token: string) => number | undefined {
+  if (!Array.isArray(vocab))
+    return (token) => (Object.hasOwn(vocab as object, token) ? (vocab as Record<string, number>)[token] : undefined);
+  const ids = new Map(names.map((name, id) => [name, id]));
+  return (token) => ids.get(token);
 }
 
-function* withoutTokens(texts: Iterable<string>, added: readonly AddedTokenJson[]): Generator<string> {
-  const splitter = new AddedTokenSplitter(added);
-  for (const text of texts) for (const segment of splitter.split(text)) if ("text" in segment) yield segment.text;
-}
-
-/** tokenizer.json of a GPT-2-style tokenizer. */
-function byteLevelJson(vocab: Record<string, number>, merges: string[], added: AddedTokenJson[]): TokenizerJson {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-  const missing = byteCharacters.findIndex((character) => vocab[character] === undefined);
-  if (missing >= 0) {
-    throw new TokenizerError(
-      `Tokenizer: the vocabulary must hold all 256 bytes, got none for byte ${missing} ("${byteCharacters[missing]}"). Add it.`,
-    );
-  }
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: added,
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: { ...byteLevel, trim_offsets: false },
-    decoder: byteLevel,
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab,
-      merges,
-    },
-  };
+/** One template, or that named "default" of several, or the first. */
+function readChatTemplate(field: JsonField): string | undefined {
+  if (field.isAbsent) return undefined;
+  if (!Array.isArray(field.value)) return field.string();
+  const templates = field.items();
+  return (templates.find((template) => template.get("name").value === "default") ?? templates[0])?.get("template").string();
 }

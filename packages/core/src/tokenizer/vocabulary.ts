@@ -1,108 +1,122 @@
-/** Turns tokenizer.json's vocabulary and merges into the tables the WebAssembly encoder holds. */
-import type { BytePairModel } from "@trimtab/kernels";
-import { byteCharacters, bytesOfToken, utf8 } from "./byte-alphabet";
-import type { Decoder, PreTokenizer } from "./pipeline";
-import { TokenizerError, unsupported } from "./tokenizer-error";
-import type { AddedTokenJson, TokenizerJson } from "./tokenizer-json";
+/** The vocabulary: names of tokens and their ids, kept as bytes in the encoder rather than as strings. */
+import { type ByteStrings, MAX_TOKENS, type TokenEncoder, utf8Decoder } from "@trimtab/kernels";
+import type { AddedToken } from "./added-tokens";
+import { bytesOfToken, tokenOfBytes, utf8, writeBytesOfToken, writeUtf8 } from "./byte-alphabet";
+import { ByteStringsBuilder } from "./byte-strings";
+import { type BytesDecoder, byteOfToken } from "./decoders";
+import type { JsonField } from "./json-field";
+import { METASPACE } from "./metaspace";
 
-/** Refuses models that merge by other rules than plain byte-pair encoding. */
-function requireBytePairs({ model }: TokenizerJson): void {
-  if (model === undefined || model === null) throw unsupported("model", "given", model);
-  if ((model.type ?? "BPE") !== "BPE" || !Array.isArray(model.merges)) throw unsupported("model.type", '"BPE" with merges', model.type);
-  if (model.dropout) throw unsupported("model.dropout", "absent", model.dropout);
-  if (model.continuing_subword_prefix) throw unsupported("model.continuing_subword_prefix", "empty", model.continuing_subword_prefix);
-  if (model.end_of_word_suffix) throw unsupported("model.end_of_word_suffix", "empty", model.end_of_word_suffix);
-}
+/** Names by id; an id that is not used has none. */
+export type Names = (string | undefined)[];
 
-/** (merges, 3): the ids of each merge's two sides and of what they make. */
-function readMerges({ model: { merges } }: TokenizerJson, vocab: ReadonlyMap<string, number>): Uint32Array {
-  const rows = new Uint32Array(merges.length * 3);
-  const idOf = (token: string, i: number) => {
-    const id = vocab.get(token);
-    if (id === undefined) throw unsupported(`model.merges[${i}]`, "made of tokens of the vocabulary", merges[i]);
-    return id;
-  };
-  merges.forEach((merge, i) => {
-    let [left, right] = typeof merge === "string" ? ["", ""] : merge;
-    if (typeof merge === "string") {
-      // A token may itself hold a space, never at the place where one joins two tokens of the vocabulary.
-      const space = merge.indexOf(" ", 1);
-      [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
-    }
-    rows[3 * i] = idOf(left, i);
-    rows[3 * i + 1] = idOf(right, i);
-    rows[3 * i + 2] = idOf(left + right, i);
-  });
-  return rows;
-}
-
-const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
-
-/** The encoder's tables, and each id's token. */
-export function readVocabulary(
-  json: TokenizerJson,
-  added: readonly AddedTokenJson[],
-  preTokenizer: PreTokenizer,
-  decoder: Decoder,
-): { model: BytePairModel; tokens: (string | undefined)[]; ids: Map<string, number> } {
-  requireBytePairs(json);
-  const { unk_token: unknown, ignore_merges: ignoreMerges } = json.model;
-  const vocab: ReadonlyMap<string, number> = new Map(Object.entries(json.model.vocab));
-  if (preTokenizer.byteLevel !== decoder.byteLevel) {
-    throw unsupported("decoder", preTokenizer.byteLevel ? "ByteLevel like the pre-tokenizer" : "other than ByteLevel", json.decoder);
-  }
-  const ids = new Map(vocab);
-  for (const { content, id } of added) ids.set(content, id);
-  let size = 0;
-  for (const [token, id] of ids) {
-    if (!Number.isInteger(id) || id < 0)
-      throw new TokenizerError(`Tokenizer.fromJSON: ids must be integers of at least 0, got ${id} for "${token}". Correct model.vocab.`);
-    size = Math.max(size, id + 1);
-  }
-  const tokens = new Array<string | undefined>(size);
-  const none = new Uint8Array(0);
-  const pieces = new Array<Uint8Array>(size).fill(none);
-  const byteIds = new Int32Array(256).fill(-1);
-  const characters = new Map<number, number>();
-  for (const [token, id] of ids) {
-    tokens[id] = token;
-    const byte = decoder.byteFallback ? BYTE_TOKEN.exec(token) : null;
-    if (byte) pieces[id] = Uint8Array.of(Number.parseInt(byte[1]!, 16));
-    else pieces[id] = (decoder.byteLevel ? bytesOfToken(token) : undefined) ?? utf8(decoder.byteLevel ? token : decoder.textOf(token));
-  }
-  if (preTokenizer.byteLevel) {
-    byteCharacters.forEach((character, byte) => {
-      byteIds[byte] = vocab.get(character) ?? -1;
+/** The model's own tokens: an object of ids, or Unigram's list of [token, score]. */
+export function readNames(vocab: JsonField): Names {
+  if (Array.isArray(vocab.value)) {
+    return vocab.items().map((row) => {
+      const pair = row.array();
+      if (pair.length !== 2) throw row.must("a token and its score");
+      return row.items()[0]!.string();
     });
-  } else {
-    for (const [token, id] of vocab) {
-      const code = token.codePointAt(0);
-      if (code !== undefined && token.length === (code > 0xffff ? 2 : 1)) characters.set(code, id);
-    }
-    if (json.model.byte_fallback) {
-      for (let byte = 0; byte < 256; byte++) byteIds[byte] = vocab.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`) ?? -1;
-    }
   }
-  let wholeWords: Map<number, Uint8Array> | undefined;
-  if (ignoreMerges) {
-    wholeWords = new Map();
-    for (const [token, id] of vocab) wholeWords.set(id, preTokenizer.byteLevel ? (bytesOfToken(token) ?? utf8(token)) : utf8(token));
+  const ids = vocab.object();
+  const names: Names = [];
+  for (const name of Object.keys(ids)) {
+    const id = ids[name];
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS) {
+      throw vocab.get(name).must(`an id, an integer from 0 to ${MAX_TOKENS - 1}`);
+    }
+    const other = names[id as number];
+    if (other !== undefined) throw vocab.get(name).must(`an id of its own, not that of "${other}"`);
+    names[id as number] = name;
   }
-  // An added token stands for its own text, even where the byte alphabet could read it otherwise.
-  for (const { content, id } of added) pieces[id] = utf8(content);
-  return {
-    model: {
-      pieces,
-      merges: readMerges(json, vocab),
-      preTokenization: preTokenizer.words,
-      byteIds,
-      characters: preTokenizer.byteLevel ? undefined : characters,
-      byteFallback: json.model.byte_fallback === true,
-      wholeWords,
-      unknownId: unknown == null ? undefined : vocab.get(unknown),
-      fuseUnknown: json.model.fuse_unk === true,
-    },
-    tokens,
-    ids,
-  };
+  return names;
+}
+
+/** Enters the added tokens, refusing those that contradict the model's own. */
+export function addNames(names: Names, added: readonly AddedToken[], idOf: (token: string) => number | undefined, field: JsonField): Names {
+  const all = [...names];
+  const own = new Map<string, number>();
+  added.forEach(({ id, content }, i) => {
+    const path = () => field.items()[i] ?? field;
+    if (id >= MAX_TOKENS) throw path().must(`a token with an id below ${MAX_TOKENS}`);
+    const expected = idOf(content) ?? own.get(content) ?? id;
+    if (expected !== id) throw path().must(`a token with the id that "${content}" already has, ${expected}`);
+    if (all[id] !== undefined && all[id] !== content) throw path().must(`a token with an id of its own, not that of "${all[id]}"`);
+    own.set(content, id);
+    all[id] = content;
+  });
+  return all;
+}
+
+/** The encoder's tables and what cannot be said in them. */
+export interface Tables {
+  readonly tokens: ByteStrings;
+  readonly pieces: ByteStrings | undefined;
+  /** Names of tokens that the model does not have, or that are not what their bytes in `tokens` say. */
+  readonly exceptions: ReadonlyMap<number, string>;
+  /** Ids that no text leads to, ascending. */
+  readonly hidden: readonly number[];
+}
+
+/** `names` with the added tokens, `own` without. */
+export function makeTables(names: Names, own: Names, byteLevel: boolean, decoder: BytesDecoder | undefined): Tables {
+  const exceptions = new Map<number, string>();
+  const hidden: number[] = [];
+  const tokens = new ByteStringsBuilder(names.length);
+  const pieces = byteLevel || decoder === undefined ? undefined : new ByteStringsBuilder(names.length);
+  for (let id = 0; id < names.length; id++) {
+    const name = names[id] ?? "";
+    const isOwn = own[id] !== undefined;
+    const isBytes = byteLevel && isOwn && tokens.add(name.length, (into, at) => writeBytesOfToken(name, into, at));
+    // An added token stands for its own text, even where the byte alphabet could read it otherwise.
+    if (!isBytes) tokens.add(name.length * 3, (into, at) => writeUtf8(name, into, at));
+    const isFound = isBytes || (!byteLevel && isOwn);
+    if (!isFound) hidden.push(id);
+    if (names[id] !== undefined && (!isFound || name === "")) exceptions.set(id, name);
+    pieces?.add(name.length * 3, (into, at) => writePiece(name, isOwn, decoder!, into, at));
+  }
+  return { tokens: tokens.finish(), pieces: pieces?.finish(), exceptions, hidden };
+}
+
+function writePiece(name: string, isOwn: boolean, decoder: BytesDecoder, into: Uint8Array, at: number): number {
+  const { byteLevel, byteFallback, spaces } = decoder;
+  if (byteLevel && isOwn) {
+    const end = writeBytesOfToken(name, into, at);
+    if (end >= 0) return end;
+  }
+  const byte = byteFallback ? byteOfToken(name) : undefined;
+  if (byte === undefined) return writeUtf8(spaces ? name.replaceAll(METASPACE, " ") : name, into, at);
+  into[at] = byte;
+  return at + 1;
+}
+
+/** Names to ids and back, by the encoder's tables. */
+export class Vocabulary {
+  readonly #encoder: TokenEncoder;
+  readonly #byteLevel: boolean;
+  readonly #names: ReadonlyMap<number, string>;
+  readonly #ids: ReadonlyMap<string, number>;
+
+  constructor(encoder: TokenEncoder, byteLevel: boolean, exceptions: ReadonlyMap<number, string>) {
+    this.#encoder = encoder;
+    this.#byteLevel = byteLevel;
+    this.#names = exceptions;
+    this.#ids = new Map([...exceptions].map(([id, name]) => [name, id]));
+  }
+
+  idOf(token: string): number | undefined {
+    const id = this.#ids.get(token);
+    if (id !== undefined) return id;
+    const bytes = this.#byteLevel ? bytesOfToken(token) : utf8(token);
+    return bytes && this.#encoder.find(bytes);
+  }
+
+  tokenOf(id: number): string | undefined {
+    const name = this.#names.get(id);
+    if (name !== undefined) return name;
+    const bytes = this.#encoder.token(id);
+    if (bytes.length === 0) return undefined;
+    return this.#byteLevel ? tokenOfBytes(bytes) : utf8Decoder().decode(bytes);
+  }
 }

@@ -4,7 +4,7 @@ let bytes: usize = 0;
 let size: u32 = 0;
 
 /** tokenOffsets (count + 1) u32 into tokenBytes; both stay where they are. */
-export function setDecoder(tokenOffsets: usize, tokenBytes: usize, count: u32): void {
+export function setPieces(tokenOffsets: usize, tokenBytes: usize, count: u32): void {
   offsets = tokenOffsets;
   bytes = tokenBytes;
   size = count;

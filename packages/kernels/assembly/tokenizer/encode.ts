@@ -1,139 +1,88 @@
-/** Text to ids: scan words, look each up in a cache, else turn it into symbols and merge them. */
-import { alloc } from "./memory";
-import { mergeWord } from "./merge";
+/** Text to ids: stretches of text and ids already known, in the order of a layout; words cut by the scanner, then the model. */
+import { encodeBytePair } from "./byte-pair";
 import { beginScan, nextWord } from "./scan";
-import { findCharacter, findToken } from "./tables";
-import { classAt, codePoint, width } from "./unicode";
+import { encodeUnigram } from "./unigram";
+import { recall, remember } from "./word-cache";
+import { encodeWordLevel, encodeWordPiece } from "./word-piece";
 
-/** Direct-mapped; slots of 48 bytes: the word's 16 bytes zero-padded, length | count << 16, seven ids. Length 0 = empty. */
-const CACHE_BITS: u64 = 15;
-const SLOT_BYTES: usize = 48;
-const CACHED_IDS: u32 = 7;
-let cache: usize = 0;
+export const BYTE_PAIR: u32 = 0;
+export const UNIGRAM: u32 = 1;
+export const WORD_PIECE: u32 = 2;
+export const WORD_LEVEL: u32 = 3;
 
-/** (256) i32: the id of each byte's own token, or -1. */
-let byteIds: usize = 0;
-let byteLevel: bool = true;
-let byteFallback: bool = false;
-let ignoreMerges: bool = false;
-let unknown: i32 = -1;
-let fuseUnknown: bool = false;
+/** A layout's entry with this bit is an id; without, the UTF-16 length of a stretch of text. */
+const IS_ID: u32 = 0x80000000;
 
-export function initEncoder(): void {
-  byteIds = alloc(1024);
-  cache = alloc(SLOT_BYTES << <usize>CACHE_BITS);
-  memory.fill(cache, 0, SLOT_BYTES << <usize>CACHE_BITS);
-}
+let model: u32 = BYTE_PAIR;
 
-export function byteTable(): usize {
-  return byteIds;
-}
-
-export function configureEncoder(isByteLevel: bool, hasByteFallback: bool, ignoresMerges: bool, unknownId: i32, fusesUnknown: bool): void {
-  byteLevel = isByteLevel;
-  byteFallback = hasByteFallback;
-  ignoreMerges = ignoresMerges;
-  unknown = unknownId;
-  fuseUnknown = fusesUnknown;
+export function configureModel(kind: u32): void {
+  model = kind;
 }
 
 /**
- * text (length) UTF-8, readable for 16 bytes beyond; out must hold `length` u32. Returns the number of ids.
+ * text (length) UTF-8, readable for 16 bytes beyond; layout (entries) u32, none = the text is one stretch; out must hold `length + entries`
+ * u32. Returns the number of ids.
  */
-export function encode(text: usize, length: usize, out: usize): u32 {
-  const end = text + length;
+export function encode(text: usize, length: usize, layout: usize, entries: u32, out: usize): u32 {
+  if (entries == 0) return <u32>((encodeStretch(text, text + length, out) - out) >> 2);
   let o = out;
-  beginScan(text);
-  for (let p = text; p < end; ) {
-    const q = nextWord(p, end);
-    o = encodeWord(p, q - p, o);
-    p = q;
+  let p = text;
+  for (let i: u32 = 0; i < entries; i++) {
+    const entry = load<u32>(layout + (<usize>i << 2));
+    if (entry & IS_ID) {
+      store<u32>(o, entry & ~IS_ID);
+      o += 4;
+    } else {
+      const end = afterUnits(p, entry);
+      o = encodeStretch(p, end, o);
+      p = end;
+    }
   }
   return <u32>((o - out) >> 2);
 }
 
-// @ts-ignore: decorator
-@inline
-function encodeWord(p: usize, length: usize, out: usize): usize {
-  if (length > 16) return encodeSlow(p, length, out);
-  let a = load<u64>(p);
-  let b: u64 = 0;
-  if (length < 8) a &= (1 << (<u64>length << 3)) - 1;
-  else if (length > 8) {
-    b = load<u64>(p, 8);
-    if (length < 16) b &= (1 << ((<u64>length - 8) << 3)) - 1;
-  }
-  const slot = cache + <usize>(((a ^ rotl<u64>(b, 29)) * 0x9e3779b97f4a7c15) >> (64 - CACHE_BITS)) * SLOT_BYTES;
-  if (load<u64>(slot) == a && load<u64>(slot, 8) == b && load<u16>(slot, 16) == <u16>length) {
-    const count = <usize>load<u16>(slot, 18);
-    store<u32>(out, load<u32>(slot, 20));
-    for (let i: usize = 1; i < count; i++) store<u32>(out + (i << 2), load<u32>(slot + (i << 2), 20));
-    return out + (count << 2);
-  }
-  const next = encodeSlow(p, length, out);
-  const count = <u32>((next - out) >> 2);
-  // No ids at all would make the copy above write past the room there is.
-  if (count <= CACHED_IDS && count > 0) {
-    store<u64>(slot, a);
-    store<u64>(slot, b, 8);
-    store<u16>(slot, <u16>length, 16);
-    store<u16>(slot, <u16>count, 18);
-    memory.copy(slot + 20, out, <usize>count << 2);
-  }
-  return next;
-}
-
-function encodeSlow(p: usize, length: usize, out: usize): usize {
-  if (ignoreMerges) {
-    const id = findToken(p, length);
-    if (id >= 0) {
-      store<u32>(out, id);
-      return out + 4;
+/** The address that many UTF-16 code units further on: one for each character, two for those of four bytes. */
+function afterUnits(p: usize, units: u32): usize {
+  while (units > 0) {
+    const b = load<u8>(p);
+    if (b < 0x80) p += 1;
+    else if (b < 0xe0) p += 2;
+    else if (b < 0xf0) p += 3;
+    else {
+      p += 4;
+      units -= 1;
     }
+    units -= 1;
   }
-  const n = byteLevel ? byteSymbols(p, length, out) : characterSymbols(p, length, out);
-  return out + (<usize>mergeWord(out, n) << 2);
+  return p;
 }
 
-function byteSymbols(p: usize, length: usize, out: usize): u32 {
-  let n: usize = 0;
-  for (let i: usize = 0; i < length; i++) {
-    let id = load<i32>(byteIds + (<usize>load<u8>(p + i) << 2));
-    if (id < 0) id = unknown;
-    if (id < 0) continue;
-    store<u32>(out + (n << 2), id);
-    n += 1;
-  }
-  return <u32>n;
-}
-
-/** Characters, else their bytes where all have tokens, else the unknown token (once for a run of them when fused). */
-function characterSymbols(p: usize, length: usize, out: usize): u32 {
-  const end = p + length;
-  let n: usize = 0;
-  let afterUnknown = false;
+function encodeStretch(p: usize, end: usize, out: usize): usize {
+  beginScan(p);
   while (p < end) {
-    classAt(p);
-    const bytes = <usize>width;
-    const id = findCharacter(codePoint);
-    if (id >= 0) {
-      store<u32>(out + (n++ << 2), id);
-      afterUnknown = false;
-    } else if (byteFallback && haveTokens(p, bytes)) {
-      for (let i: usize = 0; i < bytes; i++) store<i32>(out + (n++ << 2), load<i32>(byteIds + (<usize>load<u8>(p + i) << 2)));
-      afterUnknown = false;
-    } else if (unknown >= 0) {
-      if (!(fuseUnknown && afterUnknown)) store<u32>(out + (n++ << 2), unknown);
-      afterUnknown = true;
+    const q = nextWord(p, end);
+    const length = q - p;
+    const known = recall(p, length, out);
+    if (known != 0) out = known;
+    else {
+      const next = encodeWord(p, length, out);
+      remember(p, length, out, next);
+      out = next;
     }
-    p += bytes;
+    p = q;
   }
-  return <u32>n;
+  return out;
 }
 
-function haveTokens(p: usize, bytes: usize): bool {
-  for (let i: usize = 0; i < bytes; i++) {
-    if (load<i32>(byteIds + (<usize>load<u8>(p + i) << 2)) < 0) return false;
+function encodeWord(p: usize, length: usize, out: usize): usize {
+  switch (model) {
+    case UNIGRAM:
+      return encodeUnigram(p, length, out);
+    case WORD_PIECE:
+      return encodeWordPiece(p, length, out);
+    case WORD_LEVEL:
+      return encodeWordLevel(p, length, out);
+    default:
+      return encodeBytePair(p, length, out);
   }
-  return true;
 }

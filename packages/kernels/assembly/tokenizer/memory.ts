@@ -2,13 +2,13 @@
 
 let top: usize = (__heap_base + 15) & ~15;
 
-/** Reserves bytes, aligned to 16; contents are whatever was there before. */
+/** Reserves bytes, aligned to 16; contents are whatever was there before. 16 bytes beyond them can be read. */
 export function alloc(sizeBytes: usize): usize {
   const at = top;
   top = (at + sizeBytes + 15) & ~15;
-  const pages = <i32>((top + 0xffff) >>> 16) - memory.size();
-  // Doubling keeps the number of grows, each of which detaches the host's views, small.
-  if (top < at || (pages > 0 && memory.grow(max(pages, min(memory.size(), 1024))) < 0 && memory.grow(pages) < 0)) unreachable();
+  const pages = <i32>((top + 16 + 0xffff) >>> 16) - memory.size();
+  // A mebibyte at a time keeps the number of grows, each of which detaches the host's views, small.
+  if (top < at || (pages > 0 && memory.grow(max(pages, 16)) < 0 && memory.grow(pages) < 0)) unreachable();
   return at;
 }
 
@@ -49,12 +49,4 @@ export function push(v: Vector, sizeBytes: usize): usize {
   const at = v.data + v.length;
   v.length = end;
   return at;
-}
-
-/** FNV-1a over bytes with a final mix, for tables of byte strings. */
-export function hashBytes(p: usize, length: usize): u32 {
-  let h: u32 = 0x811c9dc5;
-  for (let i: usize = 0; i < length; i++) h = (h ^ load<u8>(p + i)) * 0x01000193;
-  h ^= h >>> 15;
-  return h * 0x2c1b3c6d ^ (h >>> 12);
 }

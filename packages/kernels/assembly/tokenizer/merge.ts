@@ -1,6 +1,6 @@
 /** Byte-pair merging of one word: lowest rank first, leftmost first. Short words by scanning, long ones by a heap. */
 import { alloc, mark, release } from "./memory";
-import { NO_MERGE, findMerge } from "./tables";
+import { NO_MERGE, findMerge } from "./merges";
 
 /** Longest word the scan takes: its cost is quadratic. */
 const SCAN_LIMIT: u32 = 48;

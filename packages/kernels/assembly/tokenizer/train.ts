@@ -1,8 +1,9 @@
 /** Byte-pair training: count words, then merge the most frequent pair until the vocabulary is full; ties take the smallest pair of ids. */
-import { byteTable } from "./encode";
-import { Vector, alloc, hashBytes, push, vector } from "./memory";
+import { byteTable } from "./byte-pair";
+import { addString, findString, initStrings } from "./byte-strings";
+import { hashBytes, hashWord } from "./hash";
+import { Vector, alloc, push, vector } from "./memory";
 import { beginScan, nextWord } from "./scan";
-import { addToken, findToken, initTokens, pairHash } from "./tables";
 
 const EMPTY: u32 = 0;
 
@@ -87,7 +88,7 @@ function growWordSlots(): void {
 /** Index of the pair's entry, made if there is none. */
 function pairIndex(left: u32, right: u32): u32 {
   const key = ((<u64>left) << 32) | <u64>right;
-  let slot = pairHash(key) & pairMask;
+  let slot = <usize>hashWord(key) & pairMask;
   while (true) {
     const index = load<u32>(pairSlots + (slot << 2));
     if (index == EMPTY) break;
@@ -109,7 +110,7 @@ function resizePairSlots(mask: usize): void {
   memory.fill(pairSlots, 0, (mask + 1) << 2);
   const count = pairs.length >> 5;
   for (let i: usize = 0; i < count; i++) {
-    let slot = pairHash(load<u64>(pairs.data + (i << 5))) & mask;
+    let slot = <usize>hashWord(load<u64>(pairs.data + (i << 5))) & mask;
     while (load<u32>(pairSlots + (slot << 2)) != EMPTY) slot = (slot + 1) & mask;
     store<u32>(pairSlots + (slot << 2), <u32>i + 1);
   }
@@ -232,7 +233,7 @@ export function trainRun(vocabSize: u32, minFrequency: u32): u32 {
 
   // Token bytes: address and length by id.
   const known = vector(<usize>vocabSize << 3);
-  initTokens(vocabSize + 256);
+  initStrings(vocabSize + 256);
   const alphabet = alloc(256);
   push(known, 256 << 3);
   for (let b: u32 = 0; b < 256; b++) {
@@ -240,7 +241,7 @@ export function trainRun(vocabSize: u32, minFrequency: u32): u32 {
     store<u8>(alphabet + b, <u8>b);
     store<u32>(known.data + (<usize>id << 3), <u32>(alphabet + b));
     store<u32>(known.data + (<usize>id << 3), 1, 4);
-    addToken(alphabet + b, 1, id);
+    addString(alphabet + b, 1, id);
   }
 
   const wordCount = <u32>(words.length >> 4);
@@ -278,10 +279,10 @@ export function trainRun(vocabSize: u32, minFrequency: u32): u32 {
     const bytes = alloc(length);
     memory.copy(bytes, load<u32>(a), load<u32>(a, 4));
     memory.copy(bytes + load<u32>(a, 4), load<u32>(b), load<u32>(b, 4));
-    let merged = findToken(bytes, length);
+    let merged = findString(bytes, length);
     if (merged < 0) {
       merged = size++;
-      addToken(bytes, length, merged);
+      addString(bytes, length, merged);
       const token = push(known, 8);
       store<u32>(token, <u32>bytes);
       store<u32>(token, length, 4);
