@@ -43,6 +43,7 @@ export class LiveStudio implements Studio {
   #engine: Promise<Engine<Place>>;
   #feedback: FeedbackSessions;
   #sampling: AbortController | undefined;
+  readonly #leaving: (() => Promise<void>)[] = [];
 
   /** Opens the session that was used last, or a new one. */
   static async open(parts: StudioParts, settings: { readonly theme: Theme; readonly device: DeviceChoice }): Promise<LiveStudio> {
@@ -295,6 +296,10 @@ export class LiveStudio implements Studio {
     return { storage: `${this.#root()}/runs/${runId}/${isSecond ? "b" : "a"}` };
   }
 
+  beforeLeaving(task: () => Promise<void>): void {
+    this.#leaving.push(task);
+  }
+
   async openSession(id?: string): Promise<void> {
     const kept = id === undefined ? undefined : await readSession(id);
     if (id !== undefined && !kept) return this.notify("error", "That session is no longer kept in this browser.");
@@ -305,11 +310,17 @@ export class LiveStudio implements Studio {
     await this.#enter(readSessionJson(json));
   }
 
+  /** Ends what belongs to the open session. */
+  async #leave(): Promise<void> {
+    this.stopSampling();
+    await Promise.all(this.#leaving.map((task) => task()));
+    await this.#shelf.clear();
+  }
+
   /** Leaves the open session as it is kept and makes another the open one, which is kept at once. */
   async #enter(session: Session): Promise<void> {
-    this.stopSampling();
+    await this.#leave();
     await this.flush();
-    await this.#shelf.clear();
     this.#adopt(session);
     this.#keeper.keep({ ...session });
     await this.flush();
@@ -320,8 +331,8 @@ export class LiveStudio implements Studio {
   async deleteSession(id: string): Promise<void> {
     const isOpen = this.store.state.session.id === id;
     if (isOpen) {
+      await this.#leave();
       this.#keeper.drop();
-      await this.#shelf.clear();
     }
     const sessions = await forgetSession(id);
     await this.#remove(`studio/${id}`);

@@ -62,6 +62,8 @@ export interface Studio {
   /** Where a run's next checkpoint belongs: two places alternate, so that the one in `run.checkpoint` is always whole. */
   checkpointPlace(runId: string): KeptPlace;
 
+  /** Has `task` done before the open session is left or deleted: to end what belongs to it. */
+  beforeLeaving(task: () => Promise<void>): void;
   /** Opens a kept session, or a new one where no id is given. */
   openSession(id?: string): Promise<void>;
   /** Opens the session of a file that was exported. Throws where it is none. */
