@@ -372,7 +372,7 @@ export class LiveStudio implements Studio {
 /** The place itself where a reload can read it again; not one that only this page can read, nor one that needs a token, which is kept nowhere. */
 function placeToKeep(from: Place): KeptPlace | undefined {
   if ("storage" in from) return from;
-  if ("url" in from && !("headers" in from)) return from;
+  if ("url" in from && from.headers === undefined) return from;
   return undefined;
 }
 

@@ -11,8 +11,8 @@ export interface RuleSettings {
 }
 
 export const RULES = {
-  words: "Words from a list",
   length: "Near a length",
+  words: "Words from a list",
   repetition: "Little repetition",
 } as const;
 

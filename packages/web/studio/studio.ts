@@ -1,13 +1,10 @@
 /** What the views may ask of the studio: its state, its engine, and the few things that change either. */
 import type { Engine, EngineModel } from "@trimtab/core";
+import type { Place } from "@trimtab/web";
 import type { FeedbackKind, FeedbackSession } from "../src/feedback/headless";
 import type { DeviceChoice, KeptPlace, Notice, Session, Store, StudioModel, StudioRun, StudioState, Theme, ViewName } from "./store";
 
-/** Where the engine reads: what can be kept, a URL that needs a token, or files that were dropped or chosen. */
-export type Place =
-  | KeptPlace
-  | { readonly url: string; readonly headers: Readonly<Record<string, string>> }
-  | { readonly files: readonly File[] };
+export type { Place };
 
 export interface SamplingOptions {
   readonly prompts: readonly string[];

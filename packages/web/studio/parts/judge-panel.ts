@@ -30,7 +30,7 @@ export class JudgePanel extends StudioElement {
 
   @property() kind: FeedbackKind = "pair";
   /** A rule's name, "endpoint", or a reward model's id. */
-  @state() private judge = "words";
+  @state() private judge = "length";
   @state() private words = 12;
   @state() private list = "peace, freedom, hope, together, strong, good, great, better";
   @state() private baseUrl = "http://localhost:11434/v1";

@@ -109,6 +109,24 @@ export class RunController extends EventTarget {
     await this.#studio.removeRun(id);
   }
 
+  /** Takes the run off the engine after the step in progress, which is saved first: before another session opens. */
+  async leave(): Promise<void> {
+    const live = this.#live;
+    if (!live) return;
+    if (live.wake === undefined) {
+      this.#ask(live, "pause");
+      await new Promise<void>((resolve) => {
+        const check = () => {
+          if (this.#live === live && live.wake === undefined) return;
+          this.removeEventListener("change", check);
+          resolve();
+        };
+        this.addEventListener("change", check);
+      });
+    }
+    if (this.#live === live) await this.#close(live);
+  }
+
   rename(id: string, name: string): void {
     this.#change(id, () => ({ name }));
   }

@@ -3,6 +3,7 @@ import { css, html, nothing, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { download, fileName } from "../export/save";
 import type { RunSetup, StudioRun } from "../store";
+import type { Studio } from "../studio";
 import { StudioElement } from "../studio-element";
 import { viewStyles } from "../view-styles";
 import { rewardText } from "./compared-runs";
@@ -88,8 +89,7 @@ export class StudioTraining extends StudioElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#controller = controllers.get(this.studio) ?? new RunController(this.studio);
-    controllers.set(this.studio, this.#controller);
+    this.#controller = controllers.get(this.studio) ?? controllerOf(this.studio);
     this.#controller.addEventListener("change", this.#changed);
   }
 
@@ -286,6 +286,14 @@ export class StudioTraining extends StudioElement {
     });
     download(page, `${fileName(run.name)}.html`, "text/html");
   }
+}
+
+/** The studio's controller, from its first view on: a run ends before its session is left. */
+function controllerOf(studio: Studio): RunController {
+  const controller = new RunController(studio);
+  controllers.set(studio, controller);
+  studio.beforeLeaving(() => controller.leave());
+  return controller;
 }
 
 /** Samples of the newest step, by prompt. */

@@ -11,6 +11,7 @@ import { promptRow } from "../prompts";
 import { counted } from "../steps";
 import type { StudioModel, StudioRun } from "../store";
 import { StudioElement } from "../studio-element";
+import { runReport } from "../training/run-report";
 import { viewStyles } from "../view-styles";
 import { quantity } from "../wording";
 import "../parts/file-drop";
@@ -156,7 +157,18 @@ export class ExportView extends StudioElement {
         <h3>${run.name}</h3>
         <p class="small muted">${counted(run.history.length, "step")} of ${run.maxSteps}, ${run.status}</p>
       </div>
+      <button aria-label="Report on ${run.name}" @click=${() => this.#report(run)}>${downloadIcon} Report</button>
     </li>`;
+  }
+
+  #report(run: StudioRun): void {
+    const { session, engine } = this.state;
+    const environment = [
+      ["Browser", navigator.userAgent],
+      ["Processor", `${navigator.hardwareConcurrency} cores`],
+    ] as const;
+    const page = runReport({ run, models: session.models, engine: engine.state === "ready" ? engine.info : undefined, environment });
+    download(page, `${fileName(run.name)}.html`, "text/html");
   }
 
   #session() {

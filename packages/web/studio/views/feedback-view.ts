@@ -52,6 +52,7 @@ export class FeedbackView extends StudioElement {
   ];
 
   @state() private kind: FeedbackKind = "pair";
+  @state() private asksStrength = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -110,12 +111,26 @@ export class FeedbackView extends StudioElement {
             <datalist id="raters">${asked.raters.map((name) => html`<option value=${name}></option>`)}</datalist>
           </div>
           ${
+            this.kind === "pair"
+              ? html`<label class="row small"
+                  ><input
+                    type="checkbox"
+                    .checked=${this.asksStrength}
+                    @change=${(event: Event) => {
+                      this.asksStrength = (event.target as HTMLInputElement).checked;
+                    }}
+                  />
+                  Ask how much better</label
+                >`
+              : ""
+          }
+          ${
             more.length > 0 && asked.items.length > 0
               ? html`<button @click=${() => asked.add(...more)}>Ask about ${counted(more.length, `more ${noun}`)}</button>`
               : ""
           }
         </div>
-        <trimtab-feedback .session=${asked} rater=${session.rater} shortcuts="page" strength>
+        <trimtab-feedback .session=${asked} rater=${session.rater} shortcuts="page" ?strength=${this.asksStrength}>
           <div slot="empty">${choose(this.kind, [["demonstration", () => html`Add prompts first.`]], () => html`Sample completions first.`)}</div>
         </trimtab-feedback>
       </section>
