@@ -66,7 +66,7 @@ const session: Pick<Session, "models" | "prompts" | "runs" | "modelId"> = {
   ],
 };
 const store = new Store({ session, datasets, engine: { state: "starting" } } as unknown as StudioState);
-const studio = { store, engine: new Promise(() => {}) } as unknown as Studio;
+const studio = { store, engine: new Promise(() => {}), beforeLeaving() {} } as unknown as Studio;
 
 const exhibits: Readonly<Record<string, () => TemplateResult>> = {
   grpo: () => {
