@@ -1,19 +1,10 @@
 /** Square matrix products on wasm, in the three layouts of a linear layer, beside the peers, as shares of the ceiling. */
-import { allocate, type Device } from "@trimtab/core";
-import { type EntryPoint, ops } from "@trimtab/kernels";
-import { measureCeiling } from "./ceiling";
+import type { Device } from "@trimtab/core";
+import { measureCeiling } from "./measure/ceiling";
+import { type Layout, layouts, makeProduct } from "./measure/products";
+import type { Section } from "./measure/section";
+import { type Contestant, race } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
-import type { Section } from "./report";
-import { type Contestant, race } from "./timing";
-
-type Layout = "NT" | "NN" | "TN";
-
-/** y = x wᵀ, dx = dy w, dw = dyᵀ x: what each layout is for, with its tensors in contract order. */
-const LAYOUTS: Record<Layout, { entry: EntryPoint; tensors: readonly [string, string, string] }> = {
-  NT: { entry: ops.matmul.forward, tensors: ["x", "w", "y"] },
-  NN: { entry: ops.matmul.backwardInput, tensors: ["dy", "w", "dx"] },
-  TN: { entry: ops.matmul.backwardWeight, tensors: ["dy", "x", "dw"] },
-};
 
 export interface GemmDevice {
   readonly name: string;
@@ -30,8 +21,8 @@ export async function benchmarkGemm(
   const rows: (string | number | null)[][] = [];
   const peerNames = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
   for (const size of sizes) {
-    for (const layout of ["NT", "NN", "TN"] as const) {
-      const made = devices.map(({ name, device }) => ours(name, device, layout, size));
+    for (const layout of layouts) {
+      const made = devices.map(({ name, device }) => makeProduct(name, device, layout, size));
       const peers = peerNames.length > 0 ? await peerProducts(layout, size) : [];
       const timings = await race([...made.map((m) => m.contestant), ...peers.map((p) => p.contestant)], { budgetMs: 1500 });
       for (const { dispose } of [...made, ...peers]) dispose();
@@ -55,29 +46,6 @@ export async function benchmarkGemm(
       `multiply-add ceiling, one thread: strict ${ceilings.strict?.toFixed(1)} GFLOP/s, relaxed ${ceilings.relaxed?.toFixed(1) ?? "refused by this V8"}`,
       ...(options.peers && peerNames.length === 0 ? ["peers are not installed: run `npm run bench:peers`"] : []),
     ],
-  };
-}
-
-function ours(name: string, device: Device, layout: Layout, n: number): { contestant: Contestant; dispose: () => void } {
-  const { entry, tensors } = LAYOUTS[layout];
-  const made = tensors.map(() => allocate(device, [n, n]));
-  for (const tensor of made)
-    device.write(
-      tensor,
-      Float32Array.from({ length: n * n }, (_, i) => ((i * 7919) % 97) / 97 - 0.5),
-    );
-  const args = { tensors: Object.fromEntries(tensors.map((key, i) => [key, made[i]])) };
-  return {
-    contestant: {
-      name,
-      run: () => {
-        device.dispatch(entry, args);
-        return device.sync();
-      },
-    },
-    dispose: () => {
-      for (const { buffer } of made) device.free(buffer);
-    },
   };
 }
 

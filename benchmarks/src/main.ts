@@ -1,18 +1,38 @@
-/** `npm run bench`: op throughput, training steps, generation and tokenization on the chosen device, beside the peers that are installed. */
+/**
+ * `npm run bench`: op throughput, training steps, generation and tokenization on the chosen device, beside the peers that are installed;
+ * with `--browser` the same few measurements on every platform of this machine, Chromium included.
+ */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { dirname } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { createDevice } from "@trimtab/node";
 import { Command, Option } from "commander";
 import { benchmarkGemm } from "./gemm";
-import { benchmarkGeneration } from "./generation";
-import { benchmarkOps } from "./ops";
+import { benchmarkGeneration } from "./measure/generation";
+import { benchmarkOps } from "./measure/ops";
+import { platformTable } from "./measure/platform";
+import type { Section } from "./measure/section";
+import { servePage } from "./page-server";
 import { peersInstalled } from "./peers";
-import { printSection, type Section } from "./report";
+import { measurePlatforms } from "./platforms";
+import { printSection } from "./report";
 import { benchmarkGptSteps, benchmarkLlamaSteps } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
 
 const SECTIONS = ["gemm", "ops", "step", "generate", "tokenizer"] as const;
+
+interface Options {
+  readonly device: "wasm" | "webgpu";
+  readonly only?: readonly string[];
+  readonly threads: number;
+  readonly relaxed: boolean;
+  readonly peers: boolean;
+  readonly browser: boolean;
+  readonly page?: string | true;
+  readonly quick: boolean;
+  readonly json: string;
+}
 
 const options = new Command("bench")
   .description("Measures Trimtab on this machine and prints tables; peers take part when `npm run bench:peers` has installed them.")
@@ -21,62 +41,95 @@ const options = new Command("bench")
   .option("--threads <n>", "threads of the wasm device", Number, availableParallelism())
   .option("--no-relaxed", "measure the strict build even where relaxed SIMD is to be had")
   .option("--no-peers", "leave the peers out")
+  .option("--browser", "every platform of this machine: Node and Chromium, wasm and WebGPU, in one table", false)
+  .option("--page [port]", "serve the page that measures the visitor's browser, until interrupted")
   .option("--quick", "smaller sizes, for a first look", false)
   .option("--json <file>", "where to write the results", "benchmarks/results/latest.json")
   .parse()
-  .opts<{ device: "wasm" | "webgpu"; only?: string[]; threads: number; relaxed: boolean; peers: boolean; quick: boolean; json: string }>();
+  .opts<Options>();
 
 // Node 20 has relaxed SIMD behind a flag of V8; later versions know no such flag and have it on.
 if (options.relaxed && Number(process.versions.node.split(".")[0]) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-const wanted = (name: (typeof SECTIONS)[number]) => options.only === undefined || options.only.includes(name);
-const sections: Section[] = [];
-const show = (section: Section) => {
-  printSection(section);
-  sections.push(section);
-};
+const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim();
 
-const device = await createDevice(options.device, options.device === "wasm" ? { threads: options.threads, relaxed: options.relaxed } : {});
-console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}; ${device.info.name}`);
-if (options.peers && !peersInstalled()) console.log("peers are not installed: run `npm run bench:peers` to compare with them");
+if (options.page !== undefined) await offerPage();
+else if (options.browser) await comparePlatforms();
+else await measureDevice();
 
-if (wanted("gemm") && options.device === "wasm") {
-  const builds = options.relaxed ? (["strict", "relaxed"] as const) : (["strict"] as const);
-  const devices = [];
-  for (const build of builds) {
-    for (const threads of [1, options.threads]) {
-      devices.push({ name: `${build} ${threads}t`, build, device: await createDevice("wasm", { threads, relaxed: build === "relaxed" }) });
+/** Serves the page until the process is interrupted. */
+async function offerPage(): Promise<void> {
+  const { url } = await servePage({ isCrossOriginIsolated: true, port: Number(options.page === true ? 0 : options.page) });
+  console.log(`${url} measures the browser that opens it; Ctrl-C ends it.`);
+}
+
+async function comparePlatforms(): Promise<void> {
+  const { threads, quick } = options;
+  const onProgress = (line: string) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line.slice(0, process.stderr.columns - 1)}`);
+  };
+  const report = await measurePlatforms({ threads, quick, onProgress });
+  onProgress("");
+  const { cpu, cores, system } = report.machine;
+  console.log(`${cpu}, ${cores} cores, ${system}`);
+  printSection(platformTable(report), { stackedHead: true });
+  writeResults(report);
+}
+
+/** All sections on one device of Node's, beside the peers. */
+async function measureDevice(): Promise<void> {
+  const wanted = (name: (typeof SECTIONS)[number]) => options.only === undefined || options.only.includes(name);
+  const sections: Section[] = [];
+  const show = (section: Section) => {
+    printSection(section);
+    sections.push(section);
+  };
+
+  const device = await createDevice(
+    options.device,
+    options.device === "wasm" ? { threads: options.threads, relaxed: options.relaxed } : {},
+  );
+  console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}; ${device.info.name}`);
+  if (options.peers && !peersInstalled()) console.log("peers are not installed: run `npm run bench:peers` to compare with them");
+
+  if (wanted("gemm") && options.device === "wasm") {
+    const builds = options.relaxed ? (["strict", "relaxed"] as const) : (["strict"] as const);
+    const devices = [];
+    for (const build of builds) {
+      for (const threads of [1, options.threads]) {
+        devices.push({
+          name: `${build} ${threads}t`,
+          build,
+          device: await createDevice("wasm", { threads, relaxed: build === "relaxed" }),
+        });
+      }
     }
+    show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], { peers: options.peers }));
+    for (const { device } of devices) await device.destroy();
   }
-  show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], { peers: options.peers }));
-  for (const { device } of devices) await device.destroy();
-}
-if (wanted("ops")) show(await benchmarkOps(device));
-if (wanted("step")) {
-  show(await benchmarkGptSteps(device, { peers: options.peers && options.device === "wasm", quick: options.quick }));
-  show(await benchmarkLlamaSteps(device, { quick: options.quick }));
-}
-if (wanted("generate")) show(await benchmarkGeneration(device, { quick: options.quick }));
-if (wanted("tokenizer")) show(await benchmarkTokenizer({ peers: options.peers }));
+  if (wanted("ops")) show(await benchmarkOps(device));
+  if (wanted("step")) {
+    show(await benchmarkGptSteps(device, { peers: options.peers && options.device === "wasm", quick: options.quick }));
+    show(await benchmarkLlamaSteps(device, { quick: options.quick }));
+  }
+  if (wanted("generate")) show(await benchmarkGeneration(device, { quick: options.quick }));
+  if (wanted("tokenizer")) show(await benchmarkTokenizer({ peers: options.peers }));
 
-await device.destroy();
-mkdirSync(options.json.replace(/[^/]*$/, "") || ".", { recursive: true });
-writeFileSync(
-  options.json,
-  `${JSON.stringify(
-    {
-      command: `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim(),
-      machine: {
-        cpu: cpus()[0]?.model.trim(),
-        cores: availableParallelism(),
-        memoryGiB: Math.round(totalmem() / 2 ** 30),
-        node: process.versions.node,
-      },
-      device: device.info,
-      sections,
+  await device.destroy();
+  writeResults({
+    machine: {
+      cpu: cpus()[0]?.model.trim(),
+      cores: availableParallelism(),
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      node: process.versions.node,
     },
-    null,
-    2,
-  )}\n`,
-);
-console.log(`\nwritten to ${options.json}`);
+    device: device.info,
+    sections,
+  });
+}
+
+function writeResults(results: object): void {
+  mkdirSync(dirname(options.json), { recursive: true });
+  writeFileSync(options.json, `${JSON.stringify({ command, ...results }, null, 2)}\n`);
+  console.log(`\nwritten to ${options.json}`);
+}

@@ -1,19 +1,11 @@
-/** What a benchmark section yields: rows that print as a table and are written to the results file as they are. */
+/** Prints sections as tables. */
 import Table from "cli-table3";
+import { type Section, significant } from "./measure/section";
 
-export type Cell = string | number | null;
-
-export interface Section {
-  readonly title: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly Cell[])[];
-  /** What the numbers say against the targets, one line each. */
-  readonly notes: readonly string[];
-}
-
-export function printSection(section: Section): void {
+/** `stackedHead`: one word of a column's name a line, where names are longer than the numbers below. */
+export function printSection(section: Section, { stackedHead = false } = {}): void {
   const table = new Table({
-    head: [...section.columns],
+    head: section.columns.map((column) => (stackedHead ? column.replaceAll(" ", "\n") : column)),
     style: { head: [], border: [], compact: true },
     colAligns: section.columns.map((_, i) => (i === 0 ? "left" : "right")),
   });
@@ -21,11 +13,4 @@ export function printSection(section: Section): void {
     table.push(row.map((cell) => (cell === null ? "-" : typeof cell === "number" ? significant(cell) : cell)));
   console.log(`\n${section.title}\n${table.toString()}`);
   for (const note of section.notes) console.log(`  ${note}`);
-}
-
-/** Three significant digits, without exponents. */
-export function significant(value: number): string {
-  if (value === 0 || !Number.isFinite(value)) return String(value);
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: Math.min(digits, 1) });
 }

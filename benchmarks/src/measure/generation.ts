@@ -1,7 +1,7 @@
 /** Generation at batch 32: tokens per second, and its share of what the measured matrix-product rate allows. */
 import { Decoder, type Device, generate } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
-import type { Section } from "./report";
+import type { Section } from "./section";
 import { type LlamaShape, llamaConfig, llamaShapes } from "./shapes";
 import { race } from "./timing";
 
@@ -9,18 +9,30 @@ const BATCH = 32;
 const PROMPT = 16;
 const NEW_TOKENS = 112;
 
+/** Sampling `newTokens` tokens after each of `batch` prompts of `prompt` tokens, from random weights. */
+export function makeGeneration(
+  device: Device,
+  shape: LlamaShape,
+  { batch, prompt, newTokens }: { readonly batch: number; readonly prompt: number; readonly newTokens: number },
+): { readonly run: () => Promise<unknown>; readonly tokens: number; readonly parameters: number; readonly dispose: () => void } {
+  const decoder = new Decoder(device, llamaConfig(shape));
+  decoder.parameters.initialise(1);
+  const prompts = Array.from({ length: batch }, (_, row) => Uint32Array.from({ length: prompt }, (_, t) => (row * 31 + t * 17) % shape.V));
+  return {
+    run: () => generate({ model: { decoder }, prompts, maxNewTokens: newTokens, temperature: 1, eosTokenIds: [], seed: 1 }),
+    tokens: batch * newTokens,
+    parameters: decoder.parameters.count,
+    dispose: () => decoder.dispose(),
+  };
+}
+
 export async function benchmarkGeneration(device: Device, options: { quick: boolean }): Promise<Section> {
   const rows: (string | number)[][] = [];
   for (const shape of options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
-    const decoder = new Decoder(device, llamaConfig(shape));
-    decoder.parameters.initialise(1);
-    const prompts = Array.from({ length: BATCH }, (_, row) =>
-      Uint32Array.from({ length: PROMPT }, (_, t) => (row * 31 + t * 17) % shape.V),
-    );
-    const run = () => generate({ model: { decoder }, prompts, maxNewTokens: NEW_TOKENS, temperature: 1, eosTokenIds: [], seed: 1 });
+    const { run, tokens, dispose } = makeGeneration(device, shape, { batch: BATCH, prompt: PROMPT, newTokens: NEW_TOKENS });
     const [timing] = await race([{ name: shape.name, run }], { minRounds: 3, maxRounds: 10, budgetMs: 4000 });
-    decoder.dispose();
-    const tokensPerSecond = (BATCH * NEW_TOKENS * 1000) / (timing?.bestMs as number);
+    dispose();
+    const tokensPerSecond = (tokens * 1000) / (timing?.bestMs as number);
     const allowed = await matmulBound(device, shape);
     rows.push([shape.name, tokensPerSecond, allowed, (100 * tokensPerSecond) / allowed]);
   }

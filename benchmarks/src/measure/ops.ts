@@ -1,7 +1,7 @@
 /** Throughput of every entry point at the sizes of a training step of the `small` Llama shape. */
 import type { Device } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
-import type { Section } from "./report";
+import type { Section } from "./section";
 
 /** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary. */
 const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {

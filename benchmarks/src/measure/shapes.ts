@@ -57,6 +57,9 @@ export interface LlamaShape {
   readonly T: number;
 }
 
+/** Small enough for a GPU that is emulated on the CPU. */
+export const microShape: LlamaShape = { name: "micro", layers: 2, C: 64, heads: 2, kvHeads: 1, F: 176, V: 512, B: 8, T: 64 };
+
 export const llamaShapes: readonly LlamaShape[] = [
   { name: "tiny", layers: 4, C: 128, heads: 4, kvHeads: 2, F: 344, V: 512, B: 16, T: 128 },
   { name: "small", layers: 6, C: 256, heads: 8, kvHeads: 4, F: 688, V: 4096, B: 8, T: 256 },

@@ -1,0 +1,31 @@
+/** Builds the benchmarks' page into dist/page: static files that any server can offer. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Plugin } from "vite";
+import { speeches } from "./src/text";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** `.wasm` imported as bytes, as tsup's loader does. */
+const wasmBytes: Plugin = {
+  name: "trimtab-wasm-bytes",
+  enforce: "pre",
+  load: (id) =>
+    id.endsWith(".wasm") ? `export default Uint8Array.from(atob("${readFileSync(id).toString("base64")}"), (c) => c.charCodeAt(0));` : null,
+};
+
+/** The English text, beside the page. */
+const text: Plugin = {
+  name: "trimtab-speeches",
+  generateBundle() {
+    this.emitFile({ type: "asset", fileName: "speeches.txt", source: speeches() });
+  },
+};
+
+export default defineConfig({
+  root: at("page"),
+  base: "./",
+  plugins: [wasmBytes, text],
+  worker: { format: "es", plugins: () => [wasmBytes] },
+  build: { outDir: at("dist/page"), emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+});
