@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
-import { speeches } from "./src/text";
+import { speeches } from "./src/text.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -1,5 +1,5 @@
 /** Measures one device on a thread of its own, as an application would use it. */
-import { createDevice, deviceNotes } from "@trimtab/web";
+import { createDevice } from "@trimtab/web";
 import { measurePlatform } from "../src/measure/platform";
 import type { MeasureReply, MeasureRequest } from "./messages";
 
@@ -17,6 +17,6 @@ async function measure({ choice, runtime, quick, textUrl }: MeasureRequest): Pro
   const text = await (await fetch(textUrl)).text();
   const device = await createDevice(choice.device, { threads: choice.threads, relaxed: choice.relaxed });
   const onReading = (reading: Extract<MeasureReply, { kind: "reading" }>["reading"]) => reply({ kind: "reading", reading });
-  const notes = await deviceNotes(device);
+  const notes = crossOriginIsolated ? [] : ["the page is not cross-origin isolated, which leaves it one thread"];
   return { kind: "result", result: await measurePlatform({ runtime, device, notes, text, quick, onReading }) };
 }
