@@ -8,6 +8,7 @@ import {
   type Engine,
   type FileContents,
   grpo,
+  type LanguageModel,
   type Metrics,
   newLanguageModel,
   type RewardFunction,
@@ -70,12 +71,16 @@ const OPTIONS = {
   },
 } as const;
 
-const trainers = {
-  sft: (model: LanguageModel) => sft({ model, ...OPTIONS.sft }),
-  grpo: (model: LanguageModel) => grpo({ model, ...OPTIONS.grpo }),
-  dpo: (model: LanguageModel) => dpo({ model, ...OPTIONS.dpo }),
+interface Step {
+  readonly metrics: Metrics;
+  readonly completions?: readonly { readonly completion: unknown }[];
+}
+
+const trainers: Readonly<Record<RunName, (model: LanguageModel) => AsyncIterable<Step>>> = {
+  sft: (model) => sft({ model, ...OPTIONS.sft }),
+  grpo: (model) => grpo({ model, ...OPTIONS.grpo }),
+  dpo: (model) => dpo({ model, ...OPTIONS.dpo }),
 };
-type LanguageModel = ReturnType<typeof newLanguageModel>;
 
 /** Trains with the library's own calls. */
 export async function runOnDevice(device: Device, name: RunName): Promise<RunRecord> {
@@ -85,7 +90,7 @@ export async function runOnDevice(device: Device, name: RunName): Promise<RunRec
   const completions: string[] = [];
   for await (const step of trainers[name](model)) {
     metrics.push(withoutTimes(step.metrics));
-    if ("completions" in step) completions.push(...step.completions.map(({ completion }) => String(completion)));
+    completions.push(...(step.completions ?? []).map(({ completion }) => String(completion)));
   }
   const files: Record<string, string> = {};
   await saveLanguageModel(model, {

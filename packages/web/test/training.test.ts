@@ -6,7 +6,7 @@ import { createWasmDevice } from "@trimtab/kernels/wasm";
 import type { EngineOptions } from "@trimtab/web";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeBrowser, type WatchedPage } from "./browser";
-import { bundlePage } from "./bundle";
+import { buildPage } from "./built-page";
 import type { EnginePage } from "./pages/engine";
 import { type Site, STRICT_POLICY, serveSite } from "./site";
 import { RUNS, type RunName, type RunRecord, runOnDevice } from "./training-runs";
@@ -41,10 +41,10 @@ const settings: readonly Setting[] = [
 const TOLERANCE = 2e-4;
 
 describeBrowser("training in Chromium", (browser) => {
-  let files: Awaited<ReturnType<typeof bundlePage>>;
+  let files: Awaited<ReturnType<typeof buildPage>>;
   const inNode = new Map<RunName, RunRecord>();
   beforeAll(async () => {
-    files = await bundlePage(new URL("./pages/engine.ts", import.meta.url));
+    files = await buildPage(new URL("./pages/engine.ts", import.meta.url));
     const device = await createWasmDevice({ relaxed: false });
     for (const name of RUNS) inNode.set(name, await runOnDevice(device, name));
     await device.destroy();
