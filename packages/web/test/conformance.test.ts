@@ -25,6 +25,9 @@ const everySize = ({ sizes }: Case) => [...sizes.keys()];
 /** Most sizes of a case that run on SwiftShader. */
 const SOFTWARE_SIZES = 6;
 
+/** SwiftShader compiles some pipelines for seconds on an idle machine, and for minutes on a busy one. */
+const COMPILING_MS = 400_000;
+
 /**
  * SwiftShader, the one adapter that this Chromium takes, needs 7 s for each of attention's pipelines: those for heads that are no multiple of 4 wide
  * are left to lavapipe in Node, where packages/kernels/test runs every size of every case.
@@ -91,7 +94,7 @@ describeBrowser("conformance in Chromium", (browser) => {
 
       for (const [index, item] of cases.entries()) {
         const { entry, name } = item;
-        it(name ? `${entry.name} (${name})` : entry.name, async () => {
+        it(name ? `${entry.name} (${name})` : entry.name, { timeout: COMPILING_MS }, async () => {
           const chosen = sizes(item);
           const result = await opened.page.evaluate(([index, chosen]) => suite.run(index, chosen), [index, chosen] as const);
           expect(result).toMatchObject({ entry: entry.name, name, failures: [] });

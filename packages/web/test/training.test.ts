@@ -40,6 +40,9 @@ const settings: readonly Setting[] = [
 /** Losses of f32 runs that round in another order: the first step differs by rounding, later ones by what that has grown to. */
 const TOLERANCE = 2e-4;
 
+/** SwiftShader compiles for 20 s on an idle machine, and for minutes on a busy one. */
+const COMPILING_MS = 400_000;
+
 describeBrowser("training in Chromium", (browser) => {
   let files: Awaited<ReturnType<typeof buildPage>>;
   const inNode = new Map<RunName, RunRecord>();
@@ -66,24 +69,28 @@ describeBrowser("training in Chromium", (browser) => {
 
       it("opens its device", async () => {
         const { device } = await opened.page.evaluate((options) => training.open(options), options);
+        // What loading the page took is not what training takes.
+        await opened.page.evaluate(() => longTasks.splice(0));
         expect(device).toMatchObject({ kind: options.device, threads, relaxed: false });
       });
 
-      it.each(RUNS)("%s equals Node's", async (name) => {
-        const got = await opened.page.evaluate((name) => training.run(name), name);
-        const expected = inNode.get(name) as RunRecord;
-        expect(got.metrics.length).toBeGreaterThan(2);
-        expect(new Set(got.metrics.map(({ loss }) => loss)).size).toBe(got.metrics.length);
-        if (isExact) {
-          expect(got).toEqual(expected);
-        } else {
-          for (const [i, metrics] of expected.metrics.entries()) {
-            expect(Math.abs((got.metrics[i]?.loss as number) - (metrics.loss as number))).toBeLessThan(TOLERANCE);
+      for (const name of RUNS) {
+        it(`${name} equals Node's`, { timeout: COMPILING_MS }, async () => {
+          const got = await opened.page.evaluate((name) => training.run(name), name);
+          const expected = inNode.get(name) as RunRecord;
+          expect(got.metrics.length).toBeGreaterThan(2);
+          expect(new Set(got.metrics.map(({ loss }) => loss)).size).toBe(got.metrics.length);
+          if (isExact) {
+            expect(got).toEqual(expected);
+          } else {
+            for (const [i, metrics] of expected.metrics.entries()) {
+              expect(Math.abs((got.metrics[i]?.loss as number) - (metrics.loss as number))).toBeLessThan(TOLERANCE);
+            }
+            expect(got.completions).toEqual(expected.completions);
+            expect(got.files["tokenizer.json"]).toBe(expected.files["tokenizer.json"]);
           }
-          expect(got.completions).toEqual(expected.completions);
-          expect(got.files["tokenizer.json"]).toBe(expected.files["tokenizer.json"]);
-        }
-      });
+        });
+      }
 
       it("leaves the page free, and no error behind", async () => {
         await opened.page.evaluate(() => training.close());
@@ -100,3 +107,4 @@ describeBrowser("training in Chromium", (browser) => {
 
 /** What the page has. */
 declare const training: EnginePage;
+declare const longTasks: number[];
