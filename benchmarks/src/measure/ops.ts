@@ -15,23 +15,17 @@ const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   layer_norm_backward: { N: 2048, C: 256 },
   gated_activation_forward: { N: 2048, F: 688, kind: 0 },
   gated_activation_backward: { N: 2048, F: 688, kind: 0 },
-  token_logprob_forward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1 },
-  token_logprob_backward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1 },
+  token_logprob_forward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1, cap: 0 },
+  token_logprob_backward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1, cap: 0 },
   adamw_step: { N: 5_400_000, Q: 2, lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, correction1: 0.1, correction2: 0.05 },
   accumulate_add: { N: 524_288 },
+  attention_forward: { N: 2048, S: 8, H: 8, K: 4, D: 32, scale: 32 ** -0.5, cap: 0, window: 0 },
+  attention_backward: { N: 2048, S: 8, H: 8, K: 4, D: 32, scale: 32 ** -0.5, cap: 0, window: 0 },
   policy_loss_fused: { N: 2048, Q: 8, epsilon_low: 0.2, epsilon_high: 0.2, delta: 0, beta: 0.04 },
 };
 
-/** Which scalars and letters attention's case wants is the case's own affair: its largest size is measured. */
-const AT_LARGEST = [
-  "attention_forward",
-  "attention_backward",
-  "embedding_forward",
-  "embedding_backward",
-  "rope_rotate",
-  "sample_forward",
-  "kv_cache_attend",
-];
+/** Which scalars and letters these want is their cases' own affair: the largest size is measured. */
+const AT_LARGEST = ["embedding_forward", "embedding_backward", "rope_rotate", "sample_forward", "kv_cache_attend"];
 
 export async function benchmarkOps(device: Device): Promise<Section> {
   const rows: (string | number)[][] = [];
