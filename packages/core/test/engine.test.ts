@@ -218,6 +218,11 @@ describe("an engine's errors", () => {
         ConfigError,
         /learningRate.*maxSteps|maxSteps.*learningRate/,
       ],
+      [
+        async () => engine.train("sft", { model: undefined as never, dataset: [] }),
+        ConfigError,
+        /`model`: it must be a model of this engine/,
+      ],
       [async () => engine.train("nothing" as "sft", { model, dataset: [] }), ConfigError, /one of sft/],
     ];
     for (const [ask, type, message] of cases) {

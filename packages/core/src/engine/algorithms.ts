@@ -1,6 +1,6 @@
 /** The options of trainers as they cross a thread: handles in place of models, without what belongs to the trainer's own thread. */
 import type { ComparingJudge } from "../trainers/online-dpo";
-import type { EngineReward } from "./engine";
+import type { EngineReward } from "./reward";
 import type { trainers } from "./trainers";
 
 type Trainers = typeof trainers;

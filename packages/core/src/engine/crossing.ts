@@ -5,9 +5,10 @@ import type { ComparingJudge } from "../trainers/online-dpo";
 import type { Autosave } from "./algorithms";
 import { ClientModel } from "./client-model";
 import type { Connection } from "./connection";
-import type { EngineModel, EngineReward } from "./engine";
+import type { EngineModel } from "./engine";
 import { rewardAnswer } from "./functions";
 import type { WireFunction, WireReward, WireTraining } from "./protocol";
+import type { EngineReward } from "./reward";
 
 /** What crosses, and the functions that stay and are to be removed when the run has ended. */
 export interface Crossed {
@@ -47,7 +48,9 @@ export function cross(connection: Connection, job: number, algorithm: string, op
     options: Object.fromEntries(
       Object.entries(rest).map(([name, value]) => [
         name,
-        value instanceof ClientModel ? { model: ClientModel.idOf(value, connection, `${algorithm}: \`${name}\``) } : value,
+        name === "model" || value instanceof ClientModel
+          ? { model: ClientModel.idOf(value, connection, `${algorithm}: \`${name}\``) }
+          : value,
       ]),
     ),
     rewards: rewards && [rewards].flat().map((reward, index) => wireReward(reward as EngineReward<EngineModel<unknown>>, index)),

@@ -11,7 +11,6 @@ import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
 import type { Metrics } from "../rl/metrics";
 import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
-import type { RewardFunction } from "../rl/rewards";
 import type { AbortSignalLike, EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
 
 /** What runs, and what keeps it from running better. */
@@ -165,15 +164,3 @@ export interface EngineRun<Place> extends AsyncIterableIterator<EngineStep> {
   /** Ends the run, after the step in progress, and frees its optimiser. */
   return(): Promise<IteratorResult<EngineStep>>;
 }
-
-/** A reward on the engine: a function of the caller's, a rule that ships with Trimtab, or a reward model. */
-export type EngineReward<Model> =
-  | RewardFunction
-  | { readonly rule: string; readonly options?: Readonly<Record<string, unknown>> | undefined }
-  | {
-      readonly model: Model;
-      /** Default "reward_model". */
-      readonly name?: string | undefined;
-      /** Use the model's gain and bias. Default true; a model without any is as it is. */
-      readonly normalize?: boolean | undefined;
-    };

@@ -17,13 +17,13 @@ import { Caller } from "./caller";
 import type { EngineCompletion, EngineInfo } from "./engine";
 import { generateVaried } from "./generate-varied";
 import { Handles } from "./handles";
+import type { EngineHost } from "./host";
 import { type Outcome, reasonOf } from "./outcome";
 import type { Answering, EngineCaller, EngineService, ModelRecord, WireGenerate, WireStep, WireTokens, WireTraining } from "./protocol";
 import { readingProgress } from "./reading-progress";
 import { responsiveDevice } from "./responsive-device";
 import type { EngineTraining } from "./run";
 import { wireTokens } from "./samples";
-import type { EngineHost } from "./serve";
 import { startRun } from "./start-run";
 import { type Turn, Turns } from "./turns";
 

@@ -6,9 +6,9 @@ import type { RewardFunction } from "../rl/rewards";
 import { rewardModelFunction } from "../trainers/reward-model-function";
 import type { Caller, Outside } from "./caller";
 import type { Handles, HeldModel } from "./handles";
+import type { EngineHost } from "./host";
 import type { WireModel, WireReward, WireTraining } from "./protocol";
 import { EngineTraining, requireSteps, type StartTrainer, stateIn } from "./run";
-import type { EngineHost } from "./serve";
 import { trainers } from "./trainers";
 
 /** What a run is made from. */

@@ -1,0 +1,15 @@
+/** What the thread that an engine runs on has to offer. */
+import type { Device } from "@trimtab/kernels";
+import type { Directory, DirectoryTree } from "../checkpoint/files";
+
+/** What the engine's thread brings along: its device, and files. */
+export interface EngineHost<Place> {
+  /** Called once, when the application connects. */
+  openDevice(): Promise<Device>;
+  /** The directory that a place names, which need not exist; one that cannot be written says so when it is. */
+  openPlace(place: Place): Promise<Directory & DirectoryTree> | (Directory & DirectoryTree);
+  /** What keeps the engine from running better, in plain words, each with what to do. Default: nothing does. */
+  notes?(device: Device): readonly string[];
+  /** Milliseconds since any origin, e.g. `performance.now`; where given, steps report `step_time`. */
+  clock?(): number;
+}
