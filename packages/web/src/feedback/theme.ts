@@ -8,10 +8,10 @@ import { type CSSResult, unsafeCSS } from "lit";
 
 /** Name without `--trimtab-`, and the default. */
 export const tokens = {
-  /** Behind everything; cards are `surface`, and what is set into a card `sunken`. */
+  /** Behind everything; cards are `surface`, and what stands apart from either is `sunken`. */
   canvas: "light-dark(#f5f7f8, #0e1418)",
   surface: "light-dark(#ffffff, #161f25)",
-  sunken: "light-dark(#eff3f4, #10181d)",
+  sunken: "light-dark(#eff3f4, #1d2930)",
   text: "light-dark(#15212b, #e8eef1)",
   "text-muted": "light-dark(#536270, #a1b1bb)",
   /** Of cards and rules: decoration. */
