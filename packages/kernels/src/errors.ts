@@ -5,9 +5,16 @@ export class TrimtabError extends Error {
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
+    // From the code and not from the class, whose name a minifier changes.
+    this.name = nameOf(code);
     this.code = code;
   }
+}
+
+/** OUT_OF_MEMORY becomes OutOfMemoryError. */
+function nameOf(code: string): string {
+  const words = code.split("_").map((word) => word.charAt(0) + word.slice(1).toLowerCase());
+  return `${words.join("")}Error`;
 }
 
 /** A tensor's shape or dtype does not fit the contract of the op that received it. */

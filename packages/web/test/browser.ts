@@ -37,6 +37,8 @@ export interface TestBrowser {
   open(url: string, options?: Parameters<Browser["newContext"]>[0]): Promise<WatchedPage>;
   /** A profile, for tests that open several pages or reload with storage kept. */
   newContext(options?: Parameters<Browser["newContext"]>[0]): Promise<BrowserContext>;
+  /** Ends the GPU's process, as a driver's failure does: every WebGPU device is lost. */
+  crashGpu(): Promise<void>;
 }
 
 /** Registers `suite` with a browser that is started before it and closed after it. Call it at the top level of a test file. */
@@ -56,6 +58,11 @@ export function describeBrowser(title: string, suite: (browser: TestBrowser) => 
       suite({
         open: async (url, contextOptions) => openPage(await browser().newContext(contextOptions), url),
         newContext: (contextOptions) => browser().newContext(contextOptions),
+        crashGpu: async () => {
+          const session = await browser().newBrowserCDPSession();
+          await session.send("Browser.crashGpuProcess");
+          await session.detach();
+        },
       });
     } else if (isRequired()) {
       it("has its browser", () => {

@@ -75,14 +75,13 @@ class StorageDirectory implements Directory, DirectoryTree {
 
   async open(name: string): Promise<ByteSource | undefined> {
     const directory = await this.#find();
-    const current = directory && (await currentGeneration(directory));
-    if (!directory || !current) {
+    if (!directory) {
       throw new CheckpointError(
         `${name}: the file must be in ${this.path}, got nothing stored there. It was never saved, or the browser removed it: browsers do when space runs out, or when a person clears a site's data, unless persistStorage() was granted. Load it from where it came from.`,
         { file: name },
       );
     }
-    const generation = current.index[name];
+    const generation = (await currentGeneration(directory))?.index[name];
     if (generation === undefined) return undefined;
     try {
       const file = await (await directory.getDirectoryHandle(`files-${generation}`)).getFileHandle(name);
