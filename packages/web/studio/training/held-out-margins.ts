@@ -18,7 +18,7 @@ export async function heldOutMargins<Place>(
     const bad = scores.filter((_, i) => rows[i]?.label === false);
     return bad.length === 0 ? [] : good.map((score, i) => score - (bad[i % bad.length] as number));
   }
-  const pairs = convertRows(rows, { from: format, to: "preference" satisfies ConversionTarget, scale: [1, 5] }).rows.map((row, i) =>
+  const pairs = convertRows(rows, { from: format, to: "preference" satisfies ConversionTarget }).rows.map((row, i) =>
     readPreference(row, i + 1),
   );
   const scores = await model.score(

@@ -24,7 +24,7 @@ interface LiveRun {
 const NEWS_INTERVAL_MS = 120;
 /** Between two saves passes this many times the time that one takes, so that keeping a run costs at most a fifth of it. */
 const SAVE_SHARE = 4;
-/** Steps whose completions are kept: the first, and the newest ones. */
+/** Of the newest steps completions are kept, and of the first. */
 const KEPT_SAMPLES = 3;
 const MOST_SAMPLES_OF_A_STEP = 12;
 
@@ -300,10 +300,14 @@ export class RunController extends EventTarget {
   }
 
   /** What came of it: margins of a reward model, completions of any other. */
-  async #judge({ id, setup }: StudioRun, model: EngineModel<Place>): Promise<void> {
+  async #judge({ id, name, setup }: StudioRun, model: EngineModel<Place>): Promise<void> {
     if (setup.algorithm !== "reward") return this.compare(id);
-    const margins = await heldOutMargins(model, setup.heldOut ?? []);
-    this.#change(id, () => ({ margins }));
+    try {
+      const margins = await heldOutMargins(model, setup.heldOut ?? []);
+      this.#change(id, () => ({ margins }));
+    } catch (error) {
+      this.#studio.notify("warning", `${name} could not be judged: ${(error as Error).message}`);
+    }
   }
 
   /** Takes a run off the engine; it can go on from its checkpoint. */

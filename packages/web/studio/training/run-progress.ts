@@ -162,7 +162,7 @@ export class StudioRunProgress extends LitElement {
   }
 
   #buttons() {
-    const { status, history } = this.run;
+    const { status, history, checkpoint } = this.run;
     const button = (action: RunAction, label: string, kind = "") =>
       html`<button type="button" class=${kind} ?disabled=${this.waiting} @click=${() => this.#ask(action)}>${label}</button>`;
     const report = history.length > 0 ? button("report", "Report", "quiet") : nothing;
@@ -173,6 +173,8 @@ export class StudioRunProgress extends LitElement {
         return html`${report}${button("checkpoint", "Save now", "quiet")}${button("stop", "Stop")}${button("pause", "Pause", "primary")}`;
       case "paused":
         return html`${report}${button("stop", "Stop")}${button("resume", "Go on", "primary")}`;
+      case "failed":
+        return html`${report}${checkpoint ? button("resume", `Go on from step ${checkpoint.step}`, "primary") : nothing}`;
       default:
         return report;
     }
