@@ -70,6 +70,7 @@ export class StudioRunComparison extends LitElement {
         align-items: center;
         gap: var(--_space-2);
         font-weight: 600;
+        white-space: nowrap;
       }
       .run input[type="checkbox"] {
         flex: none;
