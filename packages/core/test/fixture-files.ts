@@ -54,6 +54,7 @@ export class MemoryDirectory implements Directory {
   async write(files: ReadonlyMap<string, FileContents>, options: WriteOptions = {}): Promise<void> {
     if (options.replace) this.files.clear();
     for (const [name, contents] of files) this.files.set(name, await bytesOf(contents));
+    for (const name of options.remove ?? []) if (!files.has(name)) this.files.delete(name);
   }
 }
 

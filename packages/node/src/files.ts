@@ -34,7 +34,7 @@ class NodeDirectory implements Directory, DirectoryTree {
   async write(files: ReadonlyMap<string, FileContents>, options: WriteOptions = {}): Promise<void> {
     const parent = dirname(this.path);
     await mkdir(parent, { recursive: true });
-    if (!options.replace && (await exists(this.path))) await this.#merge(files);
+    if (!options.replace && (await exists(this.path))) await this.#merge(files, options.remove ?? []);
     else await this.#replace(files, parent);
   }
 
@@ -61,7 +61,7 @@ class NodeDirectory implements Directory, DirectoryTree {
   }
 
   /** All files beside their final places, then each renamed: no file is ever half written. */
-  async #merge(files: ReadonlyMap<string, FileContents>): Promise<void> {
+  async #merge(files: ReadonlyMap<string, FileContents>, removed: readonly string[]): Promise<void> {
     const temporary = (name: string) => join(this.path, `.tmp-${name}`);
     try {
       for (const [name, contents] of files) await writeFile(temporary(name), contents);
@@ -70,6 +70,7 @@ class NodeDirectory implements Directory, DirectoryTree {
       throw error;
     }
     for (const name of files.keys()) await rename(temporary(name), join(this.path, name));
+    for (const name of removed) if (!files.has(name)) await rm(join(this.path, name), { force: true });
     await syncDirectory(this.path);
   }
 

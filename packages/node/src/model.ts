@@ -6,7 +6,7 @@ import {
   loadLanguageModel,
   saveLanguageModel,
   type Tokenizer,
-  type WeightDtype,
+  type WeightOptions,
 } from "@trimtab/core";
 import { nodeDirectory } from "./files";
 
@@ -15,8 +15,8 @@ export function loadModel(path: string, { device }: { readonly device: Device })
   return loadLanguageModel(device, nodeDirectory(path));
 }
 
-/** Writes a model as a Hugging Face directory that transformers, TRL and vLLM read; `dtype` is that of the weights, default f32. */
-export function saveModel(model: LanguageModel, path: string, options: { readonly dtype?: WeightDtype } = {}): Promise<void> {
+/** Writes a model as a Hugging Face directory that transformers, TRL and vLLM read. */
+export function saveModel(model: LanguageModel, path: string, options: WeightOptions = {}): Promise<void> {
   return saveLanguageModel(model, nodeDirectory(path), options);
 }
 

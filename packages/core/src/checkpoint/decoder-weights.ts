@@ -5,9 +5,10 @@ import type { DecoderConfig } from "../models/config";
 import { Decoder, parameterSpecs } from "../models/decoder";
 import type { Family, TensorPart } from "../models/family";
 import { familyOf, parseConfig } from "../models/registry";
+import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
 import type { ReadableDirectory } from "./files";
 import { requireJson } from "./json-file";
-import { extractPart, fillPart } from "./parts";
+import { extractPart, fillPart, firstElement } from "./parts";
 import { requireRoom } from "./room";
 import type { WrittenDtype, WrittenTensor } from "./safetensors-writer";
 import { openWeights, type StoredTensor, type WeightFiles } from "./weight-files";
@@ -27,7 +28,8 @@ export async function loadConfig(directory: ReadableDirectory): Promise<DecoderC
 /**
  * Loads config.json and the weights, in f32, f16 or bf16, in one file or sharded. Refuses with OutOfMemoryError before reading a
  * model that does not fit, and with CheckpointError a checkpoint with missing, unknown or wrongly shaped tensors or values that are not
- * finite.
+ * finite. Weights are read a few megabytes at a time, so that beside the device's memory no tensor is ever whole; only GPT-2's, which must be
+ * transposed, and parts that begin where no window may are.
  */
 export async function loadDecoder(device: Device, directory: ReadableDirectory): Promise<Decoder> {
   const config = await loadConfig(directory);
@@ -37,7 +39,8 @@ export async function loadDecoder(device: Device, directory: ReadableDirectory):
   try {
     const plan = planWeights(config, files);
     decoder = new Decoder(device, config);
-    for await (const { name, values } of readParameters(plan)) device.write(decoder.parameters.get(name).value, values);
+    for (const planned of plan.parameters) await writeParameter(device, decoder.parameters.get(planned.name).value, planned);
+    if (plan.tiedHead) await requireSame(embeddingOf(plan), plan.tiedHead);
     return decoder;
   } catch (error) {
     decoder?.dispose();
@@ -59,9 +62,16 @@ export async function loadParameters(directory: ReadableDirectory, config: Decod
   }
 }
 
+/** A parameter, and the tensors of the files that fill it. */
+interface PlannedParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly parts: readonly PlacedPart[];
+}
+
 /** Where each parameter's values lie in the files. */
 interface WeightPlan {
-  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly parts: readonly PlacedPart[] }[];
+  readonly parameters: readonly PlannedParameter[];
   /** An output head that the files hold although it is tied to the embedding. */
   readonly tiedHead: StoredTensor | undefined;
 }
@@ -156,36 +166,63 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 async function* readParameters(plan: WeightPlan): AsyncGenerator<ParameterValues> {
-  for (const { name, shape, parts } of plan.parameters) {
-    const [only] = parts;
-    let values: Float32Array;
-    if (only && parts.length === 1 && !only.part.transposed) {
-      values = await readFinite(only.stored);
-    } else {
-      values = new Float32Array(elementCount(shape));
-      for (const { part, stored } of parts) fillPart(part, await readFinite(stored), values);
+  for (const planned of plan.parameters) yield { ...planned, values: await readParameter(planned) };
+  if (plan.tiedHead) await requireSame(embeddingOf(plan), plan.tiedHead);
+}
+
+/** A parameter's values in host memory. */
+async function readParameter({ shape, parts }: PlannedParameter): Promise<Float32Array> {
+  const values = new Float32Array(elementCount(shape));
+  for (const { part, stored } of parts) fillPart(part, await readFinite(stored), values);
+  return values;
+}
+
+/** Elements read at a time: four megabytes of f32, and a whole number of windows. */
+const PIECE = 1 << 20;
+
+/** Fills a parameter on the device, piece by piece where its parts begin on windows. */
+async function writeParameter(device: Device, value: Tensor, planned: PlannedParameter): Promise<void> {
+  const starts = planned.parts.map(({ part }) => firstElement(part));
+  if (planned.parts.some(({ part }, i) => part.transposed || starts[i] !== alignElements(starts[i] as number))) {
+    device.write(value, await readParameter(planned));
+    return;
+  }
+  for (const [i, { stored }] of planned.parts.entries()) {
+    const count = elementCount(stored.shape);
+    for (let begin = 0; begin < count; begin += PIECE) {
+      const values = await readFinite(stored, begin, Math.min(PIECE, count - begin));
+      device.write(windowOf(value, (starts[i] as number) + begin, [values.length]), values);
     }
-    if (name === "embedding" && plan.tiedHead) await requireSame(values, plan.tiedHead);
-    yield { name, shape, values };
   }
 }
 
-async function readFinite({ name, file }: StoredTensor): Promise<Float32Array> {
-  const values = await file.readFloats(name);
+/** All of a tensor's values, or `count` from `begin`. */
+async function readFinite({ name, file }: StoredTensor, begin = 0, count?: number): Promise<Float32Array> {
+  const values = await file.readFloats(name, begin, count);
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) {
     throw new CheckpointError(
-      `${file.name}: every weight must be finite, got ${values[at]} in "${name}" at element ${at}. The checkpoint is damaged or its training diverged.`,
+      `${file.name}: every weight must be finite, got ${values[at]} in "${name}" at element ${begin + at}. The checkpoint is damaged or its training diverged.`,
       { file: file.name, tensor: name },
     );
   }
   return values;
 }
 
+function embeddingOf({ parameters }: WeightPlan): StoredTensor {
+  return (parameters.find(({ name }) => name === "embedding")?.parts[0] as PlacedPart).stored;
+}
+
 /** A tied head that is stored as well must be the embedding, or the file contradicts its configuration. */
-async function requireSame(embedding: Float32Array, { name, file }: StoredTensor): Promise<void> {
-  const head = await file.readFloats(name);
-  if (head.every((value, i) => value === embedding[i])) return;
+async function requireSame(embedding: StoredTensor, { name, file, shape }: StoredTensor): Promise<void> {
+  const count = elementCount(shape);
+  let isSame = true;
+  for (let begin = 0; isSame && begin < count; begin += PIECE) {
+    const length = Math.min(PIECE, count - begin);
+    const [own, head] = [await embedding.file.readFloats(embedding.name, begin, length), await file.readFloats(name, begin, length)];
+    isSame = head.every((value, i) => value === own[i]);
+  }
+  if (isSame) return;
   throw new CheckpointError(
     `${file.name}: "${name}" must equal the embedding because config.json ties them, got other values. Set tie_word_embeddings to false.`,
     { file: file.name, tensor: name },

@@ -23,6 +23,8 @@ export type FileContents = AsyncIterable<Uint8Array> | Uint8Array | string;
 export interface WriteOptions {
   /** The directory shall hold these files and nothing else. Default false: other files stay, files of the same names are replaced. */
   readonly replace?: boolean;
+  /** Files that go away once the new ones are there: what the new ones stand for under other names. */
+  readonly remove?: readonly string[];
 }
 
 /** A directory that is written. */

@@ -1,4 +1,7 @@
 /** The files of a Hugging Face model directory, as transformers, vLLM and TRL read them. */
+
+import { elementCount } from "@trimtab/kernels";
+import { ConfigError } from "../errors";
 import type { DecoderConfig } from "../models/config";
 import type { GenerationConfig } from "../models/generation-config";
 import { familyOf } from "../models/registry";
@@ -6,8 +9,9 @@ import type { Tokenizer } from "../tokenizer";
 import { checkpointTensors } from "./decoder-weights";
 import type { FileContents } from "./files";
 import { jsonBytes } from "./json-file";
-import { writeSafetensors } from "./safetensors-writer";
-import { SINGLE_FILE } from "./weight-files";
+import { DTYPE_BYTES } from "./safetensors-header";
+import { type WrittenTensor, writeSafetensors } from "./safetensors-writer";
+import { INDEX_FILE, SINGLE_FILE } from "./weight-files";
 
 /** What a saved model's weights are stored in. */
 export type WeightDtype = "float32" | "float16" | "bfloat16";
@@ -21,15 +25,25 @@ export interface ModelDescription {
   readonly generationConfig?: GenerationConfig | undefined;
 }
 
-/** config.json, model.safetensors, generation_config.json for a language model, and tokenizer files where there is a tokenizer; weights are read one by one. */
+/** How weights are stored. */
+export interface WeightOptions {
+  /** Default "float32". */
+  readonly dtype?: WeightDtype | undefined;
+  /** Most bytes of tensors in one file, above which there are several and an index; a larger tensor has a file of its own. Default 5e9, as in transformers 4. */
+  readonly maxShardBytes?: number | undefined;
+}
+
+/** config.json, model.safetensors (or shards and their index), generation_config.json for a language model, and tokenizer files where there is a tokenizer; weights are read one by one. */
 export function modelFiles(
   model: ModelDescription,
   read: (parameter: string) => Promise<Float32Array> | Float32Array,
-  dtype: WeightDtype = "float32",
+  { dtype = "float32", maxShardBytes = 5e9 }: WeightOptions = {},
 ): Map<string, FileContents> {
   const { config, tokenizer, generationConfig } = model;
   const files = new Map<string, FileContents>();
-  files.set(SINGLE_FILE, writeSafetensors(checkpointTensors(config, read, STORED[dtype]), SINGLE_FILE));
+  const shards = shardsOf(checkpointTensors(config, read, STORED[dtype]), maxShardBytes);
+  for (const [name, tensors] of shards) files.set(name, writeSafetensors(tensors, name));
+  if (shards.size > 1) files.set(INDEX_FILE, jsonBytes(indexJson(shards)));
   if (tokenizer) {
     files.set("tokenizer.json", jsonBytes(tokenizer.toJSON()));
     files.set("tokenizer_config.json", jsonBytes(tokenizer.toConfigJSON()));
@@ -37,6 +51,35 @@ export function modelFiles(
   if (config.head === "lm") files.set("generation_config.json", jsonBytes(generationJson(config, generationConfig)));
   files.set("config.json", jsonBytes({ ...familyOf(config.modelType).toJSON(config), torch_dtype: dtype }));
   return files;
+}
+
+const bytesOf = ({ dtype, shape }: WrittenTensor): number => DTYPE_BYTES[dtype] * elementCount(shape);
+
+/** Tensors by file, in order: as many to a file as fit. */
+function shardsOf(tensors: readonly WrittenTensor[], maxBytes: number): Map<string, readonly WrittenTensor[]> {
+  if (!(maxBytes > 0)) throw new ConfigError(`modelFiles: maxShardBytes must be above 0, got ${maxBytes}. Leave it out for 5e9.`);
+  const shards: WrittenTensor[][] = [[]];
+  let size = 0;
+  for (const tensor of tensors) {
+    const bytes = bytesOf(tensor);
+    if (size > 0 && size + bytes > maxBytes) {
+      shards.push([]);
+      size = 0;
+    }
+    shards.at(-1)?.push(tensor);
+    size += bytes;
+  }
+  if (shards.length === 1) return new Map([[SINGLE_FILE, shards[0] as WrittenTensor[]]]);
+  const number = (i: number) => String(i).padStart(5, "0");
+  return new Map(shards.map((shard, i) => [`model-${number(i + 1)}-of-${number(shards.length)}.safetensors`, shard]));
+}
+
+function indexJson(shards: ReadonlyMap<string, readonly WrittenTensor[]>): Record<string, unknown> {
+  const all = [...shards.values()].flat();
+  return {
+    metadata: { total_size: all.reduce((sum, tensor) => sum + bytesOf(tensor), 0) },
+    weight_map: Object.fromEntries([...shards].flatMap(([file, tensors]) => tensors.map(({ name }) => [name, file]))),
+  };
 }
 
 function generationJson(config: DecoderConfig, generationConfig: GenerationConfig | undefined): Record<string, unknown> {

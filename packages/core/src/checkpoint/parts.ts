@@ -13,6 +13,11 @@ export function partSize(part: TensorPart): number {
   return rows * columns;
 }
 
+/** Where a part begins among the parameter's values. */
+export function firstElement(part: TensorPart): number {
+  return part.firstRow * extent(part).columns;
+}
+
 /** Writes a tensor's values to its rows of a parameter's values. */
 export function fillPart(part: TensorPart, values: Float32Array, parameter: Float32Array): void {
   const { rows, columns } = extent(part);

@@ -3,6 +3,7 @@ import { CheckpointError } from "../errors";
 import type { ByteSource } from "./files";
 import { widenBf16, widenF16 } from "./half";
 import {
+  DTYPE_BYTES,
   headerLength,
   LENGTH_BYTES,
   parseHeader,
@@ -48,10 +49,11 @@ export class SafetensorsFile {
     return this.#source.read(offset, byteLength);
   }
 
-  /** An F32, F16 or BF16 tensor, widened to f32. */
-  async readFloats(tensor: string): Promise<Float32Array<ArrayBuffer>> {
-    const { dtype } = this.#require(tensor, ["F32", "F16", "BF16"]);
-    const bytes = aligned(await this.readBytes(tensor));
+  /** An F32, F16 or BF16 tensor, widened to f32: all of it, or `count` elements from `begin`, which are read alone. */
+  async readFloats(tensor: string, begin = 0, count?: number): Promise<Float32Array<ArrayBuffer>> {
+    const { dtype, offset, byteLength } = this.#require(tensor, ["F32", "F16", "BF16"]);
+    const size = DTYPE_BYTES[dtype];
+    const bytes = aligned(await this.#source.read(offset + begin * size, (count ?? byteLength / size - begin) * size));
     if (dtype === "F32") return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
     return dtype === "BF16" ? widenBf16(halves) : widenF16(halves);

@@ -6,7 +6,7 @@ import { SafetensorsFile } from "./safetensors";
 import type { TensorEntry } from "./safetensors-header";
 
 export const SINGLE_FILE = "model.safetensors";
-const INDEX_FILE = "model.safetensors.index.json";
+export const INDEX_FILE = "model.safetensors.index.json";
 
 /** A tensor and the file that holds it. */
 export interface StoredTensor extends TensorEntry {

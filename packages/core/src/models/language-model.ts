@@ -1,10 +1,11 @@
 /** A decoder with its tokenizer: from a Hugging Face directory, to one, or made from scratch. */
 import { type Device, TrimtabError } from "@trimtab/kernels";
-import { loadDecoder } from "../checkpoint/decoder-weights";
+import { loadConfig, loadDecoder } from "../checkpoint/decoder-weights";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
 import { readJson, readText } from "../checkpoint/json-file";
-import { modelFiles, type WeightDtype } from "../checkpoint/model-files";
+import { modelFiles, type WeightOptions } from "../checkpoint/model-files";
 import { requireRoom } from "../checkpoint/room";
+import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files";
 import { CheckpointError, ConfigError } from "../errors";
 import { Tokenizer, type TokenizerConfigJson, type TokenizerJson } from "../tokenizer";
 import type { DecoderConfig } from "./config";
@@ -26,20 +27,31 @@ export async function loadLanguageModel(device: Device, directory: ReadableDirec
   const tokenizer = await loadTokenizer(directory);
   const json = await readJson(directory, "generation_config.json");
   const stored = parseGenerationConfig(json ?? {});
+  requireVocabulary(tokenizer, await loadConfig(directory));
   const decoder = await loadDecoder(device, directory);
   return { decoder, tokenizer, generationConfig: withEnd(stored, decoder.config, tokenizer) };
 }
 
-/** Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less. */
-export async function saveLanguageModel(
-  model: LanguageModel,
-  directory: WritableDirectory,
-  options: { readonly dtype?: WeightDtype } = {},
-): Promise<void> {
+/** Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less, in one file unless they exceed `maxShardBytes`. */
+export async function saveLanguageModel(model: LanguageModel, directory: WritableDirectory, options: WeightOptions = {}): Promise<void> {
   const { decoder, tokenizer, generationConfig } = model;
   const { config, device, parameters } = decoder;
   const read = async (name: string) => (await device.read(parameters.get(name).value)) as Float32Array;
-  await directory.write(modelFiles({ config, tokenizer, generationConfig }, read, options.dtype));
+  const files = modelFiles({ config, tokenizer, generationConfig }, read, options);
+  // Readers prefer one file to an index, and an older one must not stand for these weights.
+  await directory.write(files, { remove: [SINGLE_FILE, INDEX_FILE] });
+}
+
+/** Throws CheckpointError where the tokenizer has ids that the embedding has no row for. */
+function requireVocabulary({ vocabSize }: Tokenizer, config: DecoderConfig): void {
+  if (vocabSize <= config.vocabSize) return;
+  const tensor = familyOf(config.modelType)
+    .tensors({ ...config, layers: 1 })
+    .find(({ parameter }) => parameter === "embedding")?.name as string;
+  throw new CheckpointError(
+    `tokenizer.json: its ids must be below the ${config.vocabSize} rows of "${tensor}", got a vocabulary of ${vocabSize}. The files do not belong together, or tokens were added without resizing the model.`,
+    { file: "tokenizer.json", tensor },
+  );
 }
 
 /** tokenizer.json with tokenizer_config.json, special_tokens_map.json and chat_template.jinja; or GPT-2's vocab.json and merges.txt. */
