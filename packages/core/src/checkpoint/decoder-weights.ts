@@ -210,7 +210,8 @@ async function readFinite({ name, file }: StoredTensor, begin = 0, count?: numbe
 }
 
 function embeddingOf({ parameters }: WeightPlan): StoredTensor {
-  return (parameters.find(({ name }) => name === "embedding")?.parts[0] as PlacedPart).stored;
+  const { parts } = parameters.find(({ name }) => name === "embedding") as PlannedParameter;
+  return (parts[0] as PlacedPart).stored;
 }
 
 /** A tied head that is stored as well must be the embedding, or the file contradicts its configuration. */
