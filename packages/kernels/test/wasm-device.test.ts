@@ -24,6 +24,7 @@ const LARGE: Readonly<Record<string, Values>> = {
   attention_backward: { N: 700, S: 3, H: 4, K: 2, D: 32 },
   binary_forward: { N: 300_001 },
   binary_backward: { N: 200_001 },
+  dropout_apply: { N: 100_001 },
   embedding_forward: { V: 500, C: 200, N: 3000 },
   embedding_backward: { N: 3000, C: 128, U: 400, V: 500 },
   fill_set: { N: 500_001 },

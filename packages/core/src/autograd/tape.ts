@@ -20,10 +20,13 @@ export interface TapeOptions {
   readonly grad?: boolean;
   /** Recompute each `block` in the backward pass instead of keeping its activations. Default false. */
   readonly checkpoint?: boolean;
+  /** The words that dropout draws from; without them nothing is left out. */
+  readonly draw?: readonly [lo: number, hi: number] | undefined;
 }
 
 export class Tape {
   readonly device: Device;
+  readonly draw: TapeOptions["draw"];
   readonly #checkpoint: boolean;
   #recording: boolean;
   #nodes: TapeNode[] = [];
@@ -37,6 +40,7 @@ export class Tape {
     this.device = device;
     this.#recording = options.grad ?? true;
     this.#checkpoint = options.checkpoint ?? false;
+    this.draw = options.draw;
   }
 
   get recording(): boolean {

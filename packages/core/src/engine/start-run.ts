@@ -65,7 +65,7 @@ export async function startRun(training: WireTraining, { handles, caller, host, 
     onEnd() {
       for (const held of used) held.users -= 1;
       trained.isTrained = false;
-      trained.model.decoder.parameters.freeGrads();
+      trained.model.decoder.trainable.freeGrads();
       onEnd();
     },
   });

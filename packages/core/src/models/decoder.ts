@@ -17,7 +17,9 @@ import { linear } from "../nn/linear";
 import { headNorm, layerNorm, rmsNorm } from "../nn/norm";
 import { type Init, type Parameter, ParameterSet, type ParameterSpec } from "../nn/parameters";
 import { type Tensor, upload } from "../tensor/tensor";
+import { adaptedLinear } from "./adapted-linear";
 import { attentionShape, type DecoderConfig, isSliding, positionShift, type Rope, ropeRows, rotatedChannels } from "./config";
+import type { Lora } from "./lora";
 
 /** Rows of tokens laid end to end; row s is [offsets[s], offsets[s + 1]). */
 export interface Rows {
@@ -27,21 +29,43 @@ export interface Rows {
   readonly offsets: Uint32Array;
 }
 
+/** What two views of one decoder share. */
+interface Shared {
+  readonly parameters: ParameterSet;
+  readonly ropes: Ropes | undefined;
+}
+
 /** How layer `layer` attends, given its fused and rotated (N, (H + 2 K) D) rows; returns (N, H D). */
 export type Attend = (layer: number, qkv: Tensor) => Tensor;
 
 export class Decoder {
   readonly config: DecoderConfig;
   readonly device: Device;
+  /** The base's weights; an adapted decoder trains others: see `trainable`. */
   readonly parameters: ParameterSet;
+  /** Undefined for the base as it is. */
+  readonly adapter: Lora | undefined;
   /** Rotary tables of layers that see everything, and of those with a sliding window where they differ. */
-  readonly #ropes: { readonly global: RopeTables; readonly local: RopeTables | undefined } | undefined;
+  readonly #ropes: Ropes | undefined;
+  /** A view frees no weights but its adapter's. */
+  readonly #isView: boolean;
 
   /** Allocates the parameters (zeros). Fill them with `parameters.initialise(seed)` or from a checkpoint. */
-  constructor(device: Device, config: DecoderConfig, parameters = new ParameterSet(device, parameterSpecs(config))) {
+  constructor(
+    device: Device,
+    config: DecoderConfig,
+    parameters?: ParameterSet,
+    view?: { readonly shared: Shared; readonly adapter: Lora | undefined },
+  ) {
     this.device = device;
     this.config = config;
-    this.parameters = parameters;
+    this.parameters = view?.shared.parameters ?? parameters ?? new ParameterSet(device, parameterSpecs(config));
+    this.adapter = view?.adapter;
+    this.#isView = view !== undefined;
+    if (view) {
+      this.#ropes = view.shared.ropes;
+      return;
+    }
     if (config.positions.kind === "rope") {
       const { local } = config.positions;
       this.#ropes = { global: uploadRope(device, config, config.positions), local: local && uploadRope(device, config, local) };
@@ -58,8 +82,27 @@ export class Decoder {
     return { ...this.#get(this.config.tied ? "embedding" : "head"), softCap: this.config.logitSoftCap };
   }
 
-  /** A frozen copy with its own weights on the same device. */
+  /** What training changes: the adapter where there is one, else the weights. */
+  get trainable(): ParameterSet {
+    return this.adapter?.parameters ?? this.parameters;
+  }
+
+  /** A parameter by our name: the adapter's own copy where it has one, else the base's. */
+  parameter(name: string): Parameter {
+    return this.adapter?.savedParameter(name) ?? this.parameters.get(name);
+  }
+
+  /**
+   * The same weights with an adapter, or without any: a view that costs no memory. Views of one base may be used side by side: a policy, its
+   * reference, a reward model. A view that is disposed of frees its adapter; the base must outlive its views.
+   */
+  withAdapter(adapter: Lora | undefined): Decoder {
+    return new Decoder(this.device, this.config, undefined, { shared: { parameters: this.parameters, ropes: this.#ropes }, adapter });
+  }
+
+  /** A frozen copy with its own weights on the same device; of an adapted decoder, a copy of the adapter on the same base. */
   clone(): Decoder {
+    if (this.adapter) return this.withAdapter(this.adapter.clone());
     return new Decoder(this.device, this.config, this.parameters.clone());
   }
 
@@ -88,6 +131,8 @@ export class Decoder {
   }
 
   dispose(): void {
+    this.adapter?.dispose();
+    if (this.#isView) return;
     this.parameters.dispose();
     for (const tables of [this.#ropes?.global, this.#ropes?.local]) {
       if (tables) for (const { buffer } of [tables.cos, tables.sin]) this.device.free(buffer);
@@ -98,7 +143,7 @@ export class Decoder {
     const { config } = this;
     const { norm, heads: H, kvHeads: K } = config;
     const at = `layers.${layer}.attention`;
-    let qkv = linear(tape, this.#input(tape, at, x), this.#get(`${at}.qkv`), {
+    let qkv = this.#linear(tape, this.#input(tape, at, x), `${at}.qkv`, {
       bias: config.bias.qkv ? this.#get(`${at}.qkv.bias`) : undefined,
     });
     if (config.headNorm !== "none") {
@@ -113,7 +158,7 @@ export class Decoder {
   #mlp(tape: Tape, layer: number, x: Tensor): Tensor {
     const { bias, mlp } = this.config;
     const at = `layers.${layer}.mlp`;
-    const up = linear(tape, this.#input(tape, at, x), this.#get(`${at}.up`), { bias: bias.mlp ? this.#get(`${at}.up.bias`) : undefined });
+    const up = this.#linear(tape, this.#input(tape, at, x), `${at}.up`, { bias: bias.mlp ? this.#get(`${at}.up.bias`) : undefined });
     const activated = mlp.kind === "gated" ? gatedActivation(tape, up, mlp.gate) : unary(tape, mlp.activation, up);
     return this.#output(tape, at, x, activated, "down", bias.mlp);
   }
@@ -125,11 +170,16 @@ export class Decoder {
 
   /** The residual stream with what attention or MLP adds to it, through the last linear layer of either. */
   #output(tape: Tape, at: string, x: Tensor, input: Tensor, name: string, hasBias: boolean): Tensor {
-    const weight = this.#get(`${at}.${name}`);
     const bias = hasBias ? this.#get(`${at}.${name}.bias`) : undefined;
     const { blockNorms = "before" } = this.config;
-    if (blockNorms === "before") return linear(tape, input, weight, { bias, addend: x });
-    return add(tape, x, this.#norm(tape, `${at}.post_norm`, linear(tape, input, weight, { bias })));
+    if (blockNorms === "before") return this.#linear(tape, input, `${at}.${name}`, { bias, addend: x });
+    return add(tape, x, this.#norm(tape, `${at}.post_norm`, this.#linear(tape, input, `${at}.${name}`, { bias })));
+  }
+
+  #linear(tape: Tape, x: Tensor, name: string, options: { bias?: Parameter | undefined; addend?: Tensor }): Tensor {
+    const weight = this.parameters.get(name);
+    const group = this.adapter?.groups.get(name);
+    return this.adapter && group ? adaptedLinear(tape, x, weight, this.adapter, group, options) : linear(tape, x, weight, options);
   }
 
   #ropeOf(layer: number): RopeTables | undefined {
@@ -145,8 +195,13 @@ export class Decoder {
   }
 
   #get(name: string): Parameter {
-    return this.parameters.get(name);
+    return this.parameter(name);
   }
+}
+
+interface Ropes {
+  readonly global: RopeTables;
+  readonly local: RopeTables | undefined;
 }
 
 interface RopeTables {

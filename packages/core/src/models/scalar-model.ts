@@ -4,11 +4,12 @@
  */
 import { type Device, fillNormal } from "@trimtab/kernels";
 import { gatherRows, rowIndex } from "../autograd/gather";
+import { reshaped } from "../autograd/reshape";
 import type { Tape } from "../autograd/tape";
 import type { Batch } from "../data/batch";
 import { linear } from "../nn/linear";
 import { type Parameter, ParameterSet } from "../nn/parameters";
-import { reshape, type Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import type { Tokenizer } from "../tokenizer/tokenizer";
 import { Decoder, type Rows } from "./decoder";
 
@@ -23,7 +24,7 @@ export interface ScalarModel {
 /** hidden (N, C) -> scores (N). */
 export function scoresOf(tape: Tape, hidden: Tensor, score: Parameter): Tensor {
   const scores = linear(tape, hidden, score); // (N, 1)
-  return reshapeGraph(tape, scores, [hidden.shape[0] as number]);
+  return reshaped(tape, scores, [hidden.shape[0] as number]);
 }
 
 /** One score per row, read at its last token, as transformers' sequence classification does. (S) */
@@ -59,7 +60,7 @@ export function newScalarModel(base: { readonly decoder: Decoder; readonly token
 
 /** A loaded model with a score head as a scalar model. */
 export function scalarModel(loaded: { readonly decoder: Decoder; readonly tokenizer: Tokenizer }): ScalarModel {
-  return { ...loaded, score: loaded.decoder.parameters.get("score") };
+  return { ...loaded, score: loaded.decoder.parameter("score") };
 }
 
 /** A score head of zeros apart from any decoder's parameters, for a value model that shares the policy's trunk. */
@@ -69,10 +70,3 @@ export function newScoreHead(device: Device, hiddenSize: number): ParameterSet {
 
 /** The stream of a new head's draws, apart from those of a model's other parameters. */
 const SCORE_STREAM = 0x5c0e0000;
-
-/** The same elements under another shape, on the tape. */
-function reshapeGraph(tape: Tape, x: Tensor, shape: readonly number[]): Tensor {
-  const y = reshape(x, shape);
-  tape.record([y], () => tape.passGrad(y, x));
-  return y;
-}

@@ -60,7 +60,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
   const { decoder: policy } = model;
   const critic = openCritic(settings.valueModel, model, settings.seed);
   const reference = openMovingReference(settings.reference, policy);
-  const optimizer = createOptimizer(policy.parameters, settings);
+  const optimizer = createOptimizer(policy.trainable, settings);
   const valueOptimizer = createOptimizer(critic.parameters, settings);
   const valueRate = learningRates({ ...settings, learningRate: settings.valueLearningRate }, settings.totalSteps);
 
@@ -77,7 +77,7 @@ export async function* a2c(options: A2cOptions): AsyncGenerator<A2cStep, void, u
       settings,
       maxSteps: settings.totalSteps,
       models: {
-        model: { parameters: policy.parameters, optimizer },
+        model: { parameters: policy.trainable, optimizer },
         others: { value: { parameters: critic.parameters, optimizer: valueOptimizer }, ...reference.others },
       },
       resume: options.resume,

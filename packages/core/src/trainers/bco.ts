@@ -54,14 +54,14 @@ export async function* bco(options: BcoOptions): AsyncGenerator<BcoStep, void, u
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
   const sequences = rows.map(({ sequence }) => [sequence]);
   const reference = await openReferenceLogps(decoder, sequences, settings, limits);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   let rewards: RunningMean = emptyRunningMean;
   try {
     yield* trainingSteps({
       algorithm: "bco",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       place: {
         capture: () => ({ rewards }),

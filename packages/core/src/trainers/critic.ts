@@ -52,7 +52,7 @@ export function openCritic(option: ValueModelOption, model: TrainingModel, seed:
   const { decoder, score } = newScalarModel(option === "separate" ? model : option, seed);
   if (option === "separate")
     device.dispatch(ops.fill.set, { tensors: { y: reshape(score.value, [config.hiddenSize]) }, scalars: { value: 0 } });
-  return { decoder, score, parameters: decoder.parameters, dispose: () => decoder.dispose() };
+  return { decoder, score, parameters: decoder.trainable, dispose: () => decoder.dispose() };
 }
 
 /** What the policy says of each target token, and the value of the state before it, each (M). Logits are divided by `temperature`. */

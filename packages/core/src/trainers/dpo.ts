@@ -48,13 +48,13 @@ export async function* dpo(options: DpoOptions): AsyncGenerator<DpoStep, void, u
   const order = new DataOrder(pairs.length, settings.seed, settings.shuffleDataset);
   const sides = pairs.map(({ chosen, rejected }) => [chosen, rejected]);
   const reference = await openReferenceLogps(decoder, sides, settings, limits);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   try {
     yield* trainingSteps({
       algorithm: "dpo",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       async take(step, learningRate) {
         const rows = order.slice(step * settings.rowsPerStep, settings.rowsPerStep);

@@ -77,13 +77,13 @@ export async function* gkd(options: GkdOptions): AsyncGenerator<GkdStep, void, u
   const { decoder } = model;
   const { settings, rows, maxSteps } = prepare(options);
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   try {
     yield* trainingSteps({
       algorithm: "gkd",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer } },
+      models: { model: { parameters: decoder.trainable, optimizer } },
       resume: options.resume,
       async take(step, learningRate) {
         const position = step * settings.rowsPerStep;

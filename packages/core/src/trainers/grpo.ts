@@ -33,7 +33,7 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
   const settings = resolveGrpo(options);
   const { model } = options;
   const { decoder } = model;
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   const reference = openMovingReference(settings.reference, decoder);
   let entropyControl: EntropyControl = { coef: settings.entropyCoef, entropy: null };
 
@@ -56,7 +56,7 @@ export async function* grpo(options: GrpoOptions): AsyncGenerator<GrpoStep, void
       algorithm: "grpo",
       settings,
       maxSteps: settings.totalSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       place: {
         capture: () => ({ ...rounds.capture(), entropyControl }),

@@ -56,13 +56,13 @@ export async function* kto(options: KtoOptions): AsyncGenerator<KtoStep, void, u
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
   const sequences = rows.map(({ sequence, mismatched }) => (mismatched ? [sequence, mismatched] : [sequence]));
   const reference = await openReferenceLogps(decoder, sequences, settings, limits);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   try {
     yield* trainingSteps({
       algorithm: "kto",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       async take(step, learningRate) {
         const indices = order.slice(step * settings.rowsPerStep, settings.rowsPerStep);

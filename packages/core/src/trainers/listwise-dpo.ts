@@ -64,14 +64,14 @@ export async function* listwiseDpo(options: ListwiseDpoOptions): AsyncGenerator<
   const { decoder } = options.model;
   const { settings, lists, maxSteps } = prepare(options);
   const order = new DataOrder(lists.length, settings.seed, settings.shuffleDataset);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   const reference = openMovingReference(settings.reference, decoder);
   try {
     yield* trainingSteps({
       algorithm: "listwise-dpo",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       async take(step, learningRate) {
         const taken = order.slice(step * settings.rowsPerStep, settings.rowsPerStep).map((i) => lists[i] as RankedList);

@@ -45,7 +45,7 @@ export async function* onlineDpo(options: OnlineDpoOptions): AsyncGenerator<Onli
   const settings = resolveOnlineDpo(options);
   const { model } = options;
   const { decoder } = model;
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   const reference = openMovingReference(settings.reference, decoder);
 
   const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
@@ -66,7 +66,7 @@ export async function* onlineDpo(options: OnlineDpoOptions): AsyncGenerator<Onli
       algorithm: "online-dpo",
       settings,
       maxSteps: settings.totalSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       place: rounds,
       async take(step, learningRate) {

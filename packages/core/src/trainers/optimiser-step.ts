@@ -42,7 +42,10 @@ export interface StepResult<Name extends string> {
   readonly reports: readonly Reported<Name>[];
 }
 
-/** Takes the step: one readback, whatever the number of micro-batches. Gradients must enter with the weights of the whole step. */
+/**
+ * Takes the step: one readback, whatever the number of micro-batches. Gradients must enter with the weights of the whole step. Dropout draws
+ * from the optimiser's step and the micro-batch, so that a resumed run leaves out what the whole one does.
+ */
 export async function optimiserStep<Name extends string>(
   device: Device,
   updating: readonly Updating[],
@@ -50,7 +53,13 @@ export async function optimiserStep<Name extends string>(
   options: { readonly gradientCheckpointing: boolean },
 ): Promise<StepResult<Name>> {
   for (const { optimizer } of updating) optimizer.parameters.zeroGrads();
-  return readReports(device, microBatches, (microBatch, report) => runBackward(device, microBatch, report, options), updating);
+  const count = updating[0]?.optimizer.count ?? 0;
+  return readReports(
+    device,
+    microBatches,
+    (microBatch, report, i) => runBackward(device, microBatch, report, { ...options, draw: [count, i] }),
+    updating,
+  );
 }
 
 /** The gradients alone, added to what the parameters have: for steps that are not AdamW's. One readback. */
@@ -91,9 +100,9 @@ function runBackward<Name extends string>(
   device: Device,
   microBatch: MicroBatch<Name>,
   report: (tape: Tape) => Report<Name>,
-  { gradientCheckpointing }: { readonly gradientCheckpointing: boolean },
+  { gradientCheckpointing, draw }: { readonly gradientCheckpointing: boolean; readonly draw?: readonly [number, number] },
 ): void {
-  const tape = new Tape(device, { checkpoint: gradientCheckpointing });
+  const tape = new Tape(device, { checkpoint: gradientCheckpointing, draw });
   try {
     tape.backward(microBatch.forward(tape, report(tape)));
   } finally {
@@ -104,7 +113,7 @@ function runBackward<Name extends string>(
 async function readReports<Name extends string, Piece extends { readonly reads: Readonly<Record<Name, number>> }>(
   device: Device,
   pieces: readonly Piece[],
-  run: (piece: Piece, report: (tape: Tape) => Report<Name>) => void,
+  run: (piece: Piece, report: (tape: Tape) => Report<Name>, index: number) => void,
   updating: readonly Updating[],
 ): Promise<StepResult<Name>> {
   const names = pieces.map(({ reads }) => Object.keys(reads) as Name[]);
@@ -119,11 +128,15 @@ async function readReports<Name extends string, Piece extends { readonly reads: 
     });
     pieces.forEach((piece, i) => {
       const at = (name: Name) => (places[i] as Map<Name, number>).get(name) as number;
-      run(piece, (tape) => ({
-        window: (name) => readback.window(at(name)),
-        sum: (name, x) => readback.sum(tape, x, at(name)),
-        copy: (name, x) => readback.copy(x, at(name)),
-      }));
+      run(
+        piece,
+        (tape) => ({
+          window: (name) => readback.window(at(name)),
+          sum: (name, x) => readback.sum(tape, x, at(name)),
+          copy: (name, x) => readback.copy(x, at(name)),
+        }),
+        i,
+      );
     });
     updating.forEach(({ optimizer, learningRate }, i) => {
       optimizer.apply(learningRate);

@@ -53,13 +53,13 @@ export async function* orpo(options: OrpoOptions): AsyncGenerator<OrpoStep, void
   const { decoder } = options.model;
   const { settings, pairs, maxSteps } = prepare(options);
   const order = new DataOrder(pairs.length, settings.seed, settings.shuffleDataset);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   try {
     yield* trainingSteps({
       algorithm: "orpo",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer } },
+      models: { model: { parameters: decoder.trainable, optimizer } },
       resume: options.resume,
       async take(step, learningRate) {
         const taken = order.slice(step * settings.rowsPerStep, settings.rowsPerStep).map((i) => pairs[i] as Pair);

@@ -50,7 +50,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
   const mix = ptxDataset && settings.pretraining && pretrainingMix(ptxDataset, settings.pretraining, model, settings);
   const critic = openCritic(settings.valueModel, model, settings.seed);
   const reference = openMovingReference(settings.reference, policy);
-  const optimizer = createOptimizer(policy.parameters, settings);
+  const optimizer = createOptimizer(policy.trainable, settings);
   const valueOptimizer = createOptimizer(critic.parameters, settings);
   const valueRate = learningRates({ ...settings, learningRate: settings.valueLearningRate }, settings.totalSteps);
   let controls: Controls = { klCoef: settings.klCoef, beta: settings.penaltyBeta };
@@ -71,7 +71,7 @@ export async function* ppo(options: PpoOptions): AsyncGenerator<PpoStep, void, u
       settings,
       maxSteps: settings.totalSteps,
       models: {
-        model: { parameters: policy.parameters, optimizer },
+        model: { parameters: policy.trainable, optimizer },
         others: { value: { parameters: critic.parameters, optimizer: valueOptimizer }, ...reference.others },
       },
       resume: options.resume,

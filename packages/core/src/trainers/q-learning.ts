@@ -89,21 +89,21 @@ interface Optimizers {
 
 function openOptimizers({ decoder }: TrainingModel, values: TokenValues, settings: IlqlSettings): Optimizers {
   return {
-    policy: settings.loss.awacScale > 0 ? createOptimizer(decoder.parameters, settings) : undefined,
+    policy: settings.loss.awacScale > 0 ? createOptimizer(decoder.trainable, settings) : undefined,
     q: createOptimizer(values.q, settings),
     v: createOptimizer(values.v, settings),
-    trunk: values.decoder && createOptimizer(values.decoder.parameters, settings),
+    trunk: values.decoder && createOptimizer(values.decoder.trainable, settings),
   };
 }
 
 function trainedModels({ decoder }: TrainingModel, values: TokenValues, { policy, q, v, trunk }: Optimizers): TrainedModels {
   return {
-    model: { parameters: decoder.parameters, optimizer: policy },
+    model: { parameters: decoder.trainable, optimizer: policy },
     others: {
       q: { parameters: values.q, optimizer: q },
       v: { parameters: values.v, optimizer: v },
       target: { parameters: values.target },
-      ...(values.decoder ? { trunk: { parameters: values.decoder.parameters, optimizer: trunk } } : {}),
+      ...(values.decoder ? { trunk: { parameters: values.decoder.trainable, optimizer: trunk } } : {}),
     },
   };
 }

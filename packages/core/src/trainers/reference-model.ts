@@ -78,9 +78,9 @@ export function openMovingReference({ option, isNeeded, sync }: ReferenceSetting
   const decoder = option === "initial" ? policy.clone() : option.decoder.clone();
   return {
     decoder,
-    others: { reference: { parameters: decoder.parameters } },
+    others: { reference: { parameters: decoder.trainable } },
     follow(step) {
-      if (step % sync.steps === 0) mixInto(decoder.parameters, policy.parameters, sync.alpha);
+      if (step % sync.steps === 0) mixInto(decoder.trainable, policy.trainable, sync.alpha);
     },
     dispose: () => decoder.dispose(),
   };

@@ -31,7 +31,7 @@ export async function* reinforce(options: ReinforceOptions): AsyncGenerator<Rein
   const settings = resolveReinforce(options);
   const { model } = options;
   const { decoder } = model;
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   const reference = openMovingReference(settings.reference, decoder);
   let running: RunningMean = { mean: 0, count: 0 };
 
@@ -72,7 +72,7 @@ export async function* reinforce(options: ReinforceOptions): AsyncGenerator<Rein
       algorithm: "reinforce",
       settings,
       maxSteps: settings.totalSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       place: {
         capture: () => ({ ...rounds.capture(), running }),

@@ -55,7 +55,7 @@ export interface RlooStep extends TrainingStep {
 export async function* rloo(options: RlooOptions): AsyncGenerator<RlooStep, void, undefined> {
   const settings = resolveRloo(options);
   const { decoder } = options.model;
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   const reference = openMovingReference(settings.reference, decoder);
 
   const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
@@ -85,7 +85,7 @@ export async function* rloo(options: RlooOptions): AsyncGenerator<RlooStep, void
       algorithm: "rloo",
       settings,
       maxSteps: settings.totalSteps,
-      models: { model: { parameters: decoder.parameters, optimizer }, others: reference.others },
+      models: { model: { parameters: decoder.trainable, optimizer }, others: reference.others },
       resume: options.resume,
       place: rounds,
       async take(step, learningRate) {

@@ -48,13 +48,13 @@ export async function* sft(options: SftOptions): AsyncGenerator<SftStep, void, u
   const { decoder } = options.model;
   const { settings, rows, maxSteps } = prepare(options);
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
-  const optimizer = createOptimizer(decoder.parameters, settings);
+  const optimizer = createOptimizer(decoder.trainable, settings);
   try {
     yield* trainingSteps({
       algorithm: "sft",
       settings,
       maxSteps,
-      models: { model: { parameters: decoder.parameters, optimizer } },
+      models: { model: { parameters: decoder.trainable, optimizer } },
       resume: options.resume,
       async take(step, learningRate) {
         const taken = order.slice(step * settings.rowsPerStep, settings.rowsPerStep).map((i) => rows[i] as PackedRow);

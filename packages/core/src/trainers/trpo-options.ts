@@ -74,8 +74,8 @@ export function resolveTrpo(options: TrpoOptions): TrpoSettings {
   );
   if (isCompared) checks.count("numGenerations", plan.numGenerations, 2);
   const isTrainable = options.trainable ?? (() => true);
-  const chosen = decoder.parameters.all.filter(({ name }) => isTrainable(name));
-  checks.check("trainable", chosen.length, chosen.length > 0, `true for at least one of the ${decoder.parameters.all.length} parameters`);
+  const chosen = decoder.trainable.all.filter(({ name }) => isTrainable(name));
+  checks.check("trainable", chosen.length, chosen.length > 0, `true for at least one of the ${decoder.trainable.all.length} parameters`);
   const backtrackCoefficient = checks.number("backtrackCoefficient", options.backtrackCoefficient ?? 0.8, 0, undefined, true);
   checks.check("backtrackCoefficient", backtrackCoefficient, backtrackCoefficient < 1, "below 1");
   const settings = {
@@ -95,7 +95,7 @@ export function resolveTrpo(options: TrpoOptions): TrpoSettings {
     valueIterations: checks.count("valueIterations", options.valueIterations ?? 10),
   };
   checks.throwIfAny("trpo");
-  const share = chosen.reduce((sum, { shape }) => sum + elementCount(shape), 0) / decoder.parameters.count;
+  const share = chosen.reduce((sum, { shape }) => sum + elementCount(shape), 0) / decoder.trainable.count;
   requireRoom(decoder.device, decoder.config, VECTORS * share + (settings.reference.isCopied ? 1 : 0));
   if (advantage === "gae") requireCriticRoom(settings, decoder);
   return withPrompts(settings, options);

@@ -43,7 +43,7 @@ export async function* trpo(options: TrpoOptions): AsyncGenerator<TrpoStep, void
   const { advantage } = settings;
   const reference = openMovingReference(settings.reference, policy);
   const value = advantage === "gae" ? openValue(model, settings) : undefined;
-  const space = new ParameterSpace(policy.parameters, settings.isTrainable);
+  const space = new ParameterSpace(policy.trainable, settings.isTrainable);
 
   const rounds = new Rounds(settings, async (prompts, position, trainerState) => {
     const scored = await collect(model, prompts, position, trainerState, settings);
@@ -58,7 +58,7 @@ export async function* trpo(options: TrpoOptions): AsyncGenerator<TrpoStep, void
       settings,
       maxSteps: settings.totalSteps,
       models: {
-        model: { parameters: policy.parameters },
+        model: { parameters: policy.trainable },
         others: { ...(value && { value: { optimizer: value.optimizer, parameters: value.critic.parameters } }), ...reference.others },
       },
       resume: options.resume,

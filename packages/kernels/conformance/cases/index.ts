@@ -3,6 +3,7 @@ import type { Case } from "../case";
 import type { GradientCheck } from "../gradient";
 import { adamwCases } from "./adamw";
 import { attentionCases, attentionGradients } from "./attention";
+import { dropoutCases, dropoutGradients } from "./dropout";
 import { elementwiseCases, elementwiseGradients } from "./elementwise";
 import { embeddingCases, embeddingGradients } from "./embedding";
 import { gatedActivationCases, gatedActivationGradients } from "./gated-activation";
@@ -22,6 +23,7 @@ import { vocabPairCases, vocabPairGradients } from "./vocab-pair";
 export const cases: readonly Case[] = [
   ...adamwCases,
   ...attentionCases,
+  ...dropoutCases,
   ...elementwiseCases,
   ...embeddingCases,
   ...gatedActivationCases,
@@ -41,6 +43,7 @@ export const cases: readonly Case[] = [
 
 export const gradientChecks: readonly GradientCheck[] = [
   ...attentionGradients,
+  ...dropoutGradients,
   ...elementwiseGradients,
   ...embeddingGradients,
   ...gatedActivationGradients,

@@ -2,6 +2,7 @@
 import type { EntryPoint } from "../contract";
 import { adamw } from "./adamw";
 import { attention } from "./attention";
+import { dropout } from "./dropout";
 import { accumulate, binary, fill, unary } from "./elementwise";
 import { embedding } from "./embedding";
 import { gatedActivation } from "./gated-activation";
@@ -27,6 +28,7 @@ export const ops = {
   adamw,
   attention,
   binary,
+  dropout,
   embedding,
   fill,
   gatedActivation,

@@ -3,6 +3,7 @@ import type { EntryPoint } from "../contract";
 import { DeviceError } from "../errors";
 import { adamwReference } from "./adamw";
 import { attentionReference } from "./attention";
+import { dropoutReference } from "./dropout";
 import { elementwiseReference } from "./elementwise";
 import { embeddingReference } from "./embedding";
 import { gatedActivationReference } from "./gated-activation";
@@ -24,6 +25,7 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
   [
     adamwReference,
     attentionReference,
+    dropoutReference,
     elementwiseReference,
     embeddingReference,
     gatedActivationReference,

@@ -477,6 +477,7 @@ const table: Readonly<Record<string, Plan>> = {
   attention_backward: attentionBackward,
   binary_forward: elements(0.5),
   binary_backward: elements(0.8),
+  dropout_apply: elements(10),
   embedding_forward: rows(channels, 0.3),
   embedding_backward: mirror((call) => ({
     items: call.value("U"),

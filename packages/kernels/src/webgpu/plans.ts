@@ -2,6 +2,7 @@
 import adamwSource from "../../wgsl/adamw.wgsl";
 import attentionSource from "../../wgsl/attention.wgsl";
 import columnSumsSource from "../../wgsl/column-sums.wgsl";
+import dropoutSource from "../../wgsl/dropout.wgsl";
 import elementwiseSource from "../../wgsl/elementwise.wgsl";
 import embeddingSource from "../../wgsl/embedding.wgsl";
 import gatedActivationSource from "../../wgsl/gated-activation.wgsl";
@@ -111,6 +112,7 @@ const elementwisePlans = [
   perElement(ops.binary.backward, elementwise, "N"),
   perElement(ops.accumulate.add, elementwise, "N"),
   perElement(ops.fill.set, elementwise, "N"),
+  perElement(ops.dropout.apply, [gridPrelude, threefryPrelude, dropoutSource], "N"),
   perElement(ops.embedding.forward, [gridPrelude, embeddingSource], "N", "C"),
   perElement(ops.embedding.backward, [gridPrelude, embeddingSource], "U", "C"),
   perElement(ops.gatedActivation.forward, [gridPrelude, mathPrelude, gatedActivationSource], "N", "F"),
