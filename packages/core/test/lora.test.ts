@@ -125,14 +125,17 @@ describeDevices("an adapter", (device) => {
       "ranks and alphas by pattern",
       { targetModules: "all-linear", rankPattern: { q_proj: 2, "1.mlp.up_proj": 5 }, alphaPattern: { v_proj: 3 } },
     ],
-  ])("starts as the base, to the last bit: %s", async (_, options) => {
+  ])("starts as the base: %s", async (_, options) => {
     const batch = await goldenBatch();
     for (const name of ["llama-untied", "qwen2", "gpt2"]) {
       const decoder = await base(device, name);
       const given =
         name === "gpt2" && Array.isArray(options.targetModules) ? { ...options, targetModules: ["c_attn", "mlp.c_proj"] } : options;
       const adapted = decoder.withAdapter(newLora(decoder, given));
-      if (!(options.useDora && name !== "llama-untied")) expect(await logpsOf(adapted, batch), name).toEqual(await logpsOf(decoder, batch));
+      const [ours, theirs] = [await logpsOf(adapted, batch), await logpsOf(decoder, batch)];
+      // DoRA adds bias and residual stream after its gains, the base in the product's own pass: another order of rounding.
+      if (options.useDora) expectClose(ours, theirs, { rtol: 0, atol: 1e-5 });
+      else expect(ours, name).toEqual(theirs);
       adapted.dispose();
       decoder.dispose();
     }
