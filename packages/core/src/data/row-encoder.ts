@@ -6,21 +6,18 @@
  */
 import { DataError } from "../errors";
 import type { Tokenizer } from "../tokenizer/tokenizer";
-import { type ChatRenderer, chatRenderer } from "./chat-template";
+import { AssistantMasker } from "./assistant-mask";
+import type { Sequence } from "./batch";
+import { type ChatRenderer, chatRenderer, type RowContext } from "./chat-template";
 import type { Message, Turns } from "./formats";
 import type { DatasetRow } from "./jsonl";
 import { concatTokens } from "./truncation";
-
-/** The row that turns belong to: its 1-based line, for messages, and the tools that its chat template is given. */
-export interface RowContext {
-  readonly line: number;
-  readonly tools: unknown;
-}
 
 /** Encodes the rows of one dataset. The chat template is parsed where the first conversation comes. */
 export class RowEncoder {
   readonly #tokenizer: Tokenizer;
   #renderer: ChatRenderer | undefined;
+  #masker: AssistantMasker | undefined;
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
@@ -34,6 +31,12 @@ export class RowEncoder {
   /** A whole conversation, which ends as its template says. */
   messages(messages: readonly Message[], row: RowContext): Uint32Array {
     return this.#rendered(this.#render(messages, false, row));
+  }
+
+  /** A whole conversation of which only what the assistant says counts. */
+  assistant(messages: readonly Message[], row: RowContext): Sequence {
+    this.#masker ??= new AssistantMasker(this.#tokenizer);
+    return this.#masker.encode(messages, row);
   }
 
   /** A prompt to answer. A conversation gets the header of the assistant's turn, unless it ends with the assistant's own words. */

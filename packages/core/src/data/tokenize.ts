@@ -14,6 +14,8 @@ export interface TokenizeOptions {
   readonly datasetTextField?: string | undefined;
   /** Loss on completions only; undefined = on for prompt-completion rows. False counts the prompt too. */
   readonly completionOnlyLoss?: boolean | undefined;
+  /** Loss on what the assistant says only, in rows of `messages`. Default false. */
+  readonly assistantOnlyLoss?: boolean | undefined;
   /** Longest sequence; undefined = whole rows. */
   readonly maxLength?: number | undefined;
   /** Which end of a longer row stays. Default "keep_start". */
@@ -88,6 +90,13 @@ function encodeExample(example: Example, row: DatasetRow, line: number, options:
     });
   }
   const context = { line, tools: row.tools };
+  if (options.assistantOnlyLoss) {
+    if (example.kind === "messages") return encoder.assistant(example.messages, context);
+    throw new DataError(`dataset line ${line}: assistantOnlyLoss needs \`messages\`, got none. Leave it false.`, {
+      line,
+      field: "messages",
+    });
+  }
   if (example.kind === "text") return allCount(encoder.text(example.text));
   if (example.kind === "messages") return allCount(encoder.messages(example.messages, context));
   const { prompt, completions } = encoder.completions(example.prompt, [example.completion], context);

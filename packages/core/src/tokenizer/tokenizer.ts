@@ -1,6 +1,7 @@
 /** Tokenizers: read from Hugging Face's tokenizer.json, or trained here. */
 import { TokenEncoder, utf8Decoder } from "@trimtab/kernels";
 import { AddedTokenSplitter, readAddedTokens, type Segment } from "./added-tokens";
+import { alignTokens } from "./alignment";
 import { BytesDecodeStream, type DecodeStream, WindowDecodeStream } from "./decode-stream";
 import { type Decoder, readDecoder } from "./decoders";
 import { JsonField, readComponent } from "./json-field";
@@ -53,6 +54,7 @@ export class Tokenizer {
   readonly #vocabulary: Vocabulary;
   /** Ids of added tokens that the model does not have itself. */
   readonly #addedOnly: ReadonlySet<number>;
+  readonly #added: ReadonlySet<number>;
   readonly #normalize: Normalizer;
   readonly #preTokenizer: PreTokenizer;
   readonly #surroundings: Surroundings;
@@ -82,7 +84,8 @@ export class Tokenizer {
     this.#encoder = new TokenEncoder({ ...tables, scanner: this.#scanner(model, type, own) });
     this.#model = useModel(this.#encoder, idOf, byteLevel);
     this.#vocabulary = new Vocabulary(this.#encoder, byteLevel, tables.exceptions);
-    this.#addedOnly = new Set(added.map(({ id }) => id).filter((id) => own[id] === undefined));
+    this.#added = new Set(added.map(({ id }) => id));
+    this.#addedOnly = new Set([...this.#added].filter((id) => own[id] === undefined));
     this.#surroundings = readPostProcessor(root.get("post_processor"), this.#encoder.size);
     this.#rawSplitter = new AddedTokenSplitter(added.filter(({ normalized }) => !normalized));
     this.#normalizedSplitter = new AddedTokenSplitter(
@@ -191,6 +194,18 @@ export class Tokenizer {
       this.#requireId(id);
       return this.#encoder.piece(id);
     }, bytes.stripStart);
+  }
+
+  /**
+   * Where each token begins in the text it was made of: bytes of UTF-8 before it, and of the whole text at the end, (N + 1). Undefined where the
+   * tokens do not spell the text (it was normalized, or the decoder does more than put bytes together).
+   */
+  align(text: string, ids: ArrayLike<number>): Uint32Array<ArrayBuffer> | undefined {
+    if (this.#decoder.bytes === undefined) return undefined;
+    return alignTokens(
+      text,
+      Array.from(ids, (id) => ({ bytes: this.#encoder.piece(id), isAdded: this.#added.has(id) })),
+    );
   }
 
   /** Id of a token as it is written in tokenizer.json. */

@@ -3,7 +3,7 @@
  *
  *   loss = -Σ logp(target) / (targets of the whole optimiser step)
  *
- * Left out of TRL's SFTTrainer: dft, assistant-only masks, padding (batches are ragged, so there is none to be free of).
+ * Left out of TRL's SFTTrainer: dft, padding (batches are ragged, so there is none to be free of).
  */
 import { requireRoom } from "../checkpoint/room";
 import { collate } from "../data/batch";
@@ -30,6 +30,11 @@ export interface SftOptions extends TrainingOptions {
   readonly datasetTextField?: string | undefined;
   /** Loss on completions only. Default: on for rows with a completion. */
   readonly completionOnlyLoss?: boolean | undefined;
+  /**
+   * Loss on what the assistant says only, in rows of `messages`: between the template's generation tags, or, where it has none, what each of the
+   * assistant's turns adds to the rendering. Default false.
+   */
+  readonly assistantOnlyLoss?: boolean | undefined;
   /** Longest row in tokens. Default 1024, or the model's context where that is shorter. */
   readonly maxLength?: number | undefined;
   /** Which end of a row that is too long stays. Default "keep_start". */
@@ -117,12 +122,13 @@ function prepare(options: SftOptions): { settings: TrainingSettings; rows: Packe
   checks.throwIfAny("sft");
   requireRoom(decoder.device, decoder.config, 3);
 
-  const { packing = false, dataset, datasetTextField, completionOnlyLoss } = options;
+  const { packing = false, dataset, datasetTextField, completionOnlyLoss, assistantOnlyLoss } = options;
   const cuts = packing && strategy !== "bfd";
   const sequences = tokenizeExamples(dataset, {
     tokenizer,
     datasetTextField,
     completionOnlyLoss,
+    assistantOnlyLoss,
     truncationMode,
     maxLength: cuts ? undefined : maxLength,
   });

@@ -10,5 +10,6 @@ export const sftSchema = z.strictObject({
   ...trainingFields(2e-5),
   ...supervisedFields,
   maxLength: count().optional().describe("longest row in tokens; longer ones are cut; default: 1024, or the context where that is shorter"),
+  assistantOnlyLoss: z.boolean().optional().describe("learn only what the assistant says, in datasets of messages"),
   completionOnlyLoss: z.boolean().optional().describe("learn only the completion; default: where the dataset has prompts"),
 });
