@@ -86,8 +86,11 @@ export function checkItem({ kind, prompt, completions }: NewFeedbackItem): void 
 }
 
 const isTurns = (value: unknown): value is Turns =>
-  typeof value === "string" ||
-  (Array.isArray(value) && value.every((message) => typeof message?.role === "string" && typeof message.content === "string"));
+  typeof value === "string" || (Array.isArray(value) && value.every((message) => typeof message?.role === "string" && hasContent(message)));
+
+/** An assistant's turn that only calls tools has no text. */
+const hasContent = ({ content, tool_calls: calls }: { content?: unknown; tool_calls?: unknown }) =>
+  typeof content === "string" || Array.isArray(calls);
 
 /** What a person reads and edits: the text, or that of the last message. */
 export function lastText(content: Turns): string {

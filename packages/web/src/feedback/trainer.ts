@@ -33,6 +33,11 @@ export interface FeedbackTrainerOptions<A extends FeedbackAlgorithm, Place> exte
   readonly algorithm: A;
   /** The algorithm's own options, e.g. `learningRate`. */
   readonly options?: Partial<Omit<EngineTrainingOptions<A, EngineModel<Place>, Place>, "model" | "dataset" | "autosave">> | undefined;
+  /**
+   * Which answers count: all of the session, or those that come from now on, where the model has learned from the others before: in a session and with
+   * a model that were restored. Default "all".
+   */
+  readonly answers?: "all" | "new" | undefined;
   /** A round of training starts when so many rows are there from which none has learned. Default 8. */
   readonly minimumRows?: number | undefined;
 }
@@ -84,6 +89,7 @@ export class FeedbackTrainer<A extends FeedbackAlgorithm, Place> {
     if (!Number.isInteger(this.#minimumRows) || this.#minimumRows < 1) {
       throw new ConfigError(`createFeedbackTrainer: minimumRows must be a whole number from 1, got ${this.#minimumRows}. Correct it.`);
     }
+    if (options.answers === "new") for (const row of this.#newRows()) this.#learned.add(identity(row));
     this.#status = { ...this.#status, newRows: this.#newRows().length };
     const unsubscribe = options.session.subscribe(() => this.#update({}));
     this.done = this.#run().finally(() => {

@@ -103,6 +103,22 @@ describe("createFeedbackTrainer", () => {
     expect(learnedFrom(0).map(({ chosen }) => chosen)).toEqual([" odd.", " odd."]);
   });
 
+  it("leaves out what was answered before it, where it is told to", async () => {
+    const { session, choose } = setUp(9);
+    choose(0);
+    choose(0);
+    const engine = fakeEngine();
+    const common = { engine: engine as never, model, session, algorithm: "dpo", minimumRows: 2 } as const;
+    const trainers = (["all", "new"] as const).map((answers) => createFeedbackTrainer({ ...common, answers }));
+    await settle();
+    expect(trainers.map(({ status }) => [status.learnedRows, status.newRows])).toEqual([
+      [2, 0],
+      [0, 0],
+    ]);
+    choose(1);
+    expect(trainers[1]?.status.newRows).toBe(1);
+  });
+
   it("pauses between two steps and goes on", async () => {
     const { engine, trainer, choose } = setUp();
     choose(0);

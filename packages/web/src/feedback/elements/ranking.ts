@@ -264,6 +264,11 @@ export class TrimtabRanking extends ItemElement {
     });
   }
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.requestUpdate();
+  }
+
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#sortable?.destroy();

@@ -10,8 +10,9 @@ export function renderTurns(turns: Turns, parts?: Parts): TemplateResult {
   return html`${turns.map((message, i) => renderMessage(message, i === turns.length - 1 ? parts : undefined))}`;
 }
 
-function renderMessage({ role, content }: Message, parts: Parts | undefined): TemplateResult {
-  return html`<div class="message"><span class="label">${role}</span>${renderText(content, parts)}</div>`;
+function renderMessage({ role, content, tool_calls: calls }: Message, parts: Parts | undefined): TemplateResult {
+  const text = content ?? JSON.stringify(calls, null, 2);
+  return html`<div class="message"><span class="label">${role}</span>${renderText(text, parts)}</div>`;
 }
 
 // The tags and the text stand together: white space between them would be shown.
