@@ -67,6 +67,7 @@ export const controls = css`
     color: var(--_text-muted);
   }
   button.quiet:hover:enabled {
+    border-color: transparent;
     background: var(--_sunken);
     color: var(--_text);
   }
