@@ -16,6 +16,9 @@ const O200K = [
   "\\s+",
 ].join("|");
 
+/** The published expressions that a scanner stands for; that of Qwen 2 and 3 is cl100k's with single digits. */
+export const splitExpressions = { gpt2: GPT2, cl100k: `${CL100K_HEAD}{1,3}${CL100K_TAIL}`, o200k: O200K } as const;
+
 /** The scanner with an expression's semantics; undefined where none has them. */
 export function scannerOf(expression: string): Scanner | undefined {
   if (expression === GPT2) return { type: "gpt2" };

@@ -11,6 +11,7 @@ import { type Normalizer, readNormalizer } from "./normalizers";
 import { readPostProcessor, type Surroundings } from "./post-processors";
 import { type PreTokenizer, readPreTokenizer, type Stretch } from "./pre-tokenizers";
 import { canCutAtMetaspaces } from "./scanners";
+import { type TiktokenOptions, tiktokenJson } from "./tiktoken";
 import { readNamedToken } from "./token-names";
 import { TokenizerError } from "./tokenizer-error";
 import type { TokenizerConfigJson, TokenizerJson } from "./tokenizer-json";
@@ -124,6 +125,13 @@ export class Tokenizer {
     config: TokenizerConfigJson = { eos_token: "<|endoftext|>" },
   ): Tokenizer {
     return new Tokenizer(gpt2Json(vocab, merges), config);
+  }
+
+  /**
+   * Reads a .tiktoken file: a line of base64 and rank for each token. Throws TokenizerError, naming the line or the field, where it is malformed.
+   */
+  static fromTiktoken(ranks: string, options: TiktokenOptions, config: TokenizerConfigJson = {}): Tokenizer {
+    return new Tokenizer(tiktokenJson(ranks, options), config);
   }
 
   /**
