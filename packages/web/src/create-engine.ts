@@ -1,6 +1,7 @@
 /** The engine on a worker of its own, so that the page never blocks. */
 import { connectEngine, DeviceError, type Engine } from "@trimtab/core";
-import type { DeviceChoice, DeviceOptions } from "./device";
+import type { DeviceOptions } from "./device";
+import type { DeviceChoice } from "./device-choice";
 import { type Place, pageUrl } from "./files/place";
 import { startWorker } from "./worker-entry";
 

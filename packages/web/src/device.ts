@@ -1,14 +1,12 @@
 /** Devices in a browser: WebGPU, WebAssembly on worker threads, and the reference device. */
 import { ConfigError, type Device, DeviceError, type DeviceInfo } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { DEVICE_CHOICES, type DeviceChoice } from "./device-choice";
 import { type Gpu, openGpu } from "./gpu";
 import { openWasm, problemWithThreads } from "./wasm";
 import type { WorkerUrl } from "./worker-entry";
 
-/** `auto` takes a hardware GPU where there is one, else wasm; never a GPU emulated on the CPU, which `webgpu` does take. */
-export type DeviceChoice = "auto" | "webgpu" | "wasm" | "reference";
-
-const CHOICES: readonly DeviceChoice[] = ["auto", "webgpu", "wasm", "reference"];
+export type { DeviceChoice };
 
 export interface DeviceOptions {
   /**
@@ -28,8 +26,8 @@ export interface DeviceOptions {
 /** Makes a device on the calling thread. Throws DeviceError where what was asked for is missing; the message says what to do. */
 export async function createDevice(choice: DeviceChoice = "auto", options: DeviceOptions = {}): Promise<Device> {
   const { threads, relaxed, workerUrl } = options;
-  if (!CHOICES.includes(choice))
-    throw new ConfigError(`createDevice: the device must be one of ${CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
+  if (!DEVICE_CHOICES.includes(choice))
+    throw new ConfigError(`createDevice: the device must be one of ${DEVICE_CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new ConfigError(`createDevice: threads must be a whole number of at least 1, got ${threads}.`);
   if (choice === "reference") return createReferenceDevice();

@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { build, createServer } from "vite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeBrowser, type WatchedPage } from "./browser";
-import { importMap } from "./plain-page";
+import { IMPORT_MAP } from "./plain-page";
 import { STRICT_POLICY, serveSite } from "./site";
 
 /** What the page's script says of its training. */
@@ -63,7 +63,6 @@ const PAGE = (head: string) => `<!doctype html>
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
-const MAP = `\n${JSON.stringify({ imports: importMap("/node_modules/") }, null, 2)}\n`;
 
 describeBrowser("the packed packages", (browser) => {
   let app: string;
@@ -78,7 +77,7 @@ describeBrowser("the packed packages", (browser) => {
     await writeFile(join(app, "index.html"), PAGE(""));
     await writeFile(join(app, "main.js"), SCRIPT);
     await mkdir(join(app, "plain"));
-    await writeFile(join(app, "plain", "index.html"), PAGE(`<script type="importmap">${MAP}</script>`));
+    await writeFile(join(app, "plain", "index.html"), PAGE(`<script type="importmap">${IMPORT_MAP}</script>`));
   });
   afterAll(() => rm(app, { recursive: true }));
 
@@ -96,7 +95,7 @@ describeBrowser("the packed packages", (browser) => {
   };
 
   it("train in a page with an import map", async () => {
-    const hash = createHash("sha256").update(MAP).digest("base64");
+    const hash = createHash("sha256").update(IMPORT_MAP).digest("base64");
     const policy = STRICT_POLICY.replace("script-src 'self'", `script-src 'self' 'sha256-${hash}'`);
     const site = await serveSite({ directories: { "/": app, "/plain/": join(app, "plain") }, policy });
     await expectTraining(await browser.open(`${site.origin}/plain/`), "a page with an import map");
