@@ -32,7 +32,7 @@ export class StudioChart extends FramedElement {
         border-radius: var(--_radius);
         background: var(--_surface);
       }
-      h4 {
+      h3 {
         margin: 0;
         font-size: 0.9375rem;
         font-weight: 650;
@@ -177,7 +177,7 @@ export class StudioChart extends FramedElement {
     const isEmpty = this.#data.x.length === 0;
     return html`<figure>
       <figcaption>
-        <h4>${title}</h4>
+        <h3>${title}</h3>
         ${description ? html`<p>${description}</p>` : nothing}
       </figcaption>
       ${isEmpty ? nothing : this.#values()}

@@ -64,7 +64,7 @@ export class StudioRewardModel extends LitElement {
         border-radius: var(--_radius);
         background: var(--_surface);
       }
-      h4 {
+      h3 {
         margin: 0;
         font-size: 0.9375rem;
         font-weight: 650;
@@ -127,7 +127,7 @@ export class StudioRewardModel extends LitElement {
     const wrong = bins.reduce((sum, { high, count }) => sum + (high <= 0 ? count : 0), 0);
     return html`<figure>
       <figcaption>
-        <h4>Margins</h4>
+        <h3>Margins</h3>
         <p>How far apart it puts the two of a comparison. Left of zero it has them the wrong way round.</p>
       </figcaption>
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${`Margins of ${this.margins.length} comparisons: ${wrong} in the wrong order, ${this.margins.length - wrong} in the right one.`}>

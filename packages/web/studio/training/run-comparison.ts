@@ -103,7 +103,7 @@ export class StudioRunComparison extends LitElement {
         background: var(--_danger-soft);
         color: var(--_danger);
       }
-      h3 {
+      h2 {
         margin: var(--_space-5) 0 var(--_space-3);
         font-size: var(--_size-title);
       }
@@ -115,7 +115,7 @@ export class StudioRunComparison extends LitElement {
         gap: var(--_space-2) var(--_space-4);
         margin: var(--_space-5) 0 var(--_space-3);
       }
-      .bar h3 {
+      .bar h2 {
         margin: 0;
       }
       .grid {
@@ -170,7 +170,7 @@ export class StudioRunComparison extends LitElement {
         shown.length === 0
           ? nothing
           : html`<div class="bar">
-                <h3>Curves</h3>
+                <h2>Curves</h2>
                 <studio-switch .checked=${this.smooth} @change=${() => (this.smooth = !this.smooth)}>Smooth the curves</studio-switch>
               </div>
               ${shown.some(({ history }) => history.some(({ metrics }) => metrics.kl !== undefined && metrics.reward !== undefined)) ? html`<studio-frontier .runs=${shown} .colours=${places}></studio-frontier>` : nothing}
@@ -234,7 +234,7 @@ export class StudioRunComparison extends LitElement {
   }
 
   #differences(shown: readonly StudioRun[], differences: ReturnType<typeof optionDifferences>) {
-    return html`<h3>Options that differ</h3>
+    return html`<h2>Options that differ</h2>
       ${
         differences.length === 0
           ? html`<p class="empty">None: the same options on the same rows.</p>`

@@ -1,5 +1,6 @@
 /** Drives the studio's training runs: opens them on the engine, takes step after step, keeps them, and shows what came of them. */
 import type { Engine, EngineModel, EngineRun, EngineStep, EngineTrainingOptions } from "@trimtab/core";
+import { newId } from "../session";
 import type { RunSetup, StudioModel, StudioRun } from "../store";
 import type { Place, Studio } from "../studio";
 import { heldOutMargins } from "./held-out-margins";
@@ -58,7 +59,7 @@ export class RunController extends EventTarget {
   async start(setup: RunSetup): Promise<string> {
     const name = this.#newName(trainerOf(setup.algorithm)?.title ?? setup.algorithm);
     const run: StudioRun = {
-      id: crypto.randomUUID(),
+      id: newId(),
       name,
       setup,
       status: "starting",

@@ -21,7 +21,9 @@ export async function compareSamples<Place>({ model, reference, judge, setup, st
   const prompts = firstPrompts(setup.rows.map((row) => row.prompt as Turns | undefined));
   if (prompts.length === 0) return [];
   const { maxCompletionLength } = setup.options;
-  const asked = { prompts, temperatures: [0], maxNewTokens: typeof maxCompletionLength === "number" ? maxCompletionLength : MOST_TOKENS };
+  // a text that is read back may take more tokens than it was written with
+  const most = Math.min(MOST_TOKENS, Math.floor(model.config.maxPositions / 4));
+  const asked = { prompts, temperatures: [0], maxNewTokens: typeof maxCompletionLength === "number" ? maxCompletionLength : most };
   const [trained, before] = [await model.generate(asked), await reference.generate(asked)];
   const groups: SampleGroup[] = [];
   for (const [i, prompt] of prompts.entries()) {

@@ -5,6 +5,7 @@ import { type Disk, openEngine, tiny } from "../../../core/test/engine-host";
 import { type KeptPlace, type RunSetup, type Session, Store, type StudioModel, type StudioRun, type StudioState } from "../../studio/store";
 import type { Place, Studio } from "../../studio/studio";
 import { RunController } from "../../studio/training/run-controller";
+import { standingOptions, TRAINERS } from "../../studio/training/trainers";
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -54,7 +55,10 @@ async function openStudio(disk: Disk, runs: readonly StudioRun[] = []) {
       const before = store.state.session.runs.find((run) => run.id === id)?.checkpoint?.place as unknown as string | undefined;
       return `${id}/${before?.endsWith("a") ? "b" : "a"}` as unknown as KeptPlace;
     },
-    notify: (_: string, text: string) => notices.push(text),
+    notify(_: string, text: string) {
+      notices.push(text);
+      store.update(() => ({}));
+    },
   } as unknown as Studio;
   const runOf = (id: string) => store.state.session.runs.find((run) => run.id === id) as StudioRun;
   /** Resolves once the run is as asked. */
@@ -64,7 +68,7 @@ async function openStudio(disk: Disk, runs: readonly StudioRun[] = []) {
         const run = runOf(id);
         if (!run) return;
         if (isSo(run)) resolve(run);
-        else if (run.status === "failed") reject(new Error(run.error));
+        else if (run.status === "failed" || notices.length > 0) reject(new Error([run.error, ...notices].join()));
         else return;
         unsubscribe();
       };
@@ -148,6 +152,39 @@ describe("runs of the studio", () => {
     await after.controller.resume(id);
     const finished = await after.until(id, ({ status }) => status === "finished");
     expect(losses(finished)).toEqual(losses(uninterrupted));
+  });
+
+  it("take every option that the form offers", async () => {
+    const { controller, until } = await openStudio(new Map());
+    const few = { maxSteps: 1, maxCompletionLength: 2, perDeviceTrainBatchSize: 8, learningRate: 0.01 };
+    const rows = { sft: pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen })), prompts: grpo.rows };
+    for (const { algorithm, learnsFrom, fields } of TRAINERS) {
+      const given = fields.filter(({ optional }) => !optional);
+      const asIs = Object.fromEntries([
+        ...given.map(({ name, value }) => [name, value] as const),
+        ...Object.entries(few).filter(([name]) => given.some((field) => field.name === name)),
+      ]);
+      const variants = given.flatMap(({ name, choices = [] }) => choices.slice(1).map(([choice]) => ({ [name]: choice })));
+      const learned = learnsFrom === "prompts" ? rows.prompts : algorithm === "sft" ? rows.sft : pairs;
+      for (const variant of [{}, ...variants]) {
+        const options = {
+          ...standingOptions(algorithm),
+          ...asIs,
+          ...variant,
+          ...("lossType" in variant && variant.lossType === "robust" ? { labelSmoothing: 0.1 } : {}),
+        };
+        const id = await controller.start({
+          algorithm,
+          modelId: "base",
+          rewards: learnsFrom === "prompts" ? grpo.rewards : [],
+          options,
+          rows: learned,
+        });
+        const run = await until(id, ({ status }) => status === "finished");
+        expect([run.name, Object.values(run.history[0]?.metrics ?? {}).every((value) => !Number.isNaN(value))]).toEqual([run.name, true]);
+        await until(id, ({ comparison, margins }) => (comparison ?? margins) !== undefined);
+      }
+    }
   });
 
   it("are refused with what is wrong, before they are in the session", async () => {
