@@ -1,0 +1,22 @@
+/** Loads one tokenizer of cl100k and prints the bytes that it keeps, heap and buffers. Run with --expose-gc. */
+import { readFileSync } from "node:fs";
+import { load, ranks } from "./tokenizers.mjs";
+
+const [name, jsonPath] = process.argv.slice(2);
+// The library is loaded anyway; what counts is the vocabulary.
+const own = name === "trimtab" ? await import("@trimtab/core") : undefined;
+
+function used() {
+  for (let i = 0; i < 3; i++) globalThis.gc();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const before = used();
+const tokenizer = own
+  ? own.Tokenizer.fromTiktoken(ranks(), { expression: own.splitExpressions.cl100k })
+  : await load(name, jsonPath && JSON.parse(readFileSync(jsonPath, "utf8")));
+tokenizer.encode("hello there");
+await new Promise((resolve) => setTimeout(resolve, 50));
+console.log(used() - before);
+tokenizer.encode("still here");
