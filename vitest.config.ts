@@ -54,6 +54,7 @@ export default defineConfig({
       project("node", "./packages/node"),
       project("web", "./packages/web"),
       project("examples", "./examples"),
+      project("benchmarks", "./benchmarks"),
     ],
   },
 });

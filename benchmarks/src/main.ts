@@ -16,6 +16,7 @@ import type { Section } from "./measure/section";
 import { servePage } from "./page-server";
 import { peersInstalled } from "./peers";
 import { measurePlatforms } from "./platforms";
+import { writeReadme } from "./readme";
 import { printSection } from "./report";
 import { benchmarkGptSteps, benchmarkLlamaSteps } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
@@ -29,6 +30,7 @@ interface Options {
   readonly relaxed: boolean;
   readonly peers: boolean;
   readonly browser: boolean;
+  readonly readme: boolean;
   readonly page?: string | true;
   readonly quick: boolean;
   readonly json: string;
@@ -42,6 +44,7 @@ const options = new Command("bench")
   .option("--no-relaxed", "measure the strict build even where relaxed SIMD is to be had")
   .option("--no-peers", "leave the peers out")
   .option("--browser", "every platform of this machine: Node and Chromium, wasm and WebGPU, in one table", false)
+  .option("--readme", "with --browser: put the table into README.md", false)
   .option("--page [port]", "serve the page that measures the visitor's browser, until interrupted")
   .option("--quick", "smaller sizes, for a first look", false)
   .option("--json <file>", "where to write the results", "benchmarks/results/latest.json")
@@ -74,6 +77,7 @@ async function comparePlatforms(): Promise<void> {
   console.log(`${cpu}, ${cores} cores, ${system}`);
   printSection(platformTable(report), { stackedHead: true });
   writeResults(report);
+  if (options.readme) writeReadme("README.md", report);
 }
 
 /** All sections on one device of Node's, beside the peers. */
