@@ -33,8 +33,8 @@ export class TrimtabStudio extends StudioElement {
     const { session, notices } = this.state;
     const steps = stepsOf(this.state);
     return html`
-      <a class="skip" href="#main" @click=${this.#toMain}>Skip to the content</a>
       <header>
+        <button class="skip" @click=${this.#toMain}>Skip to the content</button>
         <span class="brand">${mark}<span>Trimtab <b>Studio</b></span></span>
         <studio-session-menu .studio=${this.studio}></studio-session-menu>
         ${this.#theme()}
@@ -117,8 +117,7 @@ export class TrimtabStudio extends StudioElement {
     </p>`;
   }
 
-  #toMain(event: Event): void {
-    event.preventDefault();
+  #toMain(): void {
     this.renderRoot.querySelector<HTMLElement>("main")?.focus();
   }
 

@@ -16,7 +16,7 @@ export interface StudioSite {
 /** Builds the studio from its sources (and the built packages) and serves it with the script that ships. */
 export async function serveStudio(): Promise<StudioSite> {
   const directory = await mkdtemp(join(tmpdir(), "trimtab-studio-"));
-  await build({ configFile: at("../studio/vite.config.ts"), build: { outDir: directory }, logLevel: "warn" });
+  await build({ configFile: at("../studio/vite.config.ts"), build: { outDir: directory }, logLevel: "error" });
   const server = spawn(process.execPath, [at("../scripts/serve-studio.mjs"), "--port", "0", "--directory", directory]);
   return {
     url: await printedUrl(server),

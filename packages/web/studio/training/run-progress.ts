@@ -37,7 +37,7 @@ export class StudioRunProgress extends LitElement {
         align-items: center;
         gap: var(--_space-2) var(--_space-3);
       }
-      h3 {
+      h2 {
         margin: 0;
         font-size: var(--_size-title);
         overflow-wrap: anywhere;
@@ -145,7 +145,7 @@ export class StudioRunProgress extends LitElement {
       value === undefined ? nothing : html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
     return html`<section class="card" aria-label=${`Run ${run.name}`}>
       <header>
-        <h3>${run.name}</h3>
+        <h2>${run.name}</h2>
         <span class="status ${run.status}" role="status">${this.waiting ? "Finishing the step" : WORDS[run.status]}</span>
         <div class="buttons">${this.#buttons()}</div>
       </header>

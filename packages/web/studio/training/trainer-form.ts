@@ -27,7 +27,7 @@ export class StudioTrainerForm extends LitElement {
         border: 0;
       }
       legend,
-      h3 {
+      h2 {
         margin: 0 0 var(--_space-3);
         padding: 0;
         font-size: var(--_size-title);
@@ -222,12 +222,12 @@ export class StudioTrainerForm extends LitElement {
         <div class="trainers">${TRAINERS.map((own) => this.#trainer(own))}</div>
       </fieldset>
       <section aria-labelledby="what">
-        <h3 id="what">What from</h3>
+        <h2 id="what">What from</h2>
         <div class="fields">${this.#start()}${trainer.learnsFrom === "feedback" ? this.#data() : this.#promptCount()}</div>
       </section>
       ${trainer.learnsFrom === "prompts" ? this.#rewards() : nothing}
       <section aria-labelledby="options">
-        <h3 id="options">Options</h3>
+        <h2 id="options">Options</h2>
         <div class="fields">${trainer.fields.filter(({ advanced }) => !advanced).map(field)}</div>
         <details>
           <summary>Advanced</summary>

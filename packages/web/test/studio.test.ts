@@ -1,0 +1,333 @@
+/**
+ * The studio as a person uses it, from nothing to an exported model: feedback of every kind by mouse and by keyboard, a reward model trained on it,
+ * GRPO to a higher reward with a reload in the middle, and exports that load in Node. Pictures of every state are written to build/studio-pictures,
+ * or to where STUDIO_PICTURES says (docs/images has some of them).
+ */
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { detectFormat, generate, loadLanguageModel, parseJsonl } from "@trimtab/core";
+import { createReferenceDevice } from "@trimtab/kernels/reference";
+import { unzipSync } from "fflate";
+import type { BrowserContext, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { droppedDirectory } from "../src/files/dropped-files";
+import type { Session, StudioState } from "../studio/store";
+import { describeBrowser, openPage, screenshot, type WatchedPage } from "./browser";
+import { type StudioSite, serveStudio } from "./studio-site";
+
+const pictures = process.env.STUDIO_PICTURES ?? fileURLToPath(new URL("../build/studio-pictures", import.meta.url));
+const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+
+describeBrowser("the studio", (browser) => {
+  let site: StudioSite;
+  let context: BrowserContext;
+  let watched: WatchedPage;
+  let page: Page;
+
+  beforeAll(async () => {
+    site = await serveStudio();
+    context = await browser.newContext({ viewport: { width: 1280, height: 860 }, acceptDownloads: true });
+    watched = await openPage(context, site.url);
+    page = watched.page;
+    page.setDefaultTimeout(60_000);
+  });
+
+  afterAll(async () => {
+    await site?.close();
+  });
+
+  const session = () => page.evaluate(() => (document.querySelector("trimtab-studio") as unknown as { state: StudioState }).state.session);
+  const go = (view: Session["view"]) => page.locator(`button[data-view="${view}"]`).click();
+  const button = (name: string | RegExp) => page.getByRole("button", { name, exact: typeof name === "string" });
+  const picture = (name: string) => page.screenshot({ path: `${pictures}/${name}.png`, animations: "disabled" });
+
+  /** What axe finds on the page as it stands, in light and in dark. */
+  async function violations(): Promise<string[]> {
+    const found: string[] = [];
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.evaluate(axe);
+      const results = await page.evaluate(() =>
+        (globalThis as unknown as { axe: typeof import("axe-core") }).axe.run(document, { resultTypes: ["violations"] }),
+      );
+      for (const { id, nodes } of results.violations) {
+        for (const { target, failureSummary } of nodes) found.push(`${colorScheme}: ${id}: ${JSON.stringify(target)}: ${failureSummary}`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+    return found;
+  }
+
+  const download = async (start: () => Promise<void>): Promise<Buffer> => {
+    const [file] = await Promise.all([page.waitForEvent("download"), start()]);
+    return readFile(await file.path());
+  };
+
+  it("opens with what it runs on, and loads the model that it brings along", async () => {
+    await page.locator("studio-device-card b").waitFor();
+    await picture("studio-start");
+    expect(await violations()).toEqual([]);
+    await button("Load Speeches").click();
+    await page.locator('[data-model="Speeches"]').waitFor();
+    expect((await session()).models).toMatchObject([{ name: "Speeches", kind: "lm", parameterCount: 430752 }]);
+    await picture("studio-model");
+  });
+
+  it("takes prompts from the keyboard, from those that are bundled, and from a file", async () => {
+    await button("Next: prompts").click();
+    await picture("studio-prompts-empty");
+    expect(await violations()).toEqual([]);
+    await page.getByLabel("New prompt").fill("We the people");
+    await page.keyboard.press("Enter");
+    await page.locator("studio-prompts-view input[type=file]").setInputFiles({
+      name: "more.jsonl",
+      mimeType: "application/jsonl",
+      buffer: Buffer.from('{"prompt": "Our schools", "topic": "education"}\n{"prompt": "The <b>law</b>"}\n'),
+    });
+    await button("Add them").click();
+    const { prompts } = await session();
+    expect(prompts.slice(0, 3)).toMatchObject([
+      { prompt: "We the people", columns: {} },
+      { prompt: "Our schools", columns: { topic: "education" } },
+      { prompt: "The <b>law</b>" },
+    ]);
+    expect(prompts).toHaveLength(27);
+    expect(await violations()).toEqual([]);
+    await picture("studio-prompts");
+  });
+
+  it("samples at several temperatures", async () => {
+    await go("sample");
+    await page.getByLabel("Prompts", { exact: true }).fill("10");
+    await page.getByLabel("Longest, in tokens").fill("24");
+    await button("Sample").click();
+    await page.getByRole("heading", { name: "40 completions" }).waitFor();
+    const { completions } = await session();
+    expect(new Set(completions.map(({ temperature }) => temperature))).toEqual(new Set([0.7, 1]));
+    expect(completions.filter(({ text }) => /[a-z]{3}/.test(text)).length).toBeGreaterThan(30);
+    expect(await violations()).toEqual([]);
+    await picture("studio-sample");
+  });
+
+  const answers = async (kind: keyof Session["feedback"], rater = "me") =>
+    (await session()).feedback[kind].raters.find(({ name }) => name === rater)?.done.map(({ answer }) => answer) ?? [];
+
+  it("takes a choice between two, by mouse and by keys, with ties, skips and undo", async () => {
+    await go("feedback");
+    await picture("studio-feedback");
+    await button(/^A is better/).click();
+    await page.keyboard.press("2");
+    await page.keyboard.press("=");
+    await page.keyboard.press("s");
+    await page.keyboard.press("1");
+    await page.keyboard.press("z");
+    await button(/^About the same/).click();
+    const choices = (await answers("pair")).map((answer) => (answer?.kind === "pair" ? answer.choice : answer));
+    expect(choices).toEqual([expect.any(Number), expect.any(Number), "tie", null, "tie"]);
+    expect(await violations()).toEqual([]);
+  });
+
+  it("takes rankings, by dragging and by keys", async () => {
+    await button(/^Rank/).click();
+    const handles = page.getByRole("button", { name: /^Handle of answer/ });
+    const [from, to] = [await handles.nth(0).boundingBox(), await handles.nth(2).boundingBox()];
+    if (!from || !to) throw new Error("the ranking must show its handles");
+    const first = await handles.nth(0).getAttribute("aria-label");
+    await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(from.x + from.width / 2, from.y + 40, { steps: 4 });
+    await page.mouse.move(to.x + to.width / 2, to.y + to.height, { steps: 8 });
+    await page.mouse.up();
+    await expect.poll(() => handles.nth(0).getAttribute("aria-label")).not.toBe(first);
+    await picture("studio-feedback-ranking");
+    await button(/^Save ranking/).click();
+    await handles.nth(0).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("=");
+    await button(/^Save ranking/).press("Enter");
+    const [dragged, typed] = await answers("ranking");
+    expect(dragged?.kind === "ranking" && [...dragged.ranks].sort()).toEqual([1, 2, 3, 4]);
+    expect(typed?.kind === "ranking" && new Set(typed.ranks).size).toBe(3);
+    expect(await violations()).toEqual([]);
+  });
+
+  it("takes thumbs and stars, by mouse and by keys", async () => {
+    await button(/^Thumbs/).click();
+    await button(/^Good/).click();
+    await page.keyboard.press("2");
+    expect(await answers("thumbs")).toMatchObject([{ liked: true }, { liked: false }]);
+    expect(await violations()).toEqual([]);
+    await button(/^Stars/).click();
+    await button(/, 4 of 5/).click();
+    await page.keyboard.press("2");
+    expect(await answers("stars")).toMatchObject([{ rating: 4 }, { rating: 2 }]);
+    expect(await violations()).toEqual([]);
+    await picture("studio-feedback-stars");
+  });
+
+  it("takes corrections and demonstrations, by mouse and by keys", async () => {
+    await button(/^Correct/).click();
+    const answer = page.getByLabel("The answer as it should be");
+    await answer.fill(" hold these truths.");
+    await button(/^Save correction/).click();
+    await answer.fill(" work together.");
+    await page.keyboard.press("Control+Enter");
+    expect(await answers("correction")).toMatchObject([{ edited: " hold these truths." }, { edited: " work together." }]);
+    expect(await violations()).toEqual([]);
+    await button(/^Write/).click();
+    await page.getByLabel("Your answer").fill(" do ordain.");
+    await button(/^Save answer/).click();
+    await page.getByLabel("Your answer").fill(" teach.");
+    await page.keyboard.press("Control+Enter");
+    expect(await answers("demonstration")).toMatchObject([{ text: " do ordain." }, { text: " teach." }]);
+    expect(await violations()).toEqual([]);
+  });
+
+  it("lets a rule answer, and says how far two raters agree", async () => {
+    await button(/^Compare/).click();
+    await page.getByText("Or let a rule or a judge answer").click();
+    await page.getByLabel("Best number of words").fill("4");
+    await button("Let it judge").click();
+    await page.getByText(/near a length: \d+ answers/).waitFor();
+    await button("Dismiss").click();
+    await page.getByRole("table").filter({ hasText: "Agreement" }).scrollIntoViewIfNeeded();
+    expect(await violations()).toEqual([]);
+    await picture("studio-agreement");
+  });
+
+  const runs = async () => (await session()).runs;
+  const statusOf = (index: number) => expect.poll(async () => (await runs())[index]?.status, { timeout: 90_000, interval: 250 });
+
+  it("trains a reward model on it", async () => {
+    await go("train");
+    await picture("studio-train");
+    expect(await violations()).toEqual([]);
+    await page.getByRole("textbox", { name: "Steps" }).fill("12");
+    await button("Start training").click();
+    await statusOf(0).toBe("finished");
+    const { models, runs: done } = await session();
+    expect(models.find(({ id }) => id === done[0]?.resultId)?.kind).toBe("score");
+    const accuracies = done[0]?.history.map(({ metrics }) => metrics.accuracy as number) ?? [];
+    expect(accuracies.at(-1)).toBeGreaterThan(0.6);
+    expect(await violations()).toEqual([]);
+    await picture("studio-reward-model");
+  });
+
+  it("begins GRPO on it, and after a reload goes on from the step that was kept", async () => {
+    await page.getByText("New run", { exact: true }).click();
+    await page.getByRole("radio", { name: /^GRPO/ }).check();
+    await page.getByRole("checkbox", { name: /^Reward model 1/ }).check();
+    await page.getByRole("textbox", { name: "Steps" }).fill("16");
+    await page.getByRole("textbox", { name: "Completion length" }).fill("16");
+    await button("Start training").click();
+    await expect.poll(async () => (await runs())[1]?.history.length ?? 0, { timeout: 90_000 }).toBeGreaterThan(3);
+    await button("Pause").click();
+    await statusOf(1).toBe("paused");
+    const before = (await runs())[1];
+    await page.waitForTimeout(600); // longer than the session waits before it is written
+    await page.reload();
+    await page.locator("studio-device-card b").waitFor();
+    const after = (await runs())[1];
+    expect(after).toMatchObject({ status: "paused", checkpoint: before?.checkpoint });
+    expect(after?.history).toEqual(before?.history);
+    await picture("studio-reloaded");
+    await button("Go on").click();
+    await statusOf(1).toBe("finished");
+  });
+
+  it("ends with a higher reward", async () => {
+    const history = (await runs())[1]?.history ?? [];
+    expect(history.map(({ step }) => step)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    const rewards = history.map(({ metrics }) => metrics.reward as number);
+    const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    console.info(
+      `GRPO: reward ${mean(rewards.slice(0, 4)).toFixed(2)} in the first four steps, ${mean(rewards.slice(-4)).toFixed(2)} in the last four`,
+    );
+    expect(mean(rewards.slice(-4))).toBeGreaterThan(mean(rewards.slice(0, 4)));
+    expect(await violations()).toEqual([]);
+    await picture("studio-grpo");
+    await page.getByText("What it learned from", { exact: true }).click();
+    await picture("studio-samples");
+    expect(await violations()).toEqual([]);
+    await page.getByText("Reward and KL", { exact: true }).click();
+    await picture("studio-frontier");
+    expect(await violations()).toEqual([]);
+  });
+
+  it("exports models that load in Node, rows that TRL reads, reports and the session", async () => {
+    await go("export");
+    await picture("studio-export");
+    expect(await violations()).toEqual([]);
+    const zip = unzipSync(new Uint8Array(await download(() => button("Download GRPO 1 as a zip file").click())));
+    const files = new Map(Object.entries(zip).map(([name, bytes]) => [name.replace("grpo-1/", ""), new Blob([new Uint8Array(bytes)])]));
+    const device = createReferenceDevice();
+    const model = await loadLanguageModel(device, droppedDirectory(files));
+    expect(model.decoder.parameters.count).toBe(430752);
+    const [completion] = await generate({ model, prompts: ["We the people"], maxNewTokens: 4, temperature: 0 });
+    expect(completion?.text.length).toBeGreaterThan(0);
+    model.decoder.dispose();
+    await device.destroy();
+
+    const preferences = parseJsonl((await download(() => button("Download preference.jsonl").click())).toString());
+    expect(preferences.length).toBeGreaterThan(10);
+    expect(new Set(preferences.map((row) => detectFormat(row)))).toEqual(new Set(["preference"]));
+    const stars = parseJsonl((await download(() => button("Download rated.jsonl").click())).toString());
+    expect(stars).toMatchObject([{ rating: 4, rater: "me" }, { rating: 2 }]);
+
+    const report = (await download(() => button("Report on GRPO 1").click())).toString();
+    expect(report).toMatch(/^<!doctype html>/i);
+    expect(report).toContain("GRPO 1");
+    const kept = JSON.parse((await download(() => button("Export the session").click())).toString());
+    expect(kept.session.prompts).toHaveLength(27);
+
+    await page.locator("studio-export-view input[type=file]").setInputFiles({
+      name: "session.json",
+      mimeType: "application/json",
+      buffer: Buffer.from(JSON.stringify({ ...kept, session: { ...kept.session, name: "The same again" } })),
+    });
+    await expect.poll(async () => (await session()).name).toBe("The same again");
+    expect((await session()).feedback).toEqual(kept.session.feedback);
+  });
+
+  it("deletes a session with its files", async () => {
+    const stored = () =>
+      page.evaluate(async () => {
+        const names: string[] = [];
+        const root = await navigator.storage.getDirectory();
+        for await (const name of (root as unknown as { keys(): AsyncIterable<string> }).keys()) names.push(name);
+        const studio = await root.getDirectoryHandle("studio");
+        for await (const name of (studio as unknown as { keys(): AsyncIterable<string> }).keys()) names.push(`studio/${name}`);
+        return names;
+      });
+    const first = (
+      await page.evaluate(() => (document.querySelector("trimtab-studio") as unknown as { state: StudioState }).state.sessions)
+    ).find(({ name }) => name === "First session");
+    expect(await stored()).toContain(`studio/${first?.id}`);
+    await button(/^Session:/).click();
+    await picture("studio-sessions");
+    await button("Delete First session").click();
+    await button("Really delete").click();
+    await expect.poll(stored).not.toContain(`studio/${first?.id}`);
+    await button("Close").click();
+  });
+
+  it("fits a phone", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const view of ["model", "prompts", "sample", "feedback", "train", "export"] as const) {
+      await go(view);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      expect(overflow, view).toBeLessThanOrEqual(0);
+      await picture(`studio-phone-${view}`);
+    }
+    expect(await violations()).toEqual([]);
+  });
+
+  it("has had no errors on the console", async () => {
+    console.info(
+      `the studio's longest task on the main thread: ${await watched.longestTaskMs()} ms (0: none of 50 or more) since the reload`,
+    );
+    await screenshot(page, pictures, "studio-phone-whole");
+    expect(watched.problems).toEqual([]);
+  });
+});
