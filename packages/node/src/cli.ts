@@ -19,6 +19,7 @@ import { grpoSchema } from "./cli/schemas/grpo";
 import { ilqlSchema } from "./cli/schemas/ilql";
 import { ktoSchema } from "./cli/schemas/kto";
 import { listwiseDpoSchema } from "./cli/schemas/listwise-dpo";
+import { mergeSchema } from "./cli/schemas/merge";
 import { onlineDpoSchema } from "./cli/schemas/online-dpo";
 import { orpoSchema } from "./cli/schemas/orpo";
 import { ppoSchema } from "./cli/schemas/ppo";
@@ -131,6 +132,7 @@ declare(
   trpoSchema,
   async () => (await import("./cli/commands/trpo")).runTrpo,
 );
+declare(program, "merge", "fold an adapter into its base", mergeSchema, async () => (await import("./cli/commands/merge")).runMerge);
 declare(program, "a2c", "advantage actor-critic from reward functions", a2cSchema, async () => (await import("./cli/commands/a2c")).runA2c);
 declare(program, "dpo", "direct preference optimisation", dpoSchema, async () => (await import("./cli/commands/dpo")).runDpo);
 declare(

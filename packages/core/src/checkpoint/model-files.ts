@@ -4,8 +4,10 @@ import { elementCount } from "@trimtab/kernels";
 import { ConfigError } from "../errors";
 import type { DecoderConfig } from "../models/config";
 import type { GenerationConfig } from "../models/generation-config";
+import type { Lora } from "../models/lora";
 import { familyOf } from "../models/registry";
 import type { Tokenizer } from "../tokenizer";
+import { adapterFiles } from "./adapter-files";
 import { checkpointTensors } from "./decoder-weights";
 import type { FileContents } from "./files";
 import { jsonBytes } from "./json-file";
@@ -23,6 +25,8 @@ export interface ModelDescription {
   readonly config: DecoderConfig;
   readonly tokenizer?: Tokenizer | undefined;
   readonly generationConfig?: GenerationConfig | undefined;
+  /** What is trained instead of the weights; its files then stand for the model's. */
+  readonly adapter?: Lora | undefined;
 }
 
 /** How weights are stored. */
@@ -44,13 +48,27 @@ export function modelFiles(
   const shards = shardsOf(checkpointTensors(config, read, STORED[dtype]), maxShardBytes);
   for (const [name, tensors] of shards) files.set(name, writeSafetensors(tensors, name));
   if (shards.size > 1) files.set(INDEX_FILE, jsonBytes(indexJson(shards)));
-  if (tokenizer) {
-    files.set("tokenizer.json", jsonBytes(tokenizer.toJSON()));
-    files.set("tokenizer_config.json", jsonBytes(tokenizer.toConfigJSON()));
-  }
+  addTokenizer(files, tokenizer);
   if (config.head === "lm") files.set("generation_config.json", jsonBytes(generationJson(config, generationConfig)));
   files.set("config.json", jsonBytes({ ...familyOf(config.modelType).toJSON(config), torch_dtype: dtype }));
   return files;
+}
+
+/** The files of an adapter with those of its tokenizer, as TRL writes them; `read` gives the adapter's parameters. */
+export function adaptedModelFiles(
+  { tokenizer }: ModelDescription,
+  adapter: Lora,
+  read: (parameter: string) => Promise<Float32Array> | Float32Array,
+): Map<string, FileContents> {
+  const files = adapterFiles(adapter, read);
+  addTokenizer(files, tokenizer);
+  return files;
+}
+
+function addTokenizer(files: Map<string, FileContents>, tokenizer: Tokenizer | undefined): void {
+  if (!tokenizer) return;
+  files.set("tokenizer.json", jsonBytes(tokenizer.toJSON()));
+  files.set("tokenizer_config.json", jsonBytes(tokenizer.toConfigJSON()));
 }
 
 const bytesOf = ({ dtype, shape }: WrittenTensor): number => DTYPE_BYTES[dtype] * elementCount(shape);

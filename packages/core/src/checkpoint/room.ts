@@ -1,7 +1,7 @@
 /** Whether a model fits a device, asked before anything is read or allocated. */
 import { type Device, elementCount, OutOfMemoryError } from "@trimtab/kernels";
 import { type DecoderConfig, ropeRows, rotatedChannels } from "../models/config";
-import { parameterSpecs } from "../models/decoder";
+import { type Decoder, parameterSpecs } from "../models/decoder";
 import { alignElements } from "../tensor/tensor";
 
 export interface ModelBytes {
@@ -46,6 +46,25 @@ export function requireRoom(device: Device, config: DecoderConfig, copies = 1): 
   const what = copies === 1 ? "the model" : `the model's ${copies} copies of its weights`;
   throw new OutOfMemoryError(
     `requireRoom: ${what} must fit the ${inMiB(free)} that ${name} has left, got a need of ${inMiB(needed)}. Use a device with more memory or a smaller model.`,
+    needed,
+    free,
+  );
+}
+
+/** {@link requireRoom} for training: of an adapted decoder only the adapter is copied. */
+export function requireTrainingRoom(decoder: Decoder, copies: number): void {
+  const { adapter, config, device } = decoder;
+  if (!adapter) {
+    requireRoom(device, config, copies);
+    return;
+  }
+  const { memoryBytes, name } = device.info;
+  if (memoryBytes === undefined) return;
+  const needed = copies * adapter.parameters.shards.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+  const free = Math.max(0, memoryBytes - device.counters.liveBytes);
+  if (needed <= free) return;
+  throw new OutOfMemoryError(
+    `requireTrainingRoom: ${copies} copies of the adapter must fit the ${inMiB(free)} that ${name} has left, got a need of ${inMiB(needed)}. Use a lower rank or fewer modules.`,
     needed,
     free,
   );

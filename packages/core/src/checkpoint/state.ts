@@ -9,14 +9,18 @@ import { fromExactJson, toExactJson } from "./exact-json";
 import type { FileContents, ReadableDirectory, WritableDirectory } from "./files";
 import { jsonBytes, requireJson } from "./json-file";
 import { verifyManifest, withManifest } from "./manifest";
-import { type ModelDescription, modelFiles } from "./model-files";
+import { adaptedModelFiles, type ModelDescription, modelFiles } from "./model-files";
 import { SafetensorsFile } from "./safetensors";
 import { type WrittenTensor, writeSafetensors } from "./safetensors-writer";
 
 const STATE_FILE = "trainer_state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const OTHERS_FILE = "others.safetensors";
+/** The adapter among the others: its base is not here, and with it the shapes of what is trained. */
+const TRAINED = "model";
 const FORMAT = 1;
+
+type DescribedOthers = Readonly<Record<string, { readonly optimizer_count: number | null }>>;
 
 /** Values of some parameters, and of their optimiser where they have one. */
 export interface SavedParameters {
@@ -39,7 +43,10 @@ export interface TrainingState extends SavedParameters {
   readonly run: Readonly<Record<string, unknown>>;
 }
 
-/** Writes a state, and what makes it a model directory, all or nothing; what the directory held before is replaced. */
+/**
+ * Writes a state, and what makes it a model directory (or an adapter's, which holds nothing of the base), all or nothing; what the directory held
+ * before is replaced.
+ */
 export async function saveState(state: TrainingState, model: ModelDescription, directory: WritableDirectory): Promise<void> {
   const { algorithm, step, weights, optimizer, others, run } = state;
   const json = {
@@ -49,10 +56,14 @@ export async function saveState(state: TrainingState, model: ModelDescription, d
     optimizer_count: optimizer?.count ?? null,
     others: Object.fromEntries([...others].map(([name, saved]) => [name, { optimizer_count: saved.optimizer?.count ?? null }])),
     run: toExactJson(run, "run"),
+    ...(model.adapter ? { adapter: true } : {}),
   };
-  const files: Map<string, FileContents> = modelFiles(model, (name) => required(weights, name));
-  if (optimizer) files.set(OPTIMIZER_FILE, writeSafetensors(momentTensors(model.config, optimizer), OPTIMIZER_FILE));
-  if (others.size > 0) files.set(OTHERS_FILE, writeSafetensors(otherTensors(others), OTHERS_FILE));
+  const { adapter } = model;
+  const read = (name: string) => required(weights, name);
+  const files: Map<string, FileContents> = adapter ? adaptedModelFiles(model, adapter, read) : modelFiles(model, read);
+  if (optimizer && !adapter) files.set(OPTIMIZER_FILE, writeSafetensors(momentTensors(model.config, optimizer), OPTIMIZER_FILE));
+  const flat = new Map<string, SavedParameters>([...(adapter ? [[TRAINED, { weights, optimizer }] as const] : []), ...others]);
+  if (flat.size > 0) files.set(OTHERS_FILE, writeSafetensors(otherTensors(flat), OTHERS_FILE));
   files.set(STATE_FILE, jsonBytes(json));
   await directory.write(withManifest(files), { replace: true });
 }
@@ -63,7 +74,7 @@ export async function saveState(state: TrainingState, model: ModelDescription, d
  */
 export async function loadState(directory: ReadableDirectory): Promise<TrainingState> {
   await verifyManifest(directory);
-  const { format, algorithm, step, optimizer_count: count, others = {}, run } = await requireJson(directory, STATE_FILE);
+  const { format, algorithm, step, optimizer_count: count, others = {}, adapter = false, run } = await requireJson(directory, STATE_FILE);
   const isWhole = typeof algorithm === "string" && typeof step === "number" && isCount(count) && isObject(others) && isObject(run);
   if (format !== FORMAT || !isWhole) {
     throw new CheckpointError(
@@ -71,13 +82,19 @@ export async function loadState(directory: ReadableDirectory): Promise<TrainingS
       { file: STATE_FILE },
     );
   }
+  if (adapter === true) {
+    const saved = await loadOthers(directory, { ...(others as DescribedOthers), [TRAINED]: { optimizer_count: count } });
+    const trained = saved.get(TRAINED) as SavedParameters;
+    saved.delete(TRAINED);
+    return { algorithm, step, ...trained, others: saved, run: fromExactJson(run) as TrainingState["run"] };
+  }
   const parameters = await loadParameters(directory, await loadConfig(directory));
   return {
     algorithm,
     step,
     weights: new Map(parameters.map(({ name, values }) => [name, values])),
     optimizer: count === null ? undefined : optimizerOf(count, await loadTensors(directory, OPTIMIZER_FILE), parameters),
-    others: await loadOthers(directory, others as Readonly<Record<string, { optimizer_count: number | null }>>),
+    others: await loadOthers(directory, others as DescribedOthers),
     run: fromExactJson(run) as TrainingState["run"],
   };
 }
@@ -104,10 +121,7 @@ function otherTensors(others: TrainingState["others"]): WrittenTensor[] {
   ]);
 }
 
-async function loadOthers(
-  directory: ReadableDirectory,
-  described: Readonly<Record<string, { readonly optimizer_count: number | null }>>,
-): Promise<Map<string, SavedParameters>> {
+async function loadOthers(directory: ReadableDirectory, described: DescribedOthers): Promise<Map<string, SavedParameters>> {
   const names = Object.keys(described);
   if (names.length === 0) return new Map();
   const tensors = await loadTensors(directory, OTHERS_FILE);

@@ -146,7 +146,7 @@ export class EngineTraining {
 
   #description() {
     const { decoder, tokenizer, generationConfig } = this.#options.model;
-    return { config: decoder.config, tokenizer, generationConfig };
+    return { config: decoder.config, tokenizer, generationConfig, adapter: decoder.adapter };
   }
 }
 

@@ -1,9 +1,10 @@
 /** A decoder with its tokenizer: from a Hugging Face directory, to one, or made from scratch. */
 import { type Device, TrimtabError } from "@trimtab/kernels";
+import { ADAPTER_CONFIG, loadAdapter } from "../checkpoint/adapter-files";
 import { loadConfig, loadDecoder } from "../checkpoint/decoder-weights";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
-import { readJson, readText } from "../checkpoint/json-file";
-import { modelFiles, type WeightOptions } from "../checkpoint/model-files";
+import { readJson, readText, requireJson } from "../checkpoint/json-file";
+import { adaptedModelFiles, modelFiles, type WeightOptions } from "../checkpoint/model-files";
 import { requireRoom } from "../checkpoint/room";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files";
 import { CheckpointError, ConfigError } from "../errors";
@@ -12,6 +13,7 @@ import type { DecoderConfig } from "./config";
 import { Decoder } from "./decoder";
 import { type GenerationConfig, parseGenerationConfig } from "./generation-config";
 import { familyOf, parseConfig } from "./registry";
+import { newScalarModel } from "./scalar-model";
 
 export interface LanguageModel {
   readonly decoder: Decoder;
@@ -35,11 +37,40 @@ export async function loadLanguageModel(device: Device, directory: ReadableDirec
 /** Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less, in one file unless they exceed `maxShardBytes`. */
 export async function saveLanguageModel(model: LanguageModel, directory: WritableDirectory, options: WeightOptions = {}): Promise<void> {
   const { decoder, tokenizer, generationConfig } = model;
-  const { config, device, parameters } = decoder;
+  const { config, device, parameters, adapter } = decoder;
+  if (adapter) {
+    throw new ConfigError(
+      "saveLanguageModel: the model must be whole, got one with an adapter. Write the adapter with saveAdapter, or merge it first.",
+    );
+  }
   const read = async (name: string) => (await device.read(parameters.get(name).value)) as Float32Array;
   const files = modelFiles({ config, tokenizer, generationConfig }, read, options);
   // Readers prefer one file to an index, and an older one must not stand for these weights.
   await directory.write(files, { remove: [SINGLE_FILE, INDEX_FILE] });
+}
+
+/** Writes the adapter alone as PEFT's directory, with the tokenizer. Throws ConfigError where the model has none. */
+export async function saveAdapter(
+  { decoder, tokenizer }: Omit<LanguageModel, "generationConfig">,
+  directory: WritableDirectory,
+): Promise<void> {
+  const { adapter, config, device } = decoder;
+  if (!adapter) throw new ConfigError("saveAdapter: the model must have an adapter, got none. Write it with saveLanguageModel.");
+  const read = async (name: string) => (await device.read(adapter.parameters.get(name).value)) as Float32Array;
+  await directory.write(adaptedModelFiles({ config, tokenizer }, adapter, read));
+}
+
+/**
+ * Puts the adapter in a directory on a base, whose weights it shares. An adapter of a reward model makes its score head on a language model. The
+ * adapter's own tokenizer is taken where it has one.
+ */
+export async function withAdapterFrom(base: LanguageModel, directory: ReadableDirectory): Promise<LanguageModel> {
+  const { task_type: task } = await requireJson(directory, ADAPTER_CONFIG);
+  const isScore = task === "SEQ_CLS" && base.decoder.config.head === "lm";
+  const decoder = isScore ? newScalarModel(base, 0).decoder : base.decoder;
+  const hasTokenizer = (await readJson(directory, "tokenizer.json")) !== undefined;
+  const tokenizer = hasTokenizer ? await loadTokenizer(directory) : base.tokenizer;
+  return { ...base, tokenizer, decoder: decoder.withAdapter(await loadAdapter(decoder, directory)) };
 }
 
 /** Throws CheckpointError where the tokenizer has ids that the embedding has no row for. */

@@ -12,7 +12,7 @@ import { DataOrder } from "../data/order";
 import { requireVocabulary } from "../data/tokenize";
 import { tokenizeUnpaired } from "../data/tokenize-feedback";
 import { bcoLoss, densityRatio, emptyRunningMean, extendMean, type RunningMean } from "../losses/preference/bco";
-import { type FeedbackOptions, requireTrainingRoom, resolveLengths, stepCount } from "./feedback-options";
+import { type FeedbackOptions, requireFeedbackRoom, resolveLengths, stepCount } from "./feedback-options";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingSettings } from "./options";
 import { openReferenceLogps, type ReferenceLogpsOptions, type ReferenceLogpsSettings, resolveReferenceLogps } from "./reference-logps";
 import { sequenceLogps } from "./sequence-logps";
@@ -113,7 +113,7 @@ function prepare(options: BcoOptions): { settings: BcoSettings; rows: BcoRow[]; 
   const minDensityRatio = checks.number("minDensityRatio", options.minDensityRatio ?? 0.5, 0);
   const maxDensityRatio = checks.number("maxDensityRatio", options.maxDensityRatio ?? 10, minDensityRatio);
   checks.throwIfAny("bco");
-  requireTrainingRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
+  requireFeedbackRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
 
   const dataset = unpairedRows(options.dataset);
   const { examples } = tokenizeUnpaired(dataset, { tokenizer, ...lengths });

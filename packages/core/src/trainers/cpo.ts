@@ -12,7 +12,7 @@ import { type CpoForm, type CpoLossOptions, type CpoLossType, cpoForms, cpoLoss 
 import { pairSums } from "../losses/preference/pair-logps";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
-import { type FeedbackOptions, requireTrainingRoom, resolveLengths, stepCount } from "./feedback-options";
+import { type FeedbackOptions, requireFeedbackRoom, resolveLengths, stepCount } from "./feedback-options";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingSettings } from "./options";
 import {
@@ -125,7 +125,7 @@ function prepare(options: CpoOptions): { settings: CpoSettings; pairs: readonly 
     cpoAlpha: isAlphaPo ? 0 : checks.number("cpoAlpha", options.cpoAlpha ?? 1, 0),
   };
   checks.throwIfAny("cpo");
-  requireTrainingRoom(decoder, false);
+  requireFeedbackRoom(decoder, false);
   const pairs = readPairs(options.dataset, tokenizer, decoder, lengths);
   return {
     settings: { ...training, form: cpoForms[isAlphaPo ? "simpo" : lossType], loss },

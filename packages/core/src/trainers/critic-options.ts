@@ -1,5 +1,5 @@
 /** Options common to the trainers with a value function (PPO, A2C): the reward per token, credit, the value model. Names are TRL's where it has one. */
-import { requireRoom } from "../checkpoint/room";
+import { requireRoom, requireTrainingRoom } from "../checkpoint/room";
 import type { KlEstimator } from "../losses/policy/kl";
 import type { ScorePlacement } from "../rl/score-slots";
 import { checkValueModel, type ValueModelOption } from "./critic";
@@ -102,7 +102,13 @@ export function resolveCritic(
 }
 
 /** Throws OutOfMemoryError unless the device has room for gradients and moments of the policy, the reference and the value model. */
-export function requireCriticRoom({ reference, valueModel }: CriticPlan, { device, config }: CriticOptions["model"]["decoder"]): void {
-  requireRoom(device, config, 3 + (reference.isCopied ? 1 : 0) + (valueModel === "separate" ? 4 : 0));
+export function requireCriticRoom({ reference, valueModel }: CriticPlan, decoder: CriticOptions["model"]["decoder"]): void {
+  const { device, config, adapter } = decoder;
+  const own = 3 + (reference.isCopied ? 1 : 0);
+  const others = valueModel === "separate" ? 4 : 0;
+  if (adapter) {
+    requireTrainingRoom(decoder, own);
+    requireRoom(device, config, others);
+  } else requireRoom(device, config, own + others);
   if (typeof valueModel !== "string") requireRoom(device, valueModel.decoder.config, 4);
 }

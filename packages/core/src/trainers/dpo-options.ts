@@ -3,7 +3,7 @@ import type { DpoLossOptions } from "../losses/preference/dpo";
 import { type DpoLossType, dpoLosses } from "../losses/preference/dpo-loss-types";
 import { type FDivergenceType, fDivergences } from "../losses/preference/f-divergence";
 import { lengthDesensitizedWeights } from "../losses/preference/pair-logps";
-import { type FeedbackOptions, requireTrainingRoom, resolveLengths, stepCount } from "./feedback-options";
+import { type FeedbackOptions, requireFeedbackRoom, resolveLengths, stepCount } from "./feedback-options";
 import { OptionChecks, resolveTraining, type TrainingSettings } from "./options";
 import { type Pair, readPairs } from "./pair-batches";
 import { type ReferenceLogpsOptions, type ReferenceLogpsSettings, resolveReferenceLogps } from "./reference-logps";
@@ -66,7 +66,7 @@ export function resolveDpo(options: DpoOptions): { settings: DpoSettings; pairs:
   const { ldAlpha } = options;
   if (ldAlpha !== undefined) checks.number("ldAlpha", ldAlpha, 0, 1);
   checks.throwIfAny("dpo");
-  requireTrainingRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
+  requireFeedbackRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
 
   const examples = readPairs(options.dataset, tokenizer, decoder, lengths);
   const settings: DpoSettings = {

@@ -1,5 +1,5 @@
 /** Options common to the trainers that learn from a dataset of judged completions, under TRL's names. */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import type { DatasetRow } from "../data/jsonl";
 import type { TruncationMode } from "../data/truncation";
 import type { Decoder } from "../models/decoder";
@@ -27,9 +27,9 @@ export function resolveLengths(
   return { maxLength: length, truncationMode: checks.choice("truncationMode", truncationMode, ["keep_start", "keep_end"]) };
 }
 
-/** Weights, gradients and two moments; and the weights of a reference. */
-export function requireTrainingRoom({ device, config }: Decoder, keepsReference: boolean): void {
-  requireRoom(device, config, keepsReference ? 4 : 3);
+/** Gradients and two moments, and the weights of a reference. */
+export function requireFeedbackRoom(decoder: Decoder, keepsReference: boolean): void {
+  requireTrainingRoom(decoder, keepsReference ? 4 : 3);
 }
 
 /** Optimiser steps in all: `maxSteps`, or enough for `numTrainEpochs` passes over the examples. */

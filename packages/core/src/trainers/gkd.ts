@@ -13,7 +13,7 @@ import { seedWords, uniform } from "@trimtab/kernels";
 import { gatherRows, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { vocabPair } from "../autograd/vocab-pair";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { type Batch, collate, type Sequence } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -201,7 +201,7 @@ function prepare(options: GkdOptions): { settings: GkdSettings; rows: Sequence[]
     context,
   };
   checks.throwIfAny("gkd");
-  requireRoom(decoder.device, decoder.config, 3);
+  requireTrainingRoom(decoder, 3);
 
   const rows = tokenizeExamples(options.dataset, { tokenizer, completionOnlyLoss: true, maxLength });
   requireVocabulary(rows, vocabSize);

@@ -1,6 +1,6 @@
 /** Options of GRPO with their defaults filled in and checked. */
 import type { RewardScale } from "@trimtab/kernels";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { policyObjective, policySurrogates, TOKEN_LEVEL_ONLY } from "../losses/policy/objectives";
 import { entropyWeight, type LossType, tokenWeights } from "../losses/token-weights";
 import type { EntropyControlOptions } from "../rl/kl-controllers";
@@ -66,7 +66,7 @@ export function resolveGrpo(given: GrpoOptions): GrpoSettings {
     adaptiveEntropy: useAdaptiveEntropy ? resolveAdaptiveEntropy(options, checks) : undefined,
   };
   checks.throwIfAny("grpo");
-  requireRoom(decoder.device, decoder.config, settings.reference.isCopied ? 4 : 3);
+  requireTrainingRoom(decoder, settings.reference.isCopied ? 4 : 3);
   return withPrompts(settings, options);
 }
 

@@ -12,7 +12,7 @@ import { type TokenizedUnpaired, tokenizeUnpaired } from "../data/tokenize-feedb
 import { hasTarget, joinCompletion, truncate } from "../data/truncation";
 import { DataError } from "../errors";
 import { ktoBaseline, ktoLoss } from "../losses/preference/kto";
-import { type FeedbackOptions, requireTrainingRoom, resolveLengths, stepCount } from "./feedback-options";
+import { type FeedbackOptions, requireFeedbackRoom, resolveLengths, stepCount } from "./feedback-options";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingSettings } from "./options";
 import { openReferenceLogps, type ReferenceLogpsOptions, type ReferenceLogpsSettings, resolveReferenceLogps } from "./reference-logps";
 import { sequenceLogps, type WeightedSequence } from "./sequence-logps";
@@ -111,7 +111,7 @@ function prepare(options: KtoOptions): { settings: KtoSettings; rows: KtoRow[]; 
     undesirableWeight: checks.number("undesirableWeight", options.undesirableWeight ?? 1, 0),
   };
   checks.throwIfAny("kto");
-  requireTrainingRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
+  requireFeedbackRoom(decoder, !reference.precomputeRefLogProbs && reference.referenceModel.isCopied);
 
   const { examples } = tokenizeUnpaired(unpairedRows(options.dataset), { tokenizer, ...lengths });
   requireVocabulary(

@@ -7,7 +7,7 @@
  */
 import { segmentSum } from "../autograd/segment";
 import type { Tape } from "../autograd/tape";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { type Batch, collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -185,7 +185,7 @@ function prepare(options: ListwiseDpoOptions): { settings: ListwiseDpoSettings; 
     reference: resolveReference(options, decoder, true, checks),
   };
   checks.throwIfAny("listwiseDpo");
-  requireRoom(decoder.device, decoder.config, settings.reference.isCopied ? 4 : 3);
+  requireTrainingRoom(decoder, settings.reference.isCopied ? 4 : 3);
 
   const { examples } = tokenizeRanked(options.dataset, { tokenizer, maxLength, truncationMode });
   for (const { sequences, line } of examples) {

@@ -1,5 +1,5 @@
 /** Options of online DPO under TRL's names, with their defaults filled in and checked. */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import type { DpoTerm } from "../losses/preference/dpo-pairs";
 import { dpoSigmoid } from "../losses/preference/dpo-pairwise";
 import { dpoIpo } from "../losses/preference/dpo-per-token";
@@ -67,6 +67,6 @@ export function resolveOnlineDpo(options: OnlineDpoOptions): OnlineDpoSettings {
     reference: resolveReference(options, decoder, true, checks),
   };
   checks.throwIfAny("onlineDpo");
-  requireRoom(decoder.device, decoder.config, settings.reference.isCopied ? 4 : 3);
+  requireTrainingRoom(decoder, settings.reference.isCopied ? 4 : 3);
   return withPrompts(settings, given);
 }

@@ -15,7 +15,7 @@ import { orpoLoss } from "../losses/preference/orpo";
 import { pairSums } from "../losses/preference/pair-logps";
 import type { Decoder } from "../models/decoder";
 import { batchLogprobs } from "../models/logprobs";
-import { type FeedbackOptions, requireTrainingRoom, resolveLengths, stepCount } from "./feedback-options";
+import { type FeedbackOptions, requireFeedbackRoom, resolveLengths, stepCount } from "./feedback-options";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
 import { createOptimizer, OptionChecks, resolveTraining, type TrainingSettings } from "./options";
 import {
@@ -142,7 +142,7 @@ function prepare(options: OrpoOptions): { settings: OrpoSettings; pairs: readonl
   const lengths = resolveLengths(options, decoder, checks);
   const beta = checks.number("beta", options.beta ?? 0.1, 0);
   checks.throwIfAny("orpo");
-  requireTrainingRoom(decoder, false);
+  requireFeedbackRoom(decoder, false);
   const pairs = readPairs(options.dataset, tokenizer, decoder, lengths);
   return {
     settings: { ...training, beta, completionOnlyLoss: options.completionOnlyLoss ?? false },

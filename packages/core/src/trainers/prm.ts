@@ -7,7 +7,7 @@
  * is right), and the mean is over the whole optimiser step.
  */
 import { gatherRows, rowIndex } from "../autograd/gather";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -56,7 +56,7 @@ interface PrmSettings extends TrainingSettings {
 /** Trains `model` and yields after every optimiser step. Throws ConfigError or DataError before any work. */
 export async function* prm(options: PrmOptions): AsyncGenerator<PrmStep, void, undefined> {
   const { model } = options;
-  const { parameters } = model.decoder;
+  const { trainable: parameters } = model.decoder;
   const { settings, rows, maxSteps } = prepare(options);
   const order = new DataOrder(rows.length, settings.seed, settings.shuffleDataset);
   const optimizer = createOptimizer(parameters, settings);
@@ -137,7 +137,7 @@ function prepare(options: PrmOptions): { settings: PrmSettings; rows: readonly T
   const fallback = dataset[0]?.rewards === undefined ? "binary" : "regression";
   const lossType = checks.choice("lossType", options.lossType ?? fallback, ["binary", "regression"]);
   checks.throwIfAny("prm");
-  requireRoom(decoder.device, decoder.config, 3);
+  requireTrainingRoom(decoder, 3);
   const { examples } = tokenizeStepwise(dataset, { tokenizer, maxLength, stepSeparator, trainOnLastStepOnly });
   requireVocabulary(examples, vocabSize);
   return { settings: { ...training, lossType }, rows: examples, maxSteps: stepCount(training, examples.length) };

@@ -1,5 +1,5 @@
 /** Options of ILQL, their defaults (trlX's) and their check. */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import type { DatasetRow } from "../data/jsonl";
 import { tokenizeRewarded } from "../data/rewarded";
 import { requireVocabulary } from "../data/tokenize";
@@ -121,7 +121,7 @@ export function resolveIlql(options: IlqlOptions): IlqlSettings {
     valueLearningRate: checks.number("valueLearningRate", options.valueLearningRate ?? training.learningRate, 0),
   };
   checks.throwIfAny("ilql");
-  requireRoom(decoder.device, decoder.config, (settings.loss.awacScale > 0 ? 3 : 0) + (values.decoder ? 3 : 0));
+  requireTrainingRoom(decoder, (settings.loss.awacScale > 0 ? 3 : 0) + (values.decoder ? 3 : 0));
   const examples = dataset.length > 0 ? tokenizeRewarded(dataset, { tokenizer, maxLength }) : [];
   requireVocabulary(
     examples.map(({ sequence }) => sequence),

@@ -41,7 +41,8 @@ export async function openReferenceLogps(
 ): Promise<ReferenceLogps> {
   if (precomputeRefLogProbs) {
     const { option } = referenceModel;
-    const all = await sequenceLogps(option === "initial" ? decoder : option.decoder, examples.flat(), limits);
+    const initial = decoder.adapter ? decoder.withAdapter(undefined) : decoder;
+    const all = await sequenceLogps(option === "initial" ? initial : option.decoder, examples.flat(), limits);
     const byExample: Float32Array[] = [];
     let at = 0;
     for (const { length } of examples) {

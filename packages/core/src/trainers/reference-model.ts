@@ -6,7 +6,7 @@ import { allocate, type Tensor } from "../tensor/tensor";
 import type { OptionChecks } from "./options";
 import type { TrainedModels } from "./training-state";
 
-/** "initial" is a copy of the model as it is handed over. */
+/** "initial" is a copy of the model as it is handed over, or the base of a model with an adapter. */
 export type ReferenceOption = "initial" | { readonly decoder: Decoder };
 
 export interface ReferenceOptions {
@@ -48,7 +48,14 @@ export function resolveReference(options: ReferenceOptions, decoder: Decoder, is
         steps: checks.count("refModelSyncSteps", options.refModelSyncSteps ?? 512),
       }
     : undefined;
-  return { option, isNeeded, isCopied: isNeeded && (option === "initial" || syncRefModel), sync };
+  checks.check(
+    "syncRefModel",
+    syncRefModel,
+    !(syncRefModel && decoder.adapter),
+    "false where an adapter is trained: its reference is the base",
+  );
+  const isView = option === "initial" && decoder.adapter !== undefined;
+  return { option, isNeeded, isCopied: isNeeded && ((option === "initial" && !isView) || syncRefModel), sync };
 }
 
 /** Notes in `checks` what keeps a reference from being compared with `decoder`. */
@@ -60,7 +67,10 @@ export function checkReference(reference: ReferenceOption, decoder: Decoder, che
   checks.check("reference", "another device", reference.decoder.device === decoder.device, "a model on the same device");
 }
 
-/** The reference where it is needed, and how to let go of it: a copy is freed, a model that was given is not. */
+/**
+ * The reference where it is needed, and how to let go of it: a copy is freed, a model that was given is not. That of an adapted policy is its
+ * base, without a copy.
+ */
 export function openReference(
   option: ReferenceOption,
   decoder: Decoder,
@@ -68,6 +78,7 @@ export function openReference(
 ): { readonly decoder: Decoder | undefined; dispose(): void } {
   if (!isNeeded) return { decoder: undefined, dispose() {} };
   if (option !== "initial") return { decoder: option.decoder, dispose() {} };
+  if (decoder.adapter) return { decoder: decoder.withAdapter(undefined), dispose() {} };
   const copy = decoder.clone();
   return { decoder: copy, dispose: () => copy.dispose() };
 }

@@ -1,5 +1,5 @@
 /** Options of REINFORCE and its relatives, their defaults and their check. */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { clippedSurrogate } from "../losses/policy/clipped";
 import type { KlEstimator } from "../losses/policy/kl";
 import { composedObjective } from "../losses/policy/objectives";
@@ -104,6 +104,6 @@ export function resolveReinforce(options: ReinforceOptions): ReinforceSettings {
     reference: resolveReference(options, decoder, beta > 0, checks),
   };
   checks.throwIfAny("reinforce");
-  requireRoom(decoder.device, decoder.config, settings.reference.isCopied ? 4 : 3);
+  requireTrainingRoom(decoder, settings.reference.isCopied ? 4 : 3);
   return withPrompts(settings, options);
 }

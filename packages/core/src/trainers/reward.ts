@@ -6,7 +6,7 @@
  *
  * TRL's RewardTrainer has the first; InstructGPT's batch element is all_pairs on ranked lists: one prompt with all its completions.
  */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -65,7 +65,7 @@ interface RewardSettings extends TrainingSettings {
 /** Trains `model` and yields after every optimiser step. Throws ConfigError or DataError before any work. */
 export async function* reward(options: RewardModelOptions): AsyncGenerator<RewardStep, void, undefined> {
   const { model } = options;
-  const { parameters } = model.decoder;
+  const { trainable: parameters } = model.decoder;
   const { settings, examples, maxSteps } = prepare(options);
   const order = new DataOrder(examples.length, settings.seed, settings.shuffleDataset);
   const optimizer = createOptimizer(parameters, settings);
@@ -155,7 +155,7 @@ function prepare(options: RewardModelOptions): { settings: RewardSettings; examp
   if (topK !== undefined) checks.count("topK", topK);
   const ties = checks.choice("ties", options.ties ?? "omit", ["omit", "average"]);
   checks.throwIfAny("reward");
-  requireRoom(decoder.device, decoder.config, 3);
+  requireTrainingRoom(decoder, 3);
 
   const { examples } = readRewardExamples(options.dataset, data, { tokenizer, maxLength, vocabSize });
   return {

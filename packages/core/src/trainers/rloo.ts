@@ -6,7 +6,7 @@
  *   ρ_b = exp(Σ_t (log π - log π_old)),   loss = mean over completions of -min(ρ A, clip(ρ, 1 - ε, 1 + ε_high) A)
  */
 import { leaveOneOut } from "@trimtab/kernels";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { clippedSurrogate } from "../losses/policy/clipped";
 import { composedObjective } from "../losses/policy/objectives";
 import { importanceRatios } from "../losses/policy/ratios";
@@ -141,6 +141,6 @@ function resolveRloo(options: RlooOptions): RlooSettings {
     rewardClipRange: range,
   };
   checks.throwIfAny("rloo");
-  requireRoom(decoder.device, decoder.config, settings.reference.isCopied ? 4 : 3);
+  requireTrainingRoom(decoder, settings.reference.isCopied ? 4 : 3);
   return withPrompts(settings, options);
 }

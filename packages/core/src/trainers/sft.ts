@@ -5,7 +5,7 @@
  *
  * Left out of TRL's SFTTrainer: dft, padding (batches are ragged, so there is none to be free of).
  */
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { collate } from "../data/batch";
 import type { DatasetRow } from "../data/jsonl";
 import { microBatches } from "../data/micro-batches";
@@ -120,7 +120,7 @@ function prepare(options: SftOptions): { settings: TrainingSettings; rows: Packe
   const truncationMode = checks.choice("truncationMode", options.truncationMode ?? "keep_start", ["keep_start", "keep_end"]);
   const strategy = checks.choice("packingStrategy", options.packingStrategy ?? "bfd", ["bfd", "bfd_split", "wrapped"]);
   checks.throwIfAny("sft");
-  requireRoom(decoder.device, decoder.config, 3);
+  requireTrainingRoom(decoder, 3);
 
   const { packing = false, dataset, datasetTextField, completionOnlyLoss, assistantOnlyLoss } = options;
   const cuts = packing && strategy !== "bfd";

@@ -1,6 +1,6 @@
 /** Options of TRPO, their defaults and their check. */
 import { elementCount, type RewardScale } from "@trimtab/kernels";
-import { requireRoom } from "../checkpoint/room";
+import { requireTrainingRoom } from "../checkpoint/room";
 import { type CriticOptions, type CriticSettings, requireCriticRoom, resolveCritic } from "./critic-options";
 import { OptionChecks } from "./options";
 import { withPrompts } from "./rollout-options";
@@ -96,7 +96,7 @@ export function resolveTrpo(options: TrpoOptions): TrpoSettings {
   };
   checks.throwIfAny("trpo");
   const share = chosen.reduce((sum, { shape }) => sum + elementCount(shape), 0) / decoder.trainable.count;
-  requireRoom(decoder.device, decoder.config, VECTORS * share + (settings.reference.isCopied ? 1 : 0));
+  requireTrainingRoom(decoder, VECTORS * share + (settings.reference.isCopied ? 1 : 0));
   if (advantage === "gae") requireCriticRoom(settings, decoder);
   return withPrompts(settings, options);
 }

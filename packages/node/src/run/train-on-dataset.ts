@@ -3,13 +3,15 @@ import { type DatasetRow, type LanguageModel, newScalarModel, type ScalarModel, 
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
 import { loadModel } from "../model";
+import { type PeftFlags, withPeft } from "./load-trained-model";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
 
 /** Options that every such command has. */
 export type DatasetOptions = TrainOptions<TrainingStep>["options"] &
   Parameters<typeof openRun>[0] &
-  Parameters<typeof withDevice>[0] & { readonly modelNameOrPath: string; readonly datasetName: string };
+  Parameters<typeof withDevice>[0] &
+  PeftFlags & { readonly modelNameOrPath: string; readonly datasetName: string };
 
 /** What the trainer is given besides the command's own options. */
 export interface DatasetRun<Model> extends Pick<TrainingOptions, "resume" | "clock"> {
@@ -23,7 +25,7 @@ export function trainOnDataset(
   options: DatasetOptions,
   start: (run: DatasetRun<LanguageModel>) => AsyncIterable<TrainingStep>,
 ): Promise<number> {
-  return trainOn(command, options, (model) => model, start);
+  return trainOn(command, options, (model) => withPeft(model, options), start);
 }
 
 /** The same for reward models: a language model gets a new score head, drawn from `seed`; a model with one goes on with it. */
@@ -32,11 +34,12 @@ export function trainScalarOnDataset(
   options: DatasetOptions & { readonly seed: number },
   start: (run: DatasetRun<ScalarModel & LanguageModel>) => AsyncIterable<TrainingStep>,
 ): Promise<number> {
+  const scored = (model: LanguageModel) => ({ ...model, ...scalarModel(model) });
   const withHead = (model: LanguageModel) => {
-    if (model.decoder.config.head === "score") return { ...model, ...scalarModel(model) };
+    if (model.decoder.config.head === "score") return scored(withPeft(model, options));
     const made = newScalarModel(model, options.seed);
     model.decoder.dispose();
-    return { ...model, ...made };
+    return scored(withPeft({ ...model, ...made }, options));
   };
   return trainOn(command, options, withHead, start);
 }

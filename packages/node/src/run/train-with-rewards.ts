@@ -11,8 +11,8 @@ import {
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
 import { type EnvironmentFlags, environmentOf } from "../environments";
-import { loadModel } from "../model";
 import { loadRewardModules } from "../rewards/reward-functions";
+import { loadTrainedModel, type PeftFlags } from "./load-trained-model";
 import { type RewardFlags, rewardsOf } from "./rewards-of";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
@@ -22,7 +22,8 @@ export type RewardedOptions = TrainOptions<TrainingStep>["options"] &
   Parameters<typeof openRun>[0] &
   Parameters<typeof withDevice>[0] &
   EnvironmentFlags &
-  RewardFlags & {
+  RewardFlags &
+  PeftFlags & {
     readonly modelNameOrPath: string;
     readonly datasetName: string;
     readonly rewardFuncs: readonly string[];
@@ -66,7 +67,7 @@ export async function trainWithRewards(
   try {
     return await withDevice(options, async (device) => {
       const run = await openRun(options);
-      const model = await loadModel(options.modelNameOrPath, { device });
+      const model = await loadTrainedModel(options, device);
       const steps = await start({
         model,
         device,

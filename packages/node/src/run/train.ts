@@ -60,7 +60,8 @@ export async function train<S extends TrainingStep>(training: TrainOptions<S>): 
       if (training.samples) samples = [...training.samples(step), ...samples].slice(0, SAMPLES);
       const isDue = options.saveSteps > 0 && step.step % options.saveSteps === 0;
       if (isDue || step.step === step.maxSteps || interrupt.exitCode !== undefined) {
-        await saveCheckpoint(await step.state(), { ...model, config: model.decoder.config }, nodeDirectory(outputDir), {
+        const description = { ...model, config: model.decoder.config, adapter: model.decoder.adapter };
+        await saveCheckpoint(await step.state(), description, nodeDirectory(outputDir), {
           saveTotalLimit: options.saveTotalLimit,
         });
         savedStep = step.step;
@@ -77,7 +78,7 @@ export async function train<S extends TrainingStep>(training: TrainOptions<S>): 
     return interrupt.exitCode;
   }
   await saveModel(model, outputDir);
-  console.log(`Model in ${outputDir}, metrics in ${log.path}`);
+  console.log(`${model.decoder.adapter ? "Adapter" : "Model"} in ${outputDir}, metrics in ${log.path}`);
   if (options.report) {
     const parameterCount = model.decoder.parameters.count;
     const elapsedMs = performance.now() - started;

@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { nodeDirectory } from "../../files";
-import { loadModel } from "../../model";
+import { loadTrainedModel } from "../../run/load-trained-model";
 import { openRun } from "../../run/run-directory";
 import { train } from "../../run/train";
 import type { ilqlSchema } from "../schemas/ilql";
@@ -14,7 +14,7 @@ export async function runIlql(options: z.output<typeof ilqlSchema>): Promise<num
   const dataset = await readDataset(options.datasetName);
   return withDevice(options, async (device) => {
     const run = await openRun(options);
-    const model = await loadModel(options.modelNameOrPath, { device });
+    const model = await loadTrainedModel(options, device);
     const values = newTokenValues(model, { trunk: options.trunk, width: options.headWidth, seed: options.seed });
     const steps = ilql({ ...options, model, values, dataset, resume: run.resume, clock: () => performance.now() });
     const code = await train({ command: "ilql", model, device, steps, run, options });

@@ -3,7 +3,7 @@ import { listwiseDpo } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
-import { loadModel } from "../../model";
+import { loadTrainedModel } from "../../run/load-trained-model";
 import { openRun } from "../../run/run-directory";
 import { train } from "../../run/train";
 import type { listwiseDpoSchema } from "../schemas/listwise-dpo";
@@ -12,7 +12,7 @@ export async function runListwiseDpo(options: z.output<typeof listwiseDpoSchema>
   const dataset = await readDataset(options.datasetName);
   return withDevice(options, async (device) => {
     const run = await openRun(options);
-    const model = await loadModel(options.modelNameOrPath, { device });
+    const model = await loadTrainedModel(options, device);
     const steps = listwiseDpo({ ...options, model, dataset, resume: run.resume, clock: () => performance.now() });
     return train({ command: "listwise-dpo", model, device, steps, run, options });
   });

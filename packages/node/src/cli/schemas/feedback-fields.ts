@@ -1,6 +1,6 @@
 /** Options that the trainers on feedback share: lengths and the reference. */
 import { z } from "zod";
-import { count, datasetField, deviceFields, modelField, outputFields, referenceFields, trainingFields } from "./fields";
+import { count, datasetField, deviceFields, modelField, outputFields, peftFields, referenceFields, trainingFields } from "./fields";
 
 /** Model, dataset, output, device, optimiser. */
 export const feedbackFields = (dataset: string, learningRate: number) => ({
@@ -9,6 +9,7 @@ export const feedbackFields = (dataset: string, learningRate: number) => ({
   ...outputFields,
   ...deviceFields,
   ...trainingFields(learningRate),
+  ...peftFields,
   maxLength: count().optional().describe("longest prompt with completion in tokens; default: 1024, or the context where that is shorter"),
   shuffleDataset: z.boolean().default(true).describe("visit the rows in a seeded random order"),
 });

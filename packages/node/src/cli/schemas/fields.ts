@@ -36,6 +36,24 @@ export const outputFields = {
   report: z.boolean().default(true).describe("write report.html at the end"),
 };
 
+/** An adapter instead of all weights, under the names of TRL's ModelConfig. */
+export const peftFields = {
+  usePeft: z.boolean().default(false).describe("train a low-rank adapter; the output is the adapter alone"),
+  loraR: count().default(16).describe("rank of the adapter"),
+  loraAlpha: z.number().positive().default(32).describe("the adapter's update is scaled by alpha / r"),
+  loraDropout: z.number().min(0).lt(1).default(0.05).describe("share of an adapter's inputs left out while training"),
+  loraTargetModules: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("linear layers to adapt, by the ends of their names, or all-linear; default: q_proj and v_proj, or what holds them"),
+  loraModulesToSave: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("other modules trained whole beside the adapter, e.g. lm_head; default: the score head of a reward model"),
+  useRslora: z.boolean().default(false).describe("scale by alpha over the root of r"),
+  useDora: z.boolean().default(false).describe("train magnitudes apart from directions"),
+};
+
 /** Optimiser, schedule and batch: common to all trainers; `learningRate` differs. */
 export const trainingFields = (learningRate: number) => ({
   learningRate: z.number().min(0).default(learningRate).describe("peak learning rate of AdamW"),
@@ -116,6 +134,7 @@ export const rolloutFields = (defaults: { readonly learningRate: number; readonl
     }),
   ...environmentFields,
   ...trainingFields(defaults.learningRate),
+  ...peftFields,
   numGenerations: z.number().int().min(defaults.least).default(defaults.numGenerations).describe("completions per prompt"),
   maxCompletionLength: count()
     .optional()

@@ -1,6 +1,6 @@
 /** Options of `trimtab gkd`. */
 import { z } from "zod";
-import { count, datasetField, deviceFields, fraction, modelField, outputFields, path, trainingFields } from "./fields";
+import { count, datasetField, deviceFields, fraction, modelField, outputFields, path, peftFields, trainingFields } from "./fields";
 
 export const gkdSchema = z.strictObject({
   ...modelField,
@@ -12,6 +12,7 @@ export const gkdSchema = z.strictObject({
   ...outputFields,
   ...deviceFields,
   ...trainingFields(2e-5),
+  ...peftFields,
   temperature: z.number().positive().default(0.9).describe("divides the logits of both models, in sampling and in the loss"),
   lmbda: fraction().default(0.5).describe("probability that a step learns from the model's own completions"),
   beta: fraction().default(0.5).describe("divergence: 0 forward KL, 1 reverse KL, between them Jensen-Shannon"),

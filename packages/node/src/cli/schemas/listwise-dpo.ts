@@ -1,6 +1,6 @@
 /** Options of `trimtab listwise-dpo`. */
 import { z } from "zod";
-import { count, datasetField, deviceFields, modelField, outputFields, referenceFields, trainingFields } from "./fields";
+import { count, datasetField, deviceFields, modelField, outputFields, peftFields, referenceFields, trainingFields } from "./fields";
 
 export const listwiseDpoSchema = z.strictObject({
   ...modelField,
@@ -8,6 +8,7 @@ export const listwiseDpoSchema = z.strictObject({
   ...outputFields,
   ...deviceFields,
   ...trainingFields(1e-6),
+  ...peftFields,
   ...referenceFields,
   beta: z.number().positive().default(0.1).describe("pull to the reference"),
   topK: count().optional().describe("only the first k places of a list count; default: all"),

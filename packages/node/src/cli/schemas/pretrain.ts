@@ -13,7 +13,10 @@ export const pretrainSchema = z.strictObject({
   maxLength: count().default(256).describe("row length in tokens"),
   tokenizerNameOrPath: path().optional().describe("directory with a tokenizer.json; default: train one on the dataset"),
   vocabSize: z.number().int().min(257).default(2048).describe("size of the tokenizer that is trained"),
-  modelType: z.enum(["llama", "qwen2", "qwen3", "gpt2"]).default("llama").describe("architecture"),
+  modelType: z
+    .enum(["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "phi3", "olmo2", "gpt2"])
+    .default("llama")
+    .describe("architecture"),
   hiddenSize: count().default(128).describe("channels"),
   intermediateSize: count().optional().describe("channels inside the MLP; default: 8/3 of the hidden size, 4 for gpt2"),
   numHiddenLayers: count().default(4).describe("layers"),

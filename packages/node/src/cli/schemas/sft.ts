@@ -1,6 +1,6 @@
 /** Options of `trimtab sft`. */
 import { z } from "zod";
-import { count, datasetField, deviceFields, modelField, outputFields, supervisedFields, trainingFields } from "./fields";
+import { count, datasetField, deviceFields, modelField, outputFields, peftFields, supervisedFields, trainingFields } from "./fields";
 
 export const sftSchema = z.strictObject({
   ...modelField,
@@ -8,6 +8,7 @@ export const sftSchema = z.strictObject({
   ...outputFields,
   ...deviceFields,
   ...trainingFields(2e-5),
+  ...peftFields,
   ...supervisedFields,
   maxLength: count().optional().describe("longest row in tokens; longer ones are cut; default: 1024, or the context where that is shorter"),
   assistantOnlyLoss: z.boolean().optional().describe("learn only what the assistant says, in datasets of messages"),
