@@ -1,7 +1,7 @@
 /// <reference types="node" />
 /** Adapters: PEFT's numbers, equality with the base at the start, merging, several at once, and what is refused. */
 import { readdirSync, readFileSync } from "node:fs";
-import { type Device, uniform } from "@trimtab/kernels";
+import { type Device, randomInt, TrimtabError, uniform } from "@trimtab/kernels";
 import { expectClose } from "@trimtab/kernels/conformance";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { describe, expect, it } from "vitest";
@@ -391,6 +391,35 @@ describe("refusals", () => {
     });
     expect(directory.log.open).toBe(0);
     expect(device.counters.liveBytes).toBe(before);
+    decoder.dispose();
+  });
+
+  it("a thousand damaged adapters are read or refused with a typed error, and nothing stays open or allocated", async () => {
+    const decoder = await base(device);
+    const before = device.counters.liveBytes;
+    const good = files();
+    const outcomes = { read: 0, refused: 0 };
+    for (let stream = 0; stream < 1000; stream++) {
+      const draw = (bound: number, counter: number) => randomInt(bound, 91, stream, counter);
+      const directory = new MemoryDirectory(good.files);
+      const name = stream % 2 === 0 ? "adapter_config.json" : "adapter_model.safetensors";
+      const bytes = Uint8Array.from(good.files.get(name) as Uint8Array);
+      const span = name === "adapter_config.json" ? bytes.length : 1200;
+      for (let i = 0; i <= draw(3, 0); i++)
+        bytes[draw(span, 1 + 2 * i)] = stream % 3 === 0 ? draw(256, 2 + 2 * i) : 48 + draw(10, 2 + 2 * i);
+      directory.files.set(name, stream % 11 === 0 ? bytes.slice(0, draw(bytes.length, 20)) : bytes);
+      try {
+        (await loadAdapter(decoder, directory)).dispose();
+        outcomes.read++;
+      } catch (error) {
+        if (!(error instanceof TrimtabError)) throw new Error(`damage ${stream}`, { cause: error });
+        outcomes.refused++;
+      }
+      expect(directory.log.open).toBe(0);
+      expect(device.counters.liveBytes).toBe(before);
+    }
+    expect(outcomes.read).toBeGreaterThan(50);
+    expect(outcomes.refused).toBeGreaterThan(300);
     decoder.dispose();
   });
 
