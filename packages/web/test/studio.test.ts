@@ -42,8 +42,20 @@ describeBrowser("the studio", (browser) => {
   const button = (name: string | RegExp) => page.getByRole("button", { name, exact: typeof name === "string" });
   const picture = (name: string) => page.screenshot({ path: `${pictures}/${name}.png`, animations: "disabled" });
 
+  let longestMs = 0;
+  /** Takes the longest task so far into account and forgets all: what the test itself does to the page does not count. */
+  async function settleTasks(counts: boolean): Promise<void> {
+    await page.waitForTimeout(60); // the observer hears of tasks after they ended
+    const longest = await watched.longestTaskMs();
+    if (counts) longestMs = Math.max(longestMs, longest);
+    await page.evaluate(() => {
+      (globalThis as unknown as { longTasks: number[] }).longTasks.length = 0;
+    });
+  }
+
   /** What axe finds on the page as it stands, in light and in dark. */
   async function violations(): Promise<string[]> {
+    await settleTasks(true);
     const found: string[] = [];
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
@@ -56,6 +68,7 @@ describeBrowser("the studio", (browser) => {
       }
     }
     await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+    await settleTasks(false);
     return found;
   }
 
@@ -226,6 +239,7 @@ describeBrowser("the studio", (browser) => {
     await statusOf(1).toBe("paused");
     const before = (await runs())[1];
     await page.waitForTimeout(600); // longer than the session waits before it is written
+    await settleTasks(true);
     await page.reload();
     await page.locator("studio-device-card b").waitFor();
     const after = (await runs())[1];
@@ -324,9 +338,7 @@ describeBrowser("the studio", (browser) => {
   });
 
   it("has had no errors on the console", async () => {
-    console.info(
-      `the studio's longest task on the main thread: ${await watched.longestTaskMs()} ms (0: none of 50 or more) since the reload`,
-    );
+    console.info(`the studio's longest task on the main thread: ${longestMs} ms (0: none of 50 or more)`);
     await screenshot(page, pictures, "studio-phone-whole");
     expect(watched.problems).toEqual([]);
   });
