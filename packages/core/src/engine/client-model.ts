@@ -2,6 +2,7 @@
 import type { DatasetRow } from "../data/jsonl";
 import { ConfigError } from "../errors";
 import type { DecoderConfig } from "../models/config";
+import type { LoraOptions } from "../models/lora-options";
 import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
 import type { Connection } from "./connection";
 import type { EngineCompletion, EngineGenerateOptions, EngineModel, EngineToken } from "./engine";
@@ -13,16 +14,18 @@ export class ClientModel<Place> implements EngineModel<Place> {
   readonly config: DecoderConfig;
   readonly parameterCount: number;
   readonly hasChatTemplate: boolean;
+  readonly hasAdapter: boolean;
   readonly #id: number;
   readonly #connection: Connection;
 
-  constructor(connection: Connection, { id, kind, config, parameterCount, hasChatTemplate }: ModelRecord) {
+  constructor(connection: Connection, { id, kind, config, parameterCount, hasChatTemplate, hasAdapter }: ModelRecord) {
     this.#connection = connection;
     this.#id = id;
     this.kind = kind;
     this.config = config;
     this.parameterCount = parameterCount;
     this.hasChatTemplate = hasChatTemplate;
+    this.hasAdapter = hasAdapter;
   }
 
   /** The number of a handle on `connection`. Throws ConfigError for anything else. */
@@ -34,6 +37,14 @@ export class ClientModel<Place> implements EngineModel<Place> {
 
   async clone(): Promise<EngineModel<Place>> {
     return new ClientModel(this.#connection, await this.#connection.ask("cloneModel", this.#id));
+  }
+
+  async withAdapter(options: LoraOptions = {}): Promise<EngineModel<Place>> {
+    return new ClientModel(this.#connection, await this.#connection.ask("withAdapter", this.#id, options));
+  }
+
+  async merge(): Promise<EngineModel<Place>> {
+    return new ClientModel(this.#connection, await this.#connection.ask("mergeModel", this.#id));
   }
 
   async toRewardModel(seed: number): Promise<EngineModel<Place>> {

@@ -9,6 +9,7 @@ import type { DeviceInfo } from "@trimtab/kernels";
 import type { DatasetRow } from "../data/jsonl";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
+import type { LoraOptions } from "../models/lora-options";
 import type { Metrics } from "../rl/metrics";
 import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
 import type { AbortSignalLike, EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
@@ -62,11 +63,21 @@ export interface Engine<Place> {
 export interface EngineModel<Place> {
   readonly kind: "lm" | "score";
   readonly config: DecoderConfig;
+  /** Without those of an adapter. */
   readonly parameterCount: number;
   readonly hasChatTemplate: boolean;
-  /** The same weights again, e.g. for a reference or to start over from. */
+  /** It is an adapter on another model's weights, and training changes the adapter alone. */
+  readonly hasAdapter: boolean;
+  /** The same weights again, e.g. for a reference or to start over from; of an adapted model, a second adapter on the same base. */
   clone(): Promise<EngineModel<Place>>;
-  /** A reward model that starts from this one's trunk, with a new score head. */
+  /**
+   * This language model with a new adapter (LoRA), which changes nothing until it is trained. It shares the weights, so that while it lives
+   * this model can be neither trained nor disposed of. Throws ConfigError for bad options, and where there is an adapter already.
+   */
+  withAdapter(options?: LoraOptions): Promise<EngineModel<Place>>;
+  /** A whole model with weights of its own that does what this adapted one does. Throws ConfigError where there is no adapter. */
+  merge(): Promise<EngineModel<Place>>;
+  /** A reward model that starts from this one's trunk, with a new score head. Throws ConfigError where there is an adapter: merge it first. */
   toRewardModel(seed: number): Promise<EngineModel<Place>>;
   /** Completions of each prompt: all of the first one's, then the second's. */
   generate(options: EngineGenerateOptions): Promise<EngineCompletion[]>;
@@ -83,11 +94,11 @@ export interface EngineModel<Place> {
     readonly completion: unknown;
     readonly reference?: EngineModel<Place> | undefined;
   }): Promise<EngineToken[]>;
-  /** Writes a Hugging Face directory. */
+  /** Writes a Hugging Face directory; of an adapted model PEFT's, which holds the adapter and the tokenizer. */
   save(to: Place): Promise<void>;
   /** The same directory as bytes, by file name: for a download. */
   files(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
-  /** Frees it. Throws ConfigError while a run uses it. */
+  /** Frees it, but not the base of an adapter. Throws ConfigError while a run uses it, or while adapted models stand on its weights. */
   dispose(): Promise<void>;
 }
 

@@ -3,7 +3,10 @@ import type { Device } from "@trimtab/kernels";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
 import { loadRewardNormalization, saveRewardNormalization } from "../checkpoint/reward-normalization";
 import { ConfigError } from "../errors";
-import { type LanguageModel, loadLanguageModel, saveLanguageModel } from "../models/language-model";
+import { type LanguageModel, loadLanguageModel, saveAdapter, saveLanguageModel } from "../models/language-model";
+import { newLora } from "../models/lora";
+import type { LoraOptions } from "../models/lora-options";
+import { mergedCopy } from "../models/merge-adapter";
 import { type ScalarModel, scalarModel } from "../models/scalar-model";
 import type { RewardNormalization } from "../rl/reward-normalization";
 import { MemoryFiles } from "./memory-files";
@@ -15,6 +18,10 @@ export interface HeldModel {
   readonly model: LanguageModel;
   /** What `score` and rewards apply; undefined where nothing was fitted. */
   normalization: RewardNormalization | undefined;
+  /** Whose weights it stands on; undefined for a model without an adapter. */
+  readonly base: HeldModel | undefined;
+  /** Models with an adapter on its weights. */
+  adapted: number;
   /** Runs that it is part of. */
   users: number;
   /** A run trains it. */
@@ -25,16 +32,18 @@ export class Handles {
   readonly #models = new Map<number, HeldModel>();
   #made = 0;
 
-  add(model: LanguageModel, normalization?: RewardNormalization): ModelRecord {
-    const held: HeldModel = { id: ++this.#made, model, normalization, users: 0, isTrained: false };
+  add(model: LanguageModel, { normalization, base }: Partial<Pick<HeldModel, "normalization" | "base">> = {}): ModelRecord {
+    const held: HeldModel = { id: ++this.#made, model, normalization, base, adapted: 0, users: 0, isTrained: false };
     this.#models.set(held.id, held);
-    const { config, parameters } = model.decoder;
+    if (base) base.adapted += 1;
+    const { config, parameters, adapter } = model.decoder;
     return {
       id: held.id,
       kind: config.head,
       config,
       parameterCount: parameters.count,
       hasChatTemplate: model.tokenizer.chatTemplate !== undefined,
+      hasAdapter: adapter !== undefined,
     };
   }
 
@@ -63,12 +72,31 @@ export class Handles {
     const model = await loadLanguageModel(device, directory);
     if (model.decoder.config.head === "lm") return this.add(model);
     const normalization = await loadRewardNormalization(directory);
-    return this.add(model, normalization);
+    return this.add(model, { normalization });
+  }
+
+  /** A language model with a new adapter on its weights. Throws ConfigError for bad options, and for a model that has one or is being trained. */
+  adapt(id: number, options: LoraOptions): ModelRecord {
+    const model = this.language(id, "withAdapter");
+    const base = this.get(id);
+    if (model.decoder.adapter)
+      throw new ConfigError("withAdapter: the model must not have an adapter yet, got one. Merge it first: model.merge().");
+    if (base.isTrained)
+      throw new ConfigError("withAdapter: the model must not be in training, got one that a run trains. End the run, or clone the model.");
+    return this.add({ ...model, decoder: model.decoder.withAdapter(newLora(model.decoder, options)) }, { base });
+  }
+
+  /** An adapted model as a whole one of its own. Throws ConfigError where there is no adapter. */
+  merge(id: number): ModelRecord {
+    const { model } = this.get(id);
+    if (!model.decoder.adapter) throw new ConfigError("merge: the model must have an adapter, got none. Put one on with withAdapter.");
+    return this.add({ ...model, decoder: mergedCopy(model.decoder) });
   }
 
   async save(id: number, directory: WritableDirectory): Promise<void> {
     const { model, normalization } = this.get(id);
-    await saveLanguageModel(model, directory);
+    if (model.decoder.adapter) await saveAdapter(model, directory);
+    else await saveLanguageModel(model, directory);
     if (normalization) await saveRewardNormalization(normalization, directory);
   }
 
@@ -84,7 +112,11 @@ export class Handles {
     if (held.users > 0) {
       throw new ConfigError("dispose: the model must not be in use, got one that a run uses. End the run first: run.return().");
     }
+    if (held.adapted > 0) {
+      throw new ConfigError("dispose: the model must not be the base of an adapter, got one. Dispose of the adapted models first.");
+    }
     this.#models.delete(id);
+    if (held.base) held.base.adapted -= 1;
     held.model.decoder.dispose();
   }
 }

@@ -3,6 +3,7 @@
 import type { DatasetRow } from "../data/jsonl";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
+import type { LoraOptions } from "../models/lora-options";
 import type { Metrics } from "../rl/metrics";
 import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
 import type { EngineCompletion, EngineGenerateOptions, EngineInfo } from "./engine";
@@ -59,6 +60,7 @@ export interface ModelRecord {
   readonly config: DecoderConfig;
   readonly parameterCount: number;
   readonly hasChatTemplate: boolean;
+  readonly hasAdapter: boolean;
 }
 
 /** Tokens by column: thousands of small objects would hold up the thread that receives them. */
@@ -101,6 +103,8 @@ export interface EngineService {
   loadModel(place: unknown, onProgress: number | undefined): Promise<ModelRecord>;
   newModel(options: { shape: NewModelConfig; texts: readonly string[]; vocabSize: number; seed: number }): Promise<ModelRecord>;
   cloneModel(model: number): Promise<ModelRecord>;
+  withAdapter(model: number, options: LoraOptions): Promise<ModelRecord>;
+  mergeModel(model: number): Promise<ModelRecord>;
   toRewardModel(model: number, seed: number): Promise<ModelRecord>;
   generate(model: number, options: WireGenerate): Promise<EngineCompletion[]>;
   score(model: number, rows: readonly DatasetRow[]): Promise<number[]>;

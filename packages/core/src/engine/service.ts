@@ -7,6 +7,7 @@ import { asTurns } from "../data/tokenize";
 import { ConfigError } from "../errors";
 import { inspectCompletion } from "../evaluation/inspect-completion";
 import { type NewModelConfig, newLanguageModel } from "../models/language-model";
+import type { LoraOptions } from "../models/lora-options";
 import { newScalarModel } from "../models/scalar-model";
 import { type Controller, newController, type SignalLike } from "../rl/abort";
 import type { NormalizationTarget, RewardNormalization } from "../rl/reward-normalization";
@@ -74,14 +75,25 @@ export class Service implements EngineService {
 
   cloneModel(id: number): Promise<ModelRecord> {
     return this.#alone(async () => {
-      const { model, normalization } = this.#handles.get(id);
-      return this.#handles.add({ ...model, decoder: model.decoder.clone() }, normalization);
+      const { model, normalization, base } = this.#handles.get(id);
+      return this.#handles.add({ ...model, decoder: model.decoder.clone() }, { normalization, base });
     });
+  }
+
+  withAdapter(id: number, options: LoraOptions): Promise<ModelRecord> {
+    return this.#alone(async () => this.#handles.adapt(id, options));
+  }
+
+  mergeModel(id: number): Promise<ModelRecord> {
+    return this.#alone(async () => this.#handles.merge(id));
   }
 
   toRewardModel(id: number, seed: number): Promise<ModelRecord> {
     return this.#alone(async () => {
       const model = this.#handles.language(id, "toRewardModel");
+      if (model.decoder.adapter) {
+        throw new ConfigError("toRewardModel: the model must be whole, got one with an adapter. Merge it first: model.merge().");
+      }
       return this.#handles.add({ ...model, decoder: newScalarModel(model, seed).decoder });
     });
   }

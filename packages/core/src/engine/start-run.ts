@@ -43,6 +43,11 @@ export async function startRun(training: WireTraining, { handles, caller, host, 
       `${algorithm}: \`model\` must learn in one run at a time, got one that another run trains. End that, or clone it.`,
     );
   }
+  if (trained.adapted > 0) {
+    throw new ConfigError(
+      `${algorithm}: \`model\` must not be the base of an adapter, got one: training it would change the adapted model. Train that, or a clone.`,
+    );
+  }
   const fixed = models.find(([name, { model }]) => name !== "model" && handles.get(model) === trained);
   if (fixed) throw new ConfigError(`${algorithm}: \`${fixed[0]}\` must be another model than \`model\`, got the same. Clone it.`);
   const options = {

@@ -3,6 +3,18 @@ import { allocate, type Tensor } from "../tensor/tensor";
 import { mergedWeight } from "./adapted-linear";
 import type { Decoder } from "./decoder";
 
+/** A decoder of its own that does what the adapted one does; base and adapter stay as they are. The caller disposes of it. Throws as {@link mergeAdapter}. */
+export function mergedCopy(adapted: Decoder): Decoder {
+  const copy = adapted.withAdapter(undefined).clone();
+  try {
+    mergeAdapter(copy.withAdapter(adapted.adapter), { keep: false });
+    return copy;
+  } catch (error) {
+    copy.dispose();
+    throw error;
+  }
+}
+
 /** A base that holds an adapter's update. */
 export interface MergedBase {
   /** The base: it does what the adapted decoder did. */
