@@ -23,7 +23,7 @@ interface Setting {
 const everySize = ({ sizes }: Case) => [...sizes.keys()];
 
 /** Most sizes of a case that run on SwiftShader. */
-const SOFTWARE_SIZES = 6;
+const SOFTWARE_SIZES = 3;
 
 /** SwiftShader compiles some pipelines for seconds on an idle machine, and for minutes on a busy one. */
 const COMPILING_MS = 400_000;
