@@ -1,4 +1,4 @@
-/** The feedback sessions of a studio session, one for every kind, alive: what happens to one is told with all of them as JSON. */
+/** The feedback sessions of a studio session, one for every kind, alive: what happens to them is told soon after, with all of them as JSON. */
 import { FEEDBACK_FORMATS, FEEDBACK_KINDS, type FeedbackKind, FeedbackSession, feedbackRows } from "../src/feedback/headless";
 import type { Datasets, Session } from "./store";
 
@@ -6,14 +6,25 @@ export class FeedbackSessions {
   readonly #sessions: ReadonlyMap<FeedbackKind, FeedbackSession>;
   #json: Session["feedback"];
 
-  /** `changed` hears of every change, with the new JSON. Throws DataError for anything but what these sessions wrote. */
+  readonly #touched = new Set<FeedbackKind>();
+
+  /**
+   * `changed` hears in a microtask of all that changed until then, with the new JSON: a judge's many answers are told once. Throws DataError for anything but what these sessions wrote.
+   */
   constructor(json: Session["feedback"], changed: (json: Session["feedback"]) => void = () => {}) {
     this.#json = json;
     this.#sessions = new Map(FEEDBACK_KINDS.map((kind) => [kind, FeedbackSession.fromJSON(json[kind])]));
     for (const [kind, session] of this.#sessions) {
       session.subscribe(() => {
-        this.#json = { ...this.#json, [kind]: session.toJSON() };
-        changed(this.#json);
+        if (this.#touched.size === 0) {
+          queueMicrotask(() => {
+            const written = [...this.#touched].map((touched) => [touched, this.of(touched).toJSON()] as const);
+            this.#touched.clear();
+            this.#json = { ...this.#json, ...Object.fromEntries(written) };
+            changed(this.#json);
+          });
+        }
+        this.#touched.add(kind);
       });
     }
   }

@@ -307,7 +307,7 @@ export class LiveStudio implements Studio {
   }
 
   async importSession(json: string): Promise<void> {
-    await this.#enter(readSessionJson(json));
+    await this.#enter(readSessionJson(json), true);
   }
 
   /** Ends what belongs to the open session. */
@@ -317,11 +317,12 @@ export class LiveStudio implements Studio {
     await this.#shelf.clear();
   }
 
-  /** Leaves the open session as it is kept and makes another the open one, which is kept at once. */
-  async #enter(session: Session): Promise<void> {
+  /** Leaves the open session as it is kept and makes another the open one, which is kept at once: all of it where it is imported. */
+  async #enter(session: Session, isImported = false): Promise<void> {
     await this.#leave();
     await this.flush();
     this.#adopt(session);
+    if (isImported) this.#keeper.drop(); // nothing of it is written yet
     this.#keeper.keep({ ...session });
     await this.flush();
     const sessions = await listSessions();

@@ -18,10 +18,10 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-/** The rule as a judge that rates completions from 0 to 1. */
+/** The rule as a judge that rates completions from 0 to 1; with other settings it is another rater. */
 export function ruleJudge(settings: RuleSettings): RatingJudge {
   const rate = raters[settings.rule](settings);
-  return ratingJudge(`rule: ${RULES[settings.rule].toLowerCase()}`, (items) =>
+  return ratingJudge(`rule: ${RULES[settings.rule].toLowerCase()}${details[settings.rule](settings)}`, (items) =>
     items.map(({ completion }) =>
       rate(
         lastText(completion)
@@ -31,6 +31,13 @@ export function ruleJudge(settings: RuleSettings): RatingJudge {
     ),
   );
 }
+
+/** What of the settings each rule goes by, as part of its name. */
+const details: Readonly<Record<RuleName, (settings: RuleSettings) => string>> = {
+  words: ({ list }) => ` (${list})`,
+  length: ({ words }) => ` (${words} words)`,
+  repetition: () => "",
+};
 
 /** What each rule says of a completion's words, in [0, 1]. */
 const raters: Readonly<Record<RuleName, (settings: RuleSettings) => (words: readonly string[]) => number>> = {

@@ -22,7 +22,7 @@ export interface Studio {
   /** Ends the engine and starts another, e.g. after its device was lost; models are read again when they are needed. */
   restartEngine(device?: DeviceChoice): Promise<void>;
 
-  /** The open session's feedback of a kind: what is done to it is in the state at once. */
+  /** The open session's feedback of a kind: what is done to it is in the state a microtask later. */
   feedback(kind: FeedbackKind): FeedbackSession;
 
   /** Changes some fields of the session, which is kept soon after. */

@@ -178,6 +178,15 @@ describe("rules", () => {
     expect(await rate({ ...none, rule: "length" }, "a b c d", "a b", "a b c d e f g h i")).toEqual([1, 0.5, 0]);
   });
 
+  it("are another rater with other settings", () => {
+    const names = [
+      { ...none, rule: "length" } as const,
+      { ...none, words: 5, rule: "length" } as const,
+      { ...none, list: "joy", rule: "words" } as const,
+    ].map((settings) => ruleJudge(settings).name);
+    expect(names).toEqual(["rule: near a length (4 words)", "rule: near a length (5 words)", "rule: words from a list (joy)"]);
+  });
+
   it("count neighbouring words that occur once", async () => {
     // "the end the end": the end, end the, the end: two different of three
     expect(await rate({ ...none, rule: "repetition" }, "the end the end", "one two three", "one")).toEqual([2 / 3, 1, 0]);
@@ -199,13 +208,18 @@ describe("datasets", () => {
     expect(feedback.datasets().unpaired).toMatchObject([{ completion: "c", label: false }]);
   });
 
-  it("tells of every change with all sessions as JSON", () => {
+  it("tells of the changes of a microtask at once, with all sessions as JSON", async () => {
     const told: Session["feedback"][] = [];
     const feedback = new FeedbackSessions(newSession("s", 1).feedback, (json) => told.push(json));
     feedback.of("stars").add({ kind: "stars", prompt: "p", completions: [{ content: "a" }] });
     feedback.of("demonstration").add({ kind: "demonstration", prompt: "p", completions: [] });
+    expect(told).toEqual([]);
+    await Promise.resolve();
+    feedback.of("stars").as("me").answer({ kind: "stars", rating: 4 });
+    await Promise.resolve();
+    expect(told[1]?.stars).toEqual(feedback.of("stars").toJSON());
     expect(told.map(({ stars, demonstration }) => [stars.items.length, demonstration.items.length])).toEqual([
-      [1, 0],
+      [1, 1],
       [1, 1],
     ]);
   });

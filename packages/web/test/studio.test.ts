@@ -202,7 +202,7 @@ describeBrowser("the studio", (browser) => {
     await page.getByText("Or let a rule or a judge answer").click();
     await page.getByLabel("Best number of words").fill("4");
     await button("Let it judge").click();
-    await page.getByText(/near a length: \d+ answers/).waitFor();
+    await page.getByText(/near a length \(4 words\): \d+ answers/).waitFor();
     await button("Dismiss").click();
     await page.getByRole("table").filter({ hasText: "Agreement" }).scrollIntoViewIfNeeded();
     expect(await violations()).toEqual([]);

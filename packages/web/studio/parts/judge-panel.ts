@@ -146,6 +146,9 @@ export class JudgePanel extends StudioElement {
     }
     const handle = await this.studio.openModel(this.judge);
     const name = this.state.session.models.find(({ id }) => id === this.judge)?.name ?? "reward model";
-    return { judge: ratingJudge(name, (items) => handle.score(items)) };
+    if (this.kind !== "thumbs" && this.kind !== "stars") return { judge: ratingJudge(name, (items) => handle.score(items)) };
+    // a reward has no scale of its own: 0 is neither liked nor disliked, as in Bradley-Terry's model
+    const probability = (reward: number) => 1 / (1 + Math.exp(-reward));
+    return { judge: ratingJudge(name, async (items) => (await handle.score(items)).map(probability)), options: { scale: [0, 1] } };
   }
 }

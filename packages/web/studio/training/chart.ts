@@ -185,7 +185,7 @@ export class StudioChart extends FramedElement {
     </figure>`;
   }
 
-  override updated(): void {
+  override updated(changed: PropertyValues<this>): void {
     const { place } = this;
     if (!place) {
       this.#destroy();
@@ -193,12 +193,12 @@ export class StudioChart extends FramedElement {
     }
     const width = Math.floor(place.clientWidth);
     this.#resized.observe(place);
-    if (width === 0) return;
     const shape = JSON.stringify([this.#data.lines.map(({ name, role, mark }) => [name, role, mark]), this.colours, this.chart.yLabel]);
     if (this.#plot && this.#shape === shape && this.#plot.root.parentElement === place) {
-      this.#plot.setData(this.#columns());
+      if (changed.has("chart") || changed.has("smooth")) this.#plot.setData(this.#columns());
       return;
     }
+    if (width === 0) return;
     this.#destroy();
     this.#shape = shape;
     this.#plot = new uPlot(this.#options(width), this.#columns(), place);

@@ -94,14 +94,16 @@ export class RunController extends EventTarget {
     this.#ask(this.#live, "save");
   }
 
-  /** Ends a run after the step in progress and keeps its model; one that is only kept becomes stopped as it is. */
-  stop(id: string): void {
-    if (this.#live?.id === id) {
-      this.#ask(this.#live, "stop");
-      this.#live.wake?.();
-    } else {
-      this.#change(id, () => ({ status: "stopped" }));
+  /** Ends a run after the step in progress and keeps its model; one that a reload left paused is opened for it. Throws what the engine refuses. */
+  async stop(id: string): Promise<void> {
+    const live = this.#live;
+    if (live?.id === id) {
+      this.#ask(live, "stop");
+      live.wake?.();
+      return;
     }
+    const run = this.#runOf(id);
+    if (run) await this.#open(run, "stop");
   }
 
   /** Forgets a run; one that is on the engine ends first. */
@@ -158,6 +160,11 @@ export class RunController extends EventTarget {
     if (run) this.#studio.putRun({ ...run, ...change(run) });
   }
 
+  /** Puts how far a run is; its name and its comparison stay those of the session, which may have changed meanwhile. */
+  #put(run: StudioRun): void {
+    this.#change(run.id, ({ name, comparison }) => ({ ...run, name, comparison }));
+  }
+
   #ask(live: LiveRun | undefined, request: Request | undefined): void {
     if (!live) return;
     live.request = request;
@@ -172,7 +179,7 @@ export class RunController extends EventTarget {
     return `${title} ${number}`;
   }
 
-  async #open(run: StudioRun): Promise<void> {
+  async #open(run: StudioRun, request?: Request): Promise<void> {
     if (this.isBusy) throw new Error("train: one run can go at a time, got another. Pause or stop it first.");
     this.#isOpening = true;
     this.dispatchEvent(new Event("change"));
@@ -184,7 +191,7 @@ export class RunController extends EventTarget {
       const base = await this.#studio.openModel(setup.modelId);
       model = setup.algorithm === "reward" ? await base.toRewardModel(Number(setup.options.seed ?? 0)) : await base.clone();
       const opened = await this.#train(engine, model, setup, checkpoint?.place);
-      const live: LiveRun = { id: run.id, run: opened, model, request: undefined, wake: undefined, saveMs: 0, savedAt: 0 };
+      const live: LiveRun = { id: run.id, run: opened, model, request, wake: undefined, saveMs: 0, savedAt: 0 };
       this.#live = live;
       const { error: _, ...rest } = run;
       this.#studio.putRun({ ...rest, status: "running", maxSteps: opened.maxSteps });
@@ -240,21 +247,20 @@ export class RunController extends EventTarget {
         if (performance.now() - live.savedAt >= SAVE_SHARE * live.saveMs) current = await this.#save(live, current);
         if (performance.now() - told >= NEWS_INTERVAL_MS) {
           told = performance.now();
-          current = { ...current, name: this.#runOf(id)?.name ?? current.name };
-          this.#studio.putRun(current);
+          this.#put(current);
         }
       }
       if (this.#live !== live) return;
       await run.return();
       current = { ...current, name: this.#runOf(id)?.name ?? current.name };
       const result = await this.#keepModel(current, model);
-      this.#studio.putRun({ ...current, status: isStopped ? "stopped" : "finished", resultId: result.id });
+      this.#put({ ...current, status: isStopped ? "stopped" : "finished", resultId: result.id });
       this.#live = undefined;
       await this.#judge(current, model);
     } catch (error) {
       if (this.#live !== live) return;
       this.#live = undefined;
-      this.#studio.putRun({ ...current, status: "failed", error: (error as Error).message });
+      this.#put({ ...current, status: "failed", error: (error as Error).message });
       await model.dispose().catch(() => {});
     } finally {
       this.dispatchEvent(new Event("change"));
@@ -263,12 +269,13 @@ export class RunController extends EventTarget {
 
   /** Holds a run until it is asked to go on or to stop. */
   async #wait(live: LiveRun, run: StudioRun): Promise<void> {
-    this.#studio.putRun({ ...run, status: "paused" });
+    this.#put({ ...run, status: "paused" });
     await new Promise<void>((resolve) => {
       live.wake = resolve;
       this.#ask(live, undefined);
     });
     live.wake = undefined;
+    if (this.#live !== live) return;
     this.#change(live.id, () => ({ status: "running" }));
     this.dispatchEvent(new Event("change"));
   }
@@ -279,7 +286,7 @@ export class RunController extends EventTarget {
     if (step === undefined || run.checkpoint?.step === step || live.saveMs === Number.POSITIVE_INFINITY) return run;
     const started = performance.now();
     // the place depends on the checkpoint that the session has
-    this.#studio.putRun(run);
+    this.#put(run);
     const place = this.#studio.checkpointPlace(live.id);
     try {
       await live.run.save(place);
@@ -291,7 +298,7 @@ export class RunController extends EventTarget {
     live.savedAt = performance.now();
     live.saveMs = live.savedAt - started;
     const saved = { ...run, checkpoint: { step, place } };
-    this.#studio.putRun(saved);
+    this.#put(saved);
     return saved;
   }
 
@@ -315,8 +322,9 @@ export class RunController extends EventTarget {
   async #close(live: LiveRun): Promise<void> {
     this.#live = undefined;
     live.wake?.();
-    await live.run.return();
-    await live.model.dispose();
+    // an engine that is gone has ended both
+    await live.run.return().catch(() => {});
+    await live.model.dispose().catch(() => {});
   }
 }
 

@@ -62,11 +62,14 @@ export function wantedData(algorithm: EngineAlgorithm): string {
 /** Fewer comparisons are all learned from. */
 const LEAST_TO_SPLIT = 10;
 
-/** Every fifth row is kept back, so that a reward model can be judged by what it has not seen. */
+/** The rows of every fifth prompt are kept back, so that a reward model can be judged by what it has not seen: neither prompt nor completions. */
 export function splitHeldOut(rows: readonly DatasetRow[]): {
   readonly rows: readonly DatasetRow[];
   readonly heldOut: readonly DatasetRow[];
 } {
   if (rows.length < LEAST_TO_SPLIT) return { rows, heldOut: [] };
-  return { rows: rows.filter((_, i) => i % 5 !== 4), heldOut: rows.filter((_, i) => i % 5 === 4) };
+  const keys = rows.map(({ prompt }) => JSON.stringify(prompt));
+  const held = new Set([...new Set(keys)].filter((_, i) => i % 5 === 4));
+  const isHeld = (i: number) => held.has(keys[i] as string);
+  return { rows: rows.filter((_, i) => !isHeld(i)), heldOut: rows.filter((_, i) => isHeld(i)) };
 }

@@ -257,7 +257,9 @@ export class StudioTraining extends StudioElement {
       case "checkpoint":
         return this.#controller.save();
       case "stop":
-        return this.#controller.stop(run.id);
+        return this.#controller
+          .stop(run.id)
+          .catch((error: Error) => this.studio.notify("error", `${run.name} cannot be stopped: ${error.message}`));
       case "resume":
         return this.#controller
           .resume(run.id)

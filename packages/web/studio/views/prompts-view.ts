@@ -182,8 +182,10 @@ export class PromptsView extends StudioElement {
     (event.target as HTMLTextAreaElement).form?.requestSubmit();
   }
 
+  /** What was sampled answers what the prompt said before. */
   #edit(id: string, text: string): void {
-    this.studio.change(({ prompts }) => ({
+    this.studio.change(({ prompts, completions }) => ({
+      completions: completions.filter(({ promptId }) => promptId !== id),
       prompts: prompts.map((prompt) => (prompt.id === id ? { ...prompt, prompt: text } : prompt)).filter(({ prompt }) => prompt !== ""),
     }));
   }

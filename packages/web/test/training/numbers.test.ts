@@ -158,9 +158,13 @@ describe("data for trainers", () => {
 
   it("is split for a reward model only where there is enough", () => {
     expect(splitHeldOut(Array(9).fill(pair)).heldOut).toEqual([]);
-    const { rows, heldOut } = splitHeldOut(Array.from({ length: 11 }, (_, i) => ({ i })));
-    expect(heldOut).toEqual([{ i: 4 }, { i: 9 }]);
-    expect(rows).toHaveLength(9);
+    // prompts a to f, in turn: e is the fifth
+    const { rows, heldOut } = splitHeldOut(Array.from({ length: 11 }, (_, i) => ({ prompt: "abcdef"[i % 6] as string, i })));
+    expect(heldOut).toEqual([
+      { prompt: "e", i: 4 },
+      { prompt: "e", i: 10 },
+    ]);
+    expect(rows.map(({ i }) => i)).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 9]);
   });
 });
 

@@ -130,7 +130,7 @@ describe("runs of the studio", () => {
     expect([controller.isBusy, controller.liveId]).toEqual([false, id]);
     await controller.resume(id);
     await until(id, ({ history }) => history.length > paused.history.length + 1);
-    controller.stop(id);
+    await controller.stop(id);
     const stopped = await until(id, ({ status }) => status === "stopped");
     expect(stopped.history.length).toBeLessThan(10_000);
     expect(handles.has(stopped.resultId as string)).toBe(true);
@@ -152,6 +152,29 @@ describe("runs of the studio", () => {
     await after.controller.resume(id);
     const finished = await after.until(id, ({ status }) => status === "finished");
     expect(losses(finished)).toEqual(losses(uninterrupted));
+  });
+
+  it("leave a paused one paused when another starts, and stop it later with the model of its checkpoint", async () => {
+    const { controller, until, runOf, handles } = await openStudio(new Map());
+    const long = { ...reward, options: { ...reward.options, maxSteps: 10_000 } };
+    const id = await controller.start(long);
+    await until(id, ({ history }) => history.length >= 2);
+    controller.pause();
+    const paused = await until(id, ({ status }) => status === "paused");
+    const live = controller.liveId;
+    const other = await controller.start(reward);
+    expect([live, controller.liveId]).toEqual([id, other]);
+    await until(other, ({ margins }) => margins !== undefined);
+    expect(runOf(id)).toEqual(paused);
+
+    controller.rename(id, "Renamed");
+    await controller.stop(id);
+    const stopped = await until(id, ({ margins }) => margins !== undefined);
+    expect(stopped).toMatchObject({ name: "Renamed", status: "stopped", history: paused.history });
+    const rows = [{ prompt: "a", completion: " are few" }];
+    const fresh = await (handles.get("base") as EngineModel<string>).toRewardModel(1);
+    const scores = await Promise.all([handles.get("Renamed") as EngineModel<string>, fresh].map((model) => model.score(rows)));
+    expect(scores[0]).not.toEqual(scores[1]);
   });
 
   it("take every option that the form offers", async () => {
