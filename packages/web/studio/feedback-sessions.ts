@@ -5,11 +5,12 @@ import type { Datasets, Session } from "./store";
 export class FeedbackSessions {
   readonly #sessions: ReadonlyMap<FeedbackKind, FeedbackSession>;
   #json: Session["feedback"];
-
+  /** What changed since it was told last. */
   readonly #touched = new Set<FeedbackKind>();
 
   /**
-   * `changed` hears in a microtask of all that changed until then, with the new JSON: a judge's many answers are told once. Throws DataError for anything but what these sessions wrote.
+   * `changed` hears in a microtask of all that changed until then, with the new JSON: a judge's many answers are told once.
+   * Throws DataError for anything but what these sessions wrote.
    */
   constructor(json: Session["feedback"], changed: (json: Session["feedback"]) => void = () => {}) {
     this.#json = json;
