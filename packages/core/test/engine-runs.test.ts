@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import {
   ConfigError,
+  DeviceError,
   type EngineAlgorithm,
   type EngineModel,
   type EngineStep,
@@ -203,6 +204,62 @@ describe("a run", () => {
     expect(await thrownBy(engine.train("sft", { ...offline, model, dataset: demonstrations, signal: AbortSignal.abort(reason) }))).toBe(
       reason,
     );
+  });
+
+  /** A run whose first step waits for a reward, which `answer` gives. */
+  const waiting = async (which: "rewards" | "judge") => {
+    const one = await start();
+    let answer: () => void = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let isAsked: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      isAsked = resolve;
+    });
+    const rewards: RewardFunction = async (args) => {
+      isAsked();
+      await answered;
+      return spread(args);
+    };
+    const judge = pairwiseJudge("slow", async (pairs) => {
+      isAsked();
+      await answered;
+      return pairs.map(() => 0.75);
+    });
+    const model = await one.engine.newModel(tiny);
+    const before = one.device.counters.liveBytes;
+    const run =
+      which === "judge"
+        ? await one.engine.train("online-dpo", { ...sampling, model, rewards: undefined, judge })
+        : await one.engine.train("grpo", { ...sampling, model, rewards, numGenerations: 4 });
+    const first = run.next();
+    await asked;
+    return { ...one, model, before, run, first, answer };
+  };
+
+  it("is asked for the next step, and to end, while a step waits for a reward", async () => {
+    const { model, device, before, run, first, answer } = await waiting("rewards");
+    const second = run.next();
+    const ended = run.return();
+    await model.generate({ prompts: ["a"], maxNewTokens: 1 });
+    answer();
+    expect((await first).value?.step).toBe(1);
+    expect((await second).value?.step).toBe(2);
+    expect(await ended).toEqual({ done: true, value: undefined });
+    expect(device.counters.liveBytes).toBe(before);
+  });
+
+  it.each(["rewards", "judge"] as const)("ends, not lost, when its engine is closed while a step waits for %s", async (which) => {
+    const { engine, first } = await waiting(which);
+    let isLost = false;
+    void engine.lost.then(() => {
+      isLost = true;
+    });
+    const failed = thrownBy(first);
+    await engine.close();
+    expect(await failed).toBeInstanceOf(DeviceError);
+    expect(isLost).toBe(false);
   });
 });
 

@@ -126,6 +126,21 @@ describe("an engine's models", () => {
     expect(await scorer.files()).toEqual(
       new Map([...(disk.get("scorer")?.files ?? [])].map(([name, bytes]) => [name, new Uint8Array(bytes)])),
     );
+
+    const plain = await (await engine.newModel(tiny)).toRewardModel(1);
+    await plain.save("scorer");
+    expect(await (await engine.loadModel("scorer")).score(rows)).toEqual(await plain.score(rows));
+  });
+
+  it("are freed where a listener of their loading throws", async () => {
+    const { engine, device } = await start();
+    await (await engine.newModel(tiny)).save("model");
+    const before = device.counters.liveBytes;
+    const onProgress = () => {
+      throw new RangeError("no more");
+    };
+    await expect(engine.loadModel("model", { onProgress })).rejects.toThrow("no more");
+    expect(device.counters.liveBytes).toBe(before);
   });
 
   it("inspect as the library does", async () => {

@@ -55,6 +55,22 @@ describeBrowser("places of a browser", (browser) => {
     expect(await watched.page.evaluate(() => trimtab.clearModelCache())).toBe(false);
   });
 
+  it("keeps no file without a version, and reads none that became another one", async () => {
+    let version: string | undefined;
+    const own = await serve({ version: () => version });
+    const { page } = await browser.open(own.origin);
+    const parts = { url: "model", name: "weights.bin", offset: 100, length: 4 };
+    for (let i = 0; i < 2; i++) expect(await page.evaluate(read, parts)).toEqual(expected(100, 4));
+    expect(modelRequests(own).map(({ range }) => range)).toEqual(["bytes=0-4194303", "bytes=0-4194303"]);
+
+    version = "one";
+    const source = await page.evaluateHandle(async () => (await trimtab.openPlace({ url: "model" })).open("weights.bin"));
+    version = "two";
+    const failed = await page.evaluate((opened) => opened?.read(5_000_000, 4).then(String, (error) => String(error)), source);
+    expect(failed).toContain("must stay as it was opened");
+    expect(await page.evaluate(read, { ...parts, offset: 5_000_000 })).toEqual(expected(5_000_000, 4));
+  });
+
   it("goes on without the server once a file is kept", async () => {
     let isDown = false;
     const own = await serve({
@@ -150,6 +166,8 @@ describeBrowser("places of a browser", (browser) => {
       seen.push([await text("a"), await text("b")]);
       await directory.write(new Map([["b", "fourth b"]]), { replace: true });
       seen.push([await text("a"), await text("b")]);
+      await directory.write(new Map([["a", "fifth a"]]), { remove: ["a", "b", "none"] });
+      seen.push([await text("a"), await text("b")]);
       const root = await navigator.storage.getDirectory();
       const handle = await (await root.getDirectoryHandle("runs")).getDirectoryHandle("one");
       const names: string[] = [];
@@ -163,7 +181,8 @@ describeBrowser("places of a browser", (browser) => {
       "the power went out",
       ["first a", "second b"],
       [undefined, "fourth b"],
-      ["files-3", "index-3.json"],
+      ["fifth a", undefined],
+      ["files-4", "index-4.json"],
     ]);
   });
 
@@ -272,8 +291,11 @@ describeBrowser("places of a browser", (browser) => {
         await directory.list(),
         (await directory.child("inside").open("c"))?.size,
         await directory.child("none").open("c"),
+        await directory.write(new Map([["d", "5"]]), { remove: ["a", "d", "none"] }),
+        await directory.open("a"),
+        (await directory.open("d"))?.size,
       ];
     });
-    expect(seen).toEqual(["3", undefined, ["inside"], 1, undefined]);
+    expect(seen).toEqual(["3", undefined, ["inside"], 1, undefined, undefined, undefined, 1]);
   });
 });

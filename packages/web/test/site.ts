@@ -1,4 +1,5 @@
 /** A small static server for tests: several directories under one origin, with the headers that a page's powers depend on. */
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -36,6 +37,8 @@ export interface SiteOptions {
   readonly policy?: string;
   /** Answers Range requests with a part; false ignores them, as some servers do. Default true. */
   readonly hasRanges?: boolean;
+  /** The ETag of every file; undefined sends none. Default: of its contents, or of when it was written. */
+  readonly version?: () => string | undefined;
   /** Sees every request first, and answers it by returning true. */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
@@ -79,7 +82,7 @@ export async function serveSite(options: SiteOptions): Promise<Site> {
 }
 
 async function answer(options: SiteOptions, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { isCrossOriginIsolated = true, policy, hasRanges = true } = options;
+  const { isCrossOriginIsolated = true, policy, hasRanges = true, version } = options;
   response.setHeader("Cache-Control", "no-store");
   response.setHeader("X-Content-Type-Options", "nosniff");
   if (isCrossOriginIsolated) {
@@ -95,6 +98,8 @@ async function answer(options: SiteOptions, path: string, request: IncomingMessa
     return;
   }
   response.setHeader("Content-Type", TYPES[extname(found.name)] ?? "application/octet-stream");
+  const tag = version ? version() : found.tag;
+  if (tag !== undefined) response.setHeader("ETag", `"${tag}"`);
   let [first, last, status] = [0, found.size - 1, 200];
   if (hasRanges) {
     response.setHeader("Accept-Ranges", "bytes");
@@ -117,18 +122,21 @@ async function answer(options: SiteOptions, path: string, request: IncomingMessa
   else createReadStream(found.file, { start: first, end: last }).pipe(response);
 }
 
-type Found = { readonly name: string; readonly size: number } & ({ readonly bytes: Uint8Array } | { readonly file: string });
+type Found = { readonly name: string; readonly size: number; readonly tag: string } & (
+  | { readonly bytes: Uint8Array }
+  | { readonly file: string }
+);
 
 async function find({ files = {}, directories = {} }: SiteOptions, path: string): Promise<Found | undefined> {
   const contents = files[path];
   if (contents !== undefined) {
     const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
-    return { name: path, size: bytes.length, bytes };
+    return { name: path, size: bytes.length, tag: createHash("sha1").update(bytes).digest("hex"), bytes };
   }
   const prefixes = Object.keys(directories).filter((prefix) => path.startsWith(prefix));
   const prefix = prefixes.sort((a, b) => b.length - a.length)[0];
   if (prefix === undefined) return undefined;
   const file = join(directories[prefix] as string, normalize(`/${path.slice(prefix.length)}`));
   const stats = await stat(file).catch(() => undefined);
-  return stats?.isFile() ? { name: file, size: stats.size, file } : undefined;
+  return stats?.isFile() ? { name: file, size: stats.size, tag: `${stats.size}-${stats.mtimeMs}`, file } : undefined;
 }

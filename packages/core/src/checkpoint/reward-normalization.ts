@@ -11,6 +11,17 @@ export async function saveRewardNormalization({ gain, bias }: RewardNormalizatio
   await directory.write(new Map([[FILE, jsonBytes({ gain, bias })]]));
 }
 
+/** A directory in which every write also puts this normalisation, or removes an older model's where there is none. */
+export function besideNormalization(normalization: RewardNormalization | undefined, directory: WritableDirectory): WritableDirectory {
+  return {
+    path: directory.path,
+    write(files, options = {}) {
+      const own = normalization && ([FILE, jsonBytes({ gain: normalization.gain, bias: normalization.bias })] as const);
+      return directory.write(new Map([...files, ...(own ? [own] : [])]), { ...options, remove: [...(options.remove ?? []), FILE] });
+    },
+  };
+}
+
 /** Reads it; gain 1 and bias 0 where there is none. Throws CheckpointError where it holds anything but two finite numbers. */
 export async function loadRewardNormalization(directory: ReadableDirectory): Promise<RewardNormalization> {
   const { gain, bias } = (await readJson(directory, FILE)) ?? { gain: 1, bias: 0 };

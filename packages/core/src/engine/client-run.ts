@@ -45,8 +45,13 @@ export class ClientRun<Place> implements EngineRun<Place> {
 
   async return(): Promise<IteratorResult<EngineStep, undefined>> {
     if (!this.#isOver) {
-      this.#end();
-      await this.#connection.ask("endRun", this.#options.run);
+      this.#isOver = true;
+      try {
+        await this.#connection.ask("endRun", this.#options.run);
+      } finally {
+        // Not before: a step that was asked for may still call a reward.
+        this.#options.onEnd();
+      }
     }
     return { done: true, value: undefined };
   }

@@ -5,7 +5,7 @@ import { ClientRun } from "./client-run";
 import { Connection, type EngineThread } from "./connection";
 import { cross } from "./crossing";
 import type { Engine, EngineInfo, EngineModel, EngineRun, LoadProgress } from "./engine";
-import type { EngineEndpoint } from "./protocol";
+import type { EngineEndpoint, ModelRecord } from "./protocol";
 
 /** The engine on the other end of `endpoint`. Throws what opening the device throws, and DeviceError where the thread does not start. */
 export async function connectEngine<Place>(endpoint: EngineEndpoint, thread: EngineThread): Promise<Engine<Place>> {
@@ -31,10 +31,18 @@ class ClientEngine<Place> implements Engine<Place> {
 
   async loadModel(from: Place, options: { readonly onProgress?: (progress: LoadProgress) => void } = {}): Promise<EngineModel<Place>> {
     const connection = this.#connection;
-    const record = await connection.askWhileTelling(options.onProgress, connection.newJob(), (listener) =>
-      connection.ask("loadModel", from, listener),
-    );
-    return new ClientModel(connection, record);
+    let loaded: ModelRecord | undefined;
+    try {
+      const record = await connection.askWhileTelling(options.onProgress, connection.newJob(), async (listener) => {
+        loaded = await connection.ask("loadModel", from, listener);
+        return loaded;
+      });
+      return new ClientModel(connection, record);
+    } catch (error) {
+      // The listener threw: nobody will hold the model. An engine that is lost meanwhile has freed it.
+      if (loaded) await connection.ask("disposeModel", loaded.id).catch(() => {});
+      throw error;
+    }
   }
 
   async newModel(options: Parameters<Engine<Place>["newModel"]>[0]): Promise<EngineModel<Place>> {

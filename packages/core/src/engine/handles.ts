@@ -1,7 +1,7 @@
 /** The models on the engine's thread, by number. */
 import type { Device } from "@trimtab/kernels";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
-import { loadRewardNormalization, saveRewardNormalization } from "../checkpoint/reward-normalization";
+import { besideNormalization, loadRewardNormalization } from "../checkpoint/reward-normalization";
 import { ConfigError } from "../errors";
 import { type LanguageModel, loadLanguageModel, saveAdapter, saveLanguageModel } from "../models/language-model";
 import { newLora } from "../models/lora";
@@ -95,9 +95,8 @@ export class Handles {
 
   async save(id: number, directory: WritableDirectory): Promise<void> {
     const { model, normalization } = this.get(id);
-    if (model.decoder.adapter) await saveAdapter(model, directory);
-    else await saveLanguageModel(model, directory);
-    if (normalization) await saveRewardNormalization(normalization, directory);
+    const whole = besideNormalization(normalization, directory);
+    await (model.decoder.adapter ? saveAdapter(model, whole) : saveLanguageModel(model, whole));
   }
 
   /** The files that {@link save} writes, by name. */

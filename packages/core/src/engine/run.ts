@@ -1,4 +1,5 @@
 /** A run on the engine's thread: a trainer that takes a step when it is asked for one, and saves itself in between. */
+import { DeviceError } from "@trimtab/kernels";
 import { latestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints";
 import type { Directory, DirectoryTree } from "../checkpoint/files";
 import { loadState, saveState, type TrainingState } from "../checkpoint/state";
@@ -135,11 +136,11 @@ export class EngineTraining {
   async #autosave(step: AnyStep): Promise<WireStep["autosaveError"]> {
     const { autosave } = this.#options;
     if (!autosave || (step.step % autosave.everySteps !== 0 && step.step !== step.maxSteps)) return undefined;
-    const state = await step.state();
     try {
-      await saveCheckpoint(state, this.#description(), autosave.to, { saveTotalLimit: 1 });
+      await saveCheckpoint(await step.state(), this.#description(), autosave.to, { saveTotalLimit: 1 });
       return undefined;
     } catch (error) {
+      if (error instanceof DeviceError) throw error;
       return failure(error);
     }
   }

@@ -1,7 +1,7 @@
 /** Serving an engine to the application on the other end of an endpoint. */
-import { expose } from "comlink";
+import { expose, transfer } from "comlink";
 import type { EngineHost } from "./host";
-import { outcomeOf } from "./outcome";
+import { type Outcome, outcomeOf } from "./outcome";
 import type { Answering, EngineEndpoint, EngineService } from "./protocol";
 import { Service } from "./service";
 
@@ -16,7 +16,18 @@ function answering(service: EngineService): Answering<EngineService> {
   return new Proxy({} as Answering<EngineService>, {
     get:
       (_, name) =>
-      (...args: unknown[]) =>
-        outcomeOf(() => methods[name as string]?.(...args)),
+      async (...args: unknown[]) => {
+        const outcome = await outcomeOf(() => methods[name as string]?.(...args));
+        return name === "modelFiles" ? handedOver(outcome as Outcome<Files>) : outcome;
+      },
   });
+}
+
+type Files = Awaited<ReturnType<EngineService["modelFiles"]>>;
+
+/** The bytes of a whole model move to the other thread: what is copied would be there twice. */
+function handedOver(outcome: Outcome<Files>): Outcome<Files> {
+  if (!("value" in outcome)) return outcome;
+  const buffers = [...outcome.value.values()].map(({ buffer }) => buffer);
+  return transfer(outcome, buffers as never);
 }

@@ -1,6 +1,5 @@
 /** The engine's own thread: it holds the device, models and runs, and does what the application's thread asks for, one thing at a time. */
 import { type Device, DeviceError } from "@trimtab/kernels";
-import { transfer } from "comlink";
 import type { Turns as Text } from "../data/formats";
 import type { DatasetRow } from "../data/jsonl";
 import { asTurns } from "../data/tokenize";
@@ -41,6 +40,8 @@ export class Service implements EngineService {
   readonly #runs = new Map<number, EngineTraining>();
   /** What can be given up, by the application's number. */
   readonly #jobs = new Map<number, Controller>();
+  /** Settles when the last thing asked of a run is done. */
+  readonly #asked = new Map<number, Promise<void>>();
   #opened: Opened | undefined;
   #isClosed = false;
 
@@ -143,11 +144,7 @@ export class Service implements EngineService {
   }
 
   modelFiles(id: number): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>> {
-    return this.#alone(async () => {
-      const files = await this.#handles.files(id);
-      const buffers = [...files.values()].map(({ buffer }) => buffer);
-      return transfer(files, buffers as never);
-    });
+    return this.#alone(() => this.#handles.files(id));
   }
 
   disposeModel(id: number): Promise<void> {
@@ -175,11 +172,11 @@ export class Service implements EngineService {
   }
 
   step(run: number): Promise<WireStep | undefined> {
-    return this.#alone(async (_, turn) => this.#runs.get(run)?.step(turn));
+    return this.#ofRun(run, async (_, turn) => this.#runs.get(run)?.step(turn));
   }
 
   saveRun(run: number, place: unknown): Promise<void> {
-    return this.#alone(async () => {
+    return this.#ofRun(run, async () => {
       const open = this.#runs.get(run);
       if (!open) throw new ConfigError("run.save: the run must be open, got one that has ended. Save before its end, or let it autosave.");
       await open.save(await this.#host.openPlace(place));
@@ -187,7 +184,7 @@ export class Service implements EngineService {
   }
 
   endRun(run: number): Promise<void> {
-    return this.#alone(async () => this.#runs.get(run)?.end());
+    return this.#ofRun(run, async () => this.#runs.get(run)?.end());
   }
 
   abort(job: number, reason: Outcome<never>): void {
@@ -197,6 +194,8 @@ export class Service implements EngineService {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const controller of this.#jobs.values()) controller.abort(closed());
+    // A step that waits outside its turn needs the turn once more to end.
+    await Promise.all(this.#asked.values());
     await this.#turns.take(async () => {
       for (const run of this.#runs.values()) await run.end();
       await this.#opened?.device.destroy();
@@ -214,6 +213,24 @@ export class Service implements EngineService {
     }
   }
 
+  /**
+   * {@link #alone} after everything asked of the run before. What waits for a step holds no turn: the step may have lent its own, and could not have it
+   * back to end.
+   */
+  #ofRun<T>(run: number, work: (opened: Opened, turn: Turn) => Promise<T>): Promise<T> {
+    const answer = (this.#asked.get(run) ?? Promise.resolve()).then(() => this.#alone(work));
+    const done: Promise<void> = answer
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (this.#asked.get(run) === done) this.#asked.delete(run);
+      });
+    this.#asked.set(run, done);
+    return answer;
+  }
+
   /** Runs `work` when nothing else uses the models; says so when it finds that the device is lost. */
   #alone<T>(work: (opened: Opened, turn: Turn) => Promise<T>): Promise<T> {
     return this.#turns.take(async (turn) => {
@@ -223,7 +240,7 @@ export class Service implements EngineService {
         return await work(opened, turn);
       } catch (error) {
         // A device that fails although it is not lost has said so by now: a second try succeeds.
-        if (error instanceof DeviceError)
+        if (error instanceof DeviceError && !this.#isClosed)
           await opened.device.sync().catch(() => opened.device.sync().catch((loss: unknown) => opened.caller.lost(loss)));
         throw error;
       }

@@ -36,7 +36,10 @@ class PickedDirectory implements Directory, DirectoryTree {
     }
   }
 
-  async write(files: ReadonlyMap<string, Parameters<typeof writeStream>[1]>, { replace = false }: WriteOptions = {}): Promise<void> {
+  async write(
+    files: ReadonlyMap<string, Parameters<typeof writeStream>[1]>,
+    { replace = false, remove = [] }: WriteOptions = {},
+  ): Promise<void> {
     try {
       const directory = (await this.#find(true)) as FileSystemDirectoryHandle;
       for (const [name, contents] of files) {
@@ -44,10 +47,11 @@ class PickedDirectory implements Directory, DirectoryTree {
         // Written beside the file, which it replaces when it is closed.
         await writeStream(await file.createWritable(), contents);
       }
-      if (!replace) return;
+      const doomed: string[] = [];
       for await (const [name, entry] of directory.entries()) {
-        if (entry.kind === "file" && !files.has(name)) await directory.removeEntry(name);
+        if (entry.kind === "file" && !files.has(name) && (replace || remove.includes(name))) doomed.push(name);
       }
+      for (const name of doomed) await directory.removeEntry(name);
     } catch (error) {
       throw await storageFailure(error, this.path, ADVICE);
     }

@@ -95,10 +95,10 @@ class StorageDirectory implements Directory, DirectoryTree {
     }
   }
 
-  async write(files: ReadonlyMap<string, FileContents>, { replace = false }: WriteOptions = {}): Promise<void> {
+  async write(files: ReadonlyMap<string, FileContents>, options: WriteOptions = {}): Promise<void> {
     await alone(this.#segments, async () => {
       try {
-        await this.#write(files, replace);
+        await this.#write(files, options);
       } catch (error) {
         throw await storageFailure(error, this.path, ADVICE);
       }
@@ -129,7 +129,7 @@ class StorageDirectory implements Directory, DirectoryTree {
     });
   }
 
-  async #write(files: ReadonlyMap<string, FileContents>, replace: boolean): Promise<void> {
+  async #write(files: ReadonlyMap<string, FileContents>, { replace = false, remove = [] }: WriteOptions): Promise<void> {
     let directory = this.#root;
     for (const segment of this.#segments) directory = await directory.getDirectoryHandle(segment, { create: true });
     const before = await currentGeneration(directory);
@@ -138,7 +138,8 @@ class StorageDirectory implements Directory, DirectoryTree {
     const fresh = await directory.getDirectoryHandle(`files-${number}`, { create: true });
     try {
       for (const [name, contents] of files) await writeFile(fresh, name, contents);
-      const index: Index = { ...(replace ? {} : before?.index), ...Object.fromEntries([...files.keys()].map((name) => [name, number])) };
+      const kept = Object.entries(replace ? {} : (before?.index ?? {})).filter(([name]) => !remove.includes(name));
+      const index: Index = Object.fromEntries([...kept, ...[...files.keys()].map((name) => [name, number] as const)]);
       await writeFile(directory, `index-${number}.json`, JSON.stringify(index));
       await removeAllBut(directory, { number, index });
     } catch (error) {

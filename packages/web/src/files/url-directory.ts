@@ -57,7 +57,7 @@ async function openUrl(url: URL, name: string, place: UrlPlace, mayBeKnown = tru
   const { headers = {}, cache: isCached = true } = place;
   const cache = isCached ? new UrlCache(url) : undefined;
   const known = mayBeKnown ? await cache?.known() : undefined;
-  const first = known && known.size > 0 ? await cache?.part(known, 0) : undefined;
+  const first = known && known.size > 0 && known.version !== "" ? await cache?.part(known, 0) : undefined;
   // Of a file that is known, one byte says whether it is still the same.
   const wanted = first ? 1 : PART_BYTES;
   let response: Response;
@@ -90,15 +90,17 @@ async function openUrl(url: URL, name: string, place: UrlPlace, mayBeKnown = tru
   }
   const file: KnownFile = {
     size: await sizeOf(url, headers, response, name),
-    version: response.headers.get("ETag") ?? response.headers.get("Last-Modified") ?? "",
+    version: versionOf(response),
   };
   const bytes = await bytesOf(response, Math.min(wanted, file.size), name);
   if (first && known?.size === file.size && known.version === file.version) {
     return new UrlFile({ url, name, headers, cache, file, first });
   }
   if (first) return openUrl(url, name, place, false);
-  await cache?.keep(file, 0, bytes);
-  return new UrlFile({ url, name, headers, cache, file, first: bytes });
+  // Nobody could say later whether a file without a version is still the same.
+  const keeper = file.version === "" ? undefined : cache;
+  await keeper?.keep(file, 0, bytes);
+  return new UrlFile({ url, name, headers, cache: keeper, file, first: bytes });
 }
 
 interface UrlFileParts {
@@ -155,6 +157,14 @@ class UrlFile implements ByteSource {
           { file: name },
         );
       }
+      const version = versionOf(response);
+      if (version !== file.version) {
+        await response.body?.cancel();
+        throw new CheckpointError(
+          `${name}: the file must stay as it was opened, version ${file.version || "none"}, got version ${version || "none"} from ${url.origin}. Load it again.`,
+          { file: name },
+        );
+      }
       bytes = await bytesOf(response, length, name);
       await cache?.keep(file, offset, bytes);
     }
@@ -167,6 +177,11 @@ function fetchPart(url: URL, headers: Readonly<Record<string, string>>, offset: 
   const range = { Range: `bytes=${offset}-${offset + length - 1}` };
   // What is kept is kept by us; servers of single-page applications answer `text/html` for what is missing unless something else is asked for.
   return fetchAgain(url, { headers: { ...headers, Accept: "application/octet-stream, application/json", ...range }, cache: "no-store" });
+}
+
+/** The server's mark of the version that it sends; empty where there is none. */
+function versionOf(response: Response): string {
+  return response.headers.get("ETag") ?? response.headers.get("Last-Modified") ?? "";
 }
 
 /** A page in place of a file: what such servers answer all the same. */
