@@ -8,7 +8,8 @@ import { cases } from "../conformance/index";
 import { elementCount } from "../src/bind";
 import { entryPoints } from "../src/ops/index";
 import { SCRATCH_BYTES } from "../src/wasm/layout";
-import { contractArgs, isMirror, missingPlans, type PlanCall, plans } from "../src/wasm/plans";
+import { missingPlans, plans } from "../src/wasm/plans/index";
+import { contractArgs, isMirror, type PlanCall } from "../src/wasm/plans/plan";
 
 const folder = new URL("../assembly/engine/", import.meta.url);
 const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));

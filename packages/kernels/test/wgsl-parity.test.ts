@@ -4,7 +4,7 @@ import { WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
 import { MAX_STORAGE_BUFFERS } from "../src/contract";
 import { entryPoints } from "../src/ops/index";
 import { MAX_PARAM_BYTES } from "../src/webgpu/pipelines";
-import { everyProgram, plans } from "../src/webgpu/plans";
+import { everyProgram, plans } from "../src/webgpu/plans/index";
 import type { Program } from "../src/webgpu/program";
 import { nullAdapter } from "./webgpu-adapter";
 

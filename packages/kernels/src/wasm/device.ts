@@ -15,7 +15,8 @@ import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
 import { Heap } from "./heap";
 import { arenaBase, SCRATCH_BASE } from "./layout";
 import { engineBytes } from "./module-bytes";
-import { type PlanCall, plans } from "./plans";
+import { plans } from "./plans/index";
+import type { PlanCall } from "./plans/plan";
 import { type Phase, type PoolWorkerInit, Team } from "./pool";
 import { instantiate, PAGE_BYTES, type WasmFunction, type WasmMemory, wasmApi } from "./webassembly";
 
@@ -185,7 +186,7 @@ class WasmDevice implements Device {
   dispatch(entry: EntryPoint, args: DispatchArgs): void {
     this.#assertUsable(entry.name);
     const plan = plans.get(entry.name);
-    if (!plan) throw new DeviceError(`${entry.name}: the wasm device must have a plan for it, got none. Add one to src/wasm/plans.ts.`);
+    if (!plan) throw new DeviceError(`${entry.name}: the wasm device must have a plan for it, got none. Add one to src/wasm/plans/.`);
     const bound = bind(entry, args);
     const pointers = new Map<string, number>();
     entry.tensors.forEach((spec, i) => {

@@ -14,7 +14,8 @@ import {
 import { DeviceError, ShapeError } from "../errors";
 import { ErrorWatch } from "./error-watch";
 import { PipelineCache } from "./pipelines";
-import { type PlanContext, plans } from "./plans";
+import { plans } from "./plans/index";
+import type { PlanContext } from "./plans/plan";
 import { type Block, BufferPool } from "./pool";
 import type { Program } from "./program";
 import { type Binding, type Grid, Recorder } from "./recorder";

@@ -1,0 +1,77 @@
+/** How each entry point is run: its phases, their grains and their scratch. Nothing else knows either. */
+import { entryPoints } from "../../ops/index";
+import { attentionBackward, attentionForward } from "./attention";
+import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "./matmul";
+import { channels, headRow, normBackward } from "./norms";
+import { elements, mirror, type Plan, rows } from "./plan";
+import { tokenLogprobBackward, tokenLogprobForward } from "./token-logprob";
+import { policyLossFused, sampleForward, sumSquares } from "./training";
+import { vocabPairBackward, vocabPairForward } from "./vocab-pair";
+
+const table: Readonly<Record<string, Plan>> = {
+  accumulate_add: elements(0.3),
+  adamw_sum_squares: sumSquares,
+  adamw_clip: mirror(() => ({ items: 1, ns: 1 })),
+  adamw_step: elements(1.5),
+  attention_forward: attentionForward,
+  attention_backward: attentionBackward,
+  binary_forward: elements(0.5),
+  binary_backward: elements(0.8),
+  dropout_apply: elements(10),
+  embedding_forward: rows(channels, 0.3),
+  embedding_backward: mirror((call) => ({
+    items: call.value("U"),
+    ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
+  })),
+  fill_set: elements(0.2),
+  gated_activation_forward: rows((call) => call.value("F"), 2.5),
+  gated_activation_backward: rows((call) => call.value("F"), 5),
+  head_norm_forward: rows(headRow, 0.6),
+  head_norm_backward: normBackward("head_norm_backward__rows", { dwq: "A", dwk: "B" }, headRow),
+  kv_cache_write: rows((call) => 2 * call.value("K") * call.value("D"), 0.3),
+  kv_cache_copy: rows((call) => call.value("E"), 0.3),
+  kv_cache_attend: mirror((call) => {
+    const N = call.value("N");
+    const lengths = call.words(call.pointer("lengths"), N);
+    let positions = 0;
+    const window = call.value("window");
+    for (const length of lengths) positions += window > 0 ? Math.min(length, window) : length;
+    const perPosition = (call.value("H") / call.value("K")) * (call.value("D") * 0.4 + 4);
+    return { items: N * call.value("K"), ns: Math.max(1, (positions / N) * perPosition) };
+  }),
+  layer_norm_forward: rows(channels, 0.5),
+  layer_norm_backward: normBackward("layer_norm_backward__rows", { dw: "C", db: "C" }, channels),
+  matmul_forward: matmulForward,
+  matmul_backward_input: matmulBackwardInput,
+  matmul_backward_weight: matmulBackwardWeight,
+  matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 4 })),
+  policy_loss_fused: policyLossFused,
+  rms_norm_forward: rows(channels, 0.5),
+  rms_norm_backward: normBackward("rms_norm_backward__rows", { dw: "C" }, channels),
+  rope_rotate: rows((call) => call.value("heads") * call.value("R"), 1),
+  sample_forward: sampleForward,
+  segment_sum: mirror((call) => ({ items: call.value("S"), ns: Math.max(5, (call.value("N") / Math.max(1, call.value("S"))) * 0.5) })),
+  segment_broadcast: mirror((call) => ({ items: call.value("N"), ns: 0.5, multiple: 64 })),
+  token_logprob_forward: tokenLogprobForward,
+  token_logprob_coefficients: rows(() => 1, 4),
+  token_logprob_backward: tokenLogprobBackward,
+  unary_forward: elements(3),
+  unary_backward: elements(4),
+  vocab_gather_forward: rows(channels, 0.3),
+  vocab_gather_backward_hidden: rows(channels, 0.3),
+  vocab_gather_backward_head: mirror((call) => ({
+    items: call.value("U"),
+    ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
+  })),
+  vocab_pair_forward: vocabPairForward,
+  vocab_pair_coefficients: rows(() => 1, 4),
+  vocab_pair_backward: vocabPairBackward,
+};
+
+/** Plans of all entry points by name. */
+export const plans: ReadonlyMap<string, Plan> = new Map(Object.entries(table));
+
+/** Entry points of the engine that have no plan: none, or the test says which. */
+export function missingPlans(): string[] {
+  return [...entryPoints.keys()].filter((name) => !plans.has(name));
+}

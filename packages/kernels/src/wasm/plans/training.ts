@@ -1,0 +1,52 @@
+/** Plans of the optimiser's sum of squares, the policy loss and sampling. */
+import type { Phase } from "../pool";
+import { type Plan, phase } from "./plan";
+
+/** Elements of one f64 partial sum. */
+const SUM_BLOCK = 16384;
+const TOKEN_BLOCK = 1024;
+
+export const sumSquares: Plan = (call) => {
+  const N = call.value("N");
+  const count = Math.ceil(N / SUM_BLOCK);
+  const partials = call.scratch(count * 8);
+  return [
+    phase("adamw_sum_squares__blocks", [call.pointer("g"), partials, N, SUM_BLOCK], count, SUM_BLOCK * 0.3),
+    phase("adamw_sum_squares__total", [partials, call.pointer("sum"), count], 1, 1),
+  ];
+};
+
+export const policyLossFused: Plan = (call) => {
+  const N = call.value("N");
+  const count = Math.ceil(N / TOKEN_BLOCK);
+  const partials = call.scratch(count * 64);
+  const inputs = call.entry.tensors.filter((t) => t.name !== "sums").map((t) => call.pointer(t.name));
+  const scalars = ["epsilon_low", "epsilon_high", "delta", "beta"].map((name) => call.value(name));
+  return [
+    phase("policy_loss_fused__blocks", [...inputs, partials, N, ...scalars, TOKEN_BLOCK], count, TOKEN_BLOCK * 40),
+    phase("policy_loss_fused__total", [partials, call.pointer("sums"), count], 1, 1),
+  ];
+};
+
+/** Most bytes of processed logits held at a time. */
+const SAMPLE_BYTES = 16 << 20;
+
+export const sampleForward: Plan = (call) => {
+  const [N, V] = [call.value("N"), call.value("V")];
+  const padded = Math.ceil(V / 4) * 4;
+  const batch = Math.max(1, Math.min(N, Math.floor(SAMPLE_BYTES / (padded * 8))));
+  const z = call.scratch(batch * padded * 4);
+  const weights = call.scratch(batch * padded * 4);
+  const pointers = ["logits", "streams", "positions", "seen", "tokens", "logp"].map((name) => call.pointer(name));
+  const scalars = ["W", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed_lo", "seed_hi"].map((name) =>
+    call.value(name),
+  );
+  const searches = Number(call.value("top_k") > 0) + Number(call.value("top_p") < 1);
+  const phases: Phase[] = [];
+  for (let first = 0; first < N; first += batch) {
+    phases.push(
+      phase("sample_forward__rows", [...pointers, z, weights, first, V, ...scalars], Math.min(batch, N - first), V * (4 + 20 * searches)),
+    );
+  }
+  return phases;
+};

@@ -1,0 +1,191 @@
+/** Products cut into tiles, and their depth into slices; the plans of matmul. */
+import gridPrelude from "../../../wgsl/lib/grid.wgsl";
+import scalarOperands from "../../../wgsl/lib/operands-scalar.wgsl";
+import vectorOperands from "../../../wgsl/lib/operands-vec4.wgsl";
+import tilePrelude from "../../../wgsl/lib/tile.wgsl";
+import matmulSource from "../../../wgsl/matmul.wgsl";
+import matmulCombineSource from "../../../wgsl/matmul-combine.wgsl";
+import type { EntryPoint } from "../../contract";
+import { ops } from "../../ops/index";
+import { contractProgram, type Program, passProgram } from "../program";
+import type { Binding, Grid } from "../recorder";
+import { columnBlocks, columnGrid, columnSumsCombine, columnSumsPartial, combineColumns } from "./column-sums";
+import { BUSY_GROUPS, divide, elements, FLOAT, line, type Plan, type PlanContext, type Values } from "./plan";
+import { isMultipleOf4, TILES, type Tiled, type TileName, tiled } from "./tiles";
+
+/** Depth of one stage in lib/tile.wgsl; slices of the depth are multiples of it. */
+const STAGE_DEPTH = 16;
+/** A slice of the depth is worth its second pass from here on. */
+const MIN_SLICE = 256;
+const MAX_SLICES = 32;
+
+const contractTiles = (entry: EntryPoint) =>
+  tiled(matmulSource, [], (sources, variant, constants) => contractProgram(entry, sources, { constants, variant }));
+export const matmulForward = contractTiles(ops.matmul.forward);
+export const matmulBackwardWeight = contractTiles(ops.matmul.backwardWeight);
+export const matmulBackwardInput = contractTiles(ops.matmul.backwardInput);
+export const matmulAddInput = tiled(matmulSource, [], (sources, variant, constants) =>
+  contractProgram(ops.matmul.backwardInput, sources, { constants: { ...constants, ACCUMULATE: 1 }, variant: `${variant}, adding` }),
+);
+
+const sliceTiles = (alongDepthA: number, alongDepthB: number, layout: string) =>
+  tiled(matmulSource, [], (sources, variant, constants) =>
+    passProgram("matmul_slices", sources, "rrw", "rows:u32 columns:u32 depth:u32 slice:u32", {
+      constants: { ...constants, A_ALONG_DEPTH: alongDepthA, B_ALONG_DEPTH: alongDepthB },
+      variant: `${layout}, ${variant}`,
+    }),
+  );
+export const forwardSlices = sliceTiles(1, 1, "x wᵀ");
+export const inputSlices = sliceTiles(1, 0, "dy w");
+export const weightSlices = sliceTiles(0, 0, "dyᵀ x");
+export const matmulCombine = passProgram(
+  "matmul_combine",
+  [gridPrelude, matmulCombineSource],
+  "rrrw",
+  "count:u32 columns:u32 slices:u32 has_bias:u32 has_addend:u32 accumulate:u32",
+);
+
+/** Rows up to which a forward product reads w once, row by row. */
+const SKINNY_ROWS = [1, 2, 4, 8] as const;
+export const skinnyPrograms = [false, true].map((isSoftware) =>
+  [false, true].map((isAligned) =>
+    (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
+      passProgram(
+        "matmul_forward_skinny",
+        [isAligned ? vectorOperands : scalarOperands, tilePrelude, matmulSource],
+        "rrrrw",
+        "M:u32 K:u32 N:u32 has_bias:u32 has_addend:u32",
+        {
+          constants: { SKINNY_ROWS: rows, UNSTAGED: isSoftware ? 1 : 0 },
+          variant: [`${rows} rows`, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["rolled"] : [])].join(", "),
+        },
+      ),
+    ),
+  ),
+);
+function skinnyProgram(isSoftware: boolean, M: number, isAligned: boolean): Program | undefined {
+  const programs = skinnyPrograms[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!;
+  if (M > SKINNY_ROWS.at(-1)!) return undefined;
+  return isSoftware ? programs[0] : programs[SKINNY_ROWS.findIndex((rows) => M <= rows)];
+}
+
+/** A product (rows, depth) · (depth, columns) cut into tiles, and its depth into slices where the tiles are few. */
+interface Cut {
+  readonly tile: TileName;
+  readonly slices: number;
+  /** Depth of one slice. */
+  readonly slice: number;
+  readonly grid: Grid;
+}
+
+function cut(rows: number, columns: number, depth: number, scratchBytes: number): Cut {
+  const count = (name: TileName) => divide(rows, TILES[name].rows) * divide(columns, TILES[name].columns);
+  const tile: TileName = rows > 32 && columns > 32 && count("large") >= BUSY_GROUPS / 4 ? "large" : "small";
+  const wanted = Math.min(
+    Math.floor(BUSY_GROUPS / count(tile)),
+    Math.floor(depth / MIN_SLICE),
+    Math.floor(scratchBytes / (rows * columns * FLOAT)),
+    MAX_SLICES,
+  );
+  const slice = divide(divide(depth, Math.max(1, wanted)), STAGE_DEPTH) * STAGE_DEPTH;
+  const slices = Math.max(1, divide(depth, slice || 1));
+  return { tile, slices, slice, grid: [divide(columns, TILES[tile].columns), divide(rows, TILES[tile].rows), slices] };
+}
+
+interface Product {
+  readonly whole: Tiled;
+  readonly sliced: Tiled;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly isAligned: boolean;
+  readonly accumulates: boolean;
+}
+
+/** Runs a product whole, or in slices and a combining pass. `bindings` are those of the whole program; the result is the last. */
+function multiply(context: PlanContext, product: Product, bindings: readonly (Binding | undefined)[], values: Values): void {
+  const { whole, sliced, rows, columns, depth, isAligned, accumulates } = product;
+  const { tile, slices, slice, grid } = cut(rows, columns, depth, context.scratchBytes);
+  if (slices === 1) {
+    context.run(whole.pick(context.isSoftware, tile, isAligned), bindings, values, grid);
+    return;
+  }
+  const count = rows * columns;
+  const partials = context.scratch(slices * count * FLOAT);
+  const [a, b] = bindings;
+  const [bias, addend] = bindings.length === 5 ? [bindings[2], bindings[3]] : [];
+  context.run(sliced.pick(context.isSoftware, tile, isAligned), [a, b, partials], { rows, columns, depth, slice }, grid);
+  const flags = { has_bias: bias ? 1 : 0, has_addend: addend ? 1 : 0, accumulate: accumulates ? 1 : 0 };
+  context.run(matmulCombine, [partials, bias, addend, bindings.at(-1)], { count, columns, slices, ...flags }, elements(count));
+}
+
+/** `bindings` are x, w, bias, addend and y. */
+export function multiplyForward(context: PlanContext, bindings: readonly (Binding | undefined)[], M: number, K: number, N: number): void {
+  const isAligned = isMultipleOf4(K);
+  const values = { M, K, N, has_bias: bindings[2] ? 1 : 0, has_addend: bindings[3] ? 1 : 0 };
+  const skinny = skinnyProgram(context.isSoftware, M, isAligned);
+  if (skinny) {
+    context.run(skinny, bindings, values, line(divide(N, 4)));
+    return;
+  }
+  const product = { whole: matmulForward, sliced: forwardSlices, rows: M, columns: N, depth: K, isAligned, accumulates: false };
+  multiply(context, product, bindings, values);
+}
+
+export function multiplyInput(
+  context: PlanContext,
+  bindings: readonly (Binding | undefined)[],
+  M: number,
+  N: number,
+  K: number,
+  adds: boolean,
+): void {
+  const whole = adds ? matmulAddInput : matmulBackwardInput;
+  const product = { whole, sliced: inputSlices, rows: M, columns: K, depth: N, isAligned: isMultipleOf4(N, K), accumulates: adds };
+  multiply(context, product, bindings, { M, N, K });
+}
+
+export function multiplyWeight(context: PlanContext, bindings: readonly (Binding | undefined)[], M: number, N: number, K: number): void {
+  const whole = matmulBackwardWeight;
+  const product = { whole, sliced: weightSlices, rows: N, columns: K, depth: M, isAligned: isMultipleOf4(N, K), accumulates: true };
+  multiply(context, product, bindings, { M, N, K });
+}
+
+/** The variants that a model's products come to use: both tiles, aligned, whole and sliced. */
+export const usualTiles = (isSoftware: boolean, ...programs: Tiled[]) =>
+  programs.flatMap((program) => [program.pick(isSoftware, "large", true), program.pick(isSoftware, "small", true)]);
+
+/** Those of {@link multiplyForward}. */
+export function forwardPrograms(isSoftware: boolean, M: number | undefined, K: number | undefined): Program[] {
+  const skinny = M !== undefined && K !== undefined ? skinnyProgram(isSoftware, M, isMultipleOf4(K)) : undefined;
+  return skinny ? [skinny] : [...usualTiles(isSoftware, matmulForward, forwardSlices), matmulCombine];
+}
+
+export const matmulPlans: Plan[] = [
+  {
+    entry: ops.matmul.forward,
+    programs: ({ isSoftware }, { M, K }) => forwardPrograms(isSoftware, M, K),
+    run: (context, tensors, { M, K, N }) => multiplyForward(context, tensors, M!, K!, N!),
+  },
+  {
+    entry: ops.matmul.backwardInput,
+    programs: ({ isSoftware }) => [...usualTiles(isSoftware, matmulBackwardInput, inputSlices), matmulCombine],
+    run: (context, tensors, { M, N, K }) => multiplyInput(context, tensors, M!, N!, K!, false),
+  },
+  {
+    entry: ops.matmul.backwardWeight,
+    programs: ({ isSoftware }) => [...usualTiles(isSoftware, matmulBackwardWeight, weightSlices), matmulCombine],
+    run: (context, tensors, { M, N, K }) => multiplyWeight(context, tensors, M!, N!, K!),
+  },
+  {
+    entry: ops.matmul.backwardBias,
+    programs: () => [columnSumsPartial, columnSumsCombine],
+    run: (context, [dy, db], values) => {
+      const { M, N } = values as { M: number; N: number };
+      const blocks = columnBlocks(M);
+      const partials = context.scratch(blocks * N * FLOAT);
+      context.run(columnSumsPartial, [dy, partials], values, columnGrid(N, blocks));
+      combineColumns(context, partials, db, N, blocks);
+    },
+  },
+];

@@ -1,0 +1,96 @@
+/** Plans of token-logprob, whose logits are computed by chunks of the vocabulary. */
+import gridPrelude from "../../../wgsl/lib/grid.wgsl";
+import mathPrelude from "../../../wgsl/lib/math.wgsl";
+import tokenLogprobSource from "../../../wgsl/token-logprob.wgsl";
+import tokenLogprobRowsSource from "../../../wgsl/token-logprob-rows.wgsl";
+import { ops } from "../../ops/index";
+import { passProgram } from "../program";
+import type { Binding, Grid } from "../recorder";
+import {
+  inputSlices,
+  matmulAddInput,
+  matmulBackwardInput,
+  matmulBackwardWeight,
+  matmulCombine,
+  multiplyInput,
+  multiplyWeight,
+  usualTiles,
+  weightSlices,
+} from "./matmul";
+import { BUSY_GROUPS, divide, elements, FLOAT, type Plan, part, perElement, type Values } from "./plan";
+import { isMultipleOf4, TILES, type Tiled, type TileName, tiled } from "./tiles";
+
+const logprobPreludes = [mathPrelude];
+export const logprobPartial = tiled(tokenLogprobSource, logprobPreludes, (sources, variant, constants) =>
+  passProgram("token_logprob_partial", sources, "rrrww", "N:u32 C:u32 V:u32 inverse_temperature:f32 cap:f32 chunk:u32", {
+    constants,
+    variant,
+  }),
+);
+export const logprobGradient = tiled(tokenLogprobSource, logprobPreludes, (sources, variant, constants) =>
+  passProgram("token_logprob_gradient", sources, "rrrrw", "N:u32 C:u32 V:u32 inverse_temperature:f32 cap:f32 first:u32", {
+    constants,
+    variant,
+  }),
+);
+const logprobRows = [gridPrelude, mathPrelude, tokenLogprobRowsSource];
+const logprobCombine = passProgram("token_logprob_combine", logprobRows, "rrwwww", "N:u32 chunks:u32");
+/** Tokens of the vocabulary that a chunk has at least (a multiple of every tile's columns, so that its part of the head is aligned). */
+export const CHUNK_STEP = 64;
+
+const logprobTile = (N: number): TileName => (N > 32 ? "large" : "small");
+const logprobTiles = (isSoftware: boolean, tiles: Tiled, { N, C }: Values) => {
+  const isAligned = C === undefined || isMultipleOf4(C);
+  const names: readonly TileName[] = N === undefined ? ["large", "small"] : [logprobTile(N)];
+  return names.map((name) => tiles.pick(isSoftware, name, isAligned));
+};
+
+export const tokenLogprobPlans: Plan[] = [
+  {
+    entry: ops.tokenLogprob.forward,
+    programs: ({ isSoftware }, sizes) => [...logprobTiles(isSoftware, logprobPartial, sizes), logprobCombine],
+    run: (context, [hidden, head, targets, ...results], values) => {
+      const { N, C, V } = values as { N: number; C: number; V: number };
+      const tile = logprobTile(N);
+      const rowTiles = divide(N, TILES[tile].rows);
+      // Chunks enough to fill the GPU, few enough for their statistics to stay small beside the hidden states.
+      const wanted = Math.min(
+        Math.max(divide(4 * BUSY_GROUPS, rowTiles), divide(V, 2048)),
+        Math.floor(context.scratchBytes / (16 * N)) || 1,
+      );
+      const chunk = divide(divide(V, wanted), CHUNK_STEP) * CHUNK_STEP;
+      const chunks = divide(V, chunk);
+      const partials = context.scratch(chunks * N * 4 * FLOAT);
+      const targetLogits = context.scratch(N * FLOAT);
+      const program = logprobPartial.pick(context.isSoftware, tile, isMultipleOf4(C));
+      context.run(program, [hidden, head, targets, partials, targetLogits], { ...values, chunk }, [chunks, rowTiles, 1]);
+      context.run(logprobCombine, [partials, targetLogits, ...results], { N, chunks }, elements(N));
+    },
+  },
+  perElement(ops.tokenLogprob.coefficients, logprobRows, "N"),
+  {
+    entry: ops.tokenLogprob.backward,
+    programs: ({ isSoftware }, sizes) => [
+      ...logprobTiles(isSoftware, logprobGradient, sizes),
+      ...usualTiles(isSoftware, matmulBackwardInput, matmulAddInput, inputSlices, matmulBackwardWeight, weightSlices),
+      matmulCombine,
+    ],
+    run: (context, [coefficients, hidden, head, targets, dhidden, dhead], values) => {
+      const { N, C, V } = values as { N: number; C: number; V: number };
+      const tile = logprobTile(N);
+      const program = logprobGradient.pick(context.isSoftware, tile, isMultipleOf4(C));
+      const chunk = Math.max(CHUNK_STEP, Math.floor(context.scratchBytes / (N * FLOAT) / CHUNK_STEP) * CHUNK_STEP);
+      const dz = context.scratch(N * Math.min(chunk, V) * FLOAT);
+      for (let first = 0; first < V; first += chunk) {
+        const width = Math.min(chunk, V - first);
+        const rows = (tensor: Binding) => part(tensor, first * C * FLOAT, width * C * FLOAT);
+        const headRows = rows(head!);
+        const gradient = part(dz, 0, N * width * FLOAT);
+        const grid: Grid = [divide(width, TILES[tile].columns), divide(N, TILES[tile].rows), 1];
+        context.run(program, [hidden, headRows, targets, coefficients, gradient], { ...values, V: width, first }, grid);
+        multiplyInput(context, [gradient, headRows, dhidden], N, width, C, first > 0);
+        if (dhead) multiplyWeight(context, [gradient, hidden, rows(dhead)], N, width, C);
+      }
+    },
+  },
+];
