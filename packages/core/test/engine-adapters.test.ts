@@ -1,15 +1,10 @@
 /** Adapters on the engine: they share a base, are trained alone, are written as PEFT's files and merged. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ConfigError, type EngineModel, loadLanguageModel, withAdapterFrom } from "../src";
 import { inspectCompletion } from "../src/evaluation/inspect-completion";
-import { type Disk, openEngine, type TestEngine, tiny } from "./engine-host";
+import { type Disk, engineOpener, type TestEngine, thrownBy, tiny } from "./engine-host";
 
-let opened: TestEngine | undefined;
-async function start(disk?: Disk): Promise<TestEngine> {
-  opened = await openEngine(disk);
-  return opened;
-}
-afterEach(() => opened?.engine.close());
+const start = engineOpener();
 
 const adapter = { r: 4, loraAlpha: 16, targetModules: "all-linear", seed: 5 } as const;
 const text = { prompt: "a few", completion: " words are enough" } as const;
@@ -21,10 +16,7 @@ async function train({ engine }: TestEngine, model: EngineModel<string>, steps =
 }
 
 async function refused(promise: Promise<unknown>, message: RegExp): Promise<void> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
+  const error = await thrownBy(promise);
   expect(error).toBeInstanceOf(ConfigError);
   expect((error as Error).message).toMatch(message);
 }

@@ -3,6 +3,7 @@
 
 import type { Device } from "@trimtab/kernels";
 import { createWasmDevice } from "@trimtab/kernels/wasm";
+import { afterEach } from "vitest";
 import { connectEngine, serveEngine } from "../src";
 import type { Directory, DirectoryTree } from "../src/checkpoint/files";
 import type { Engine } from "../src/engine/engine";
@@ -71,3 +72,23 @@ export const tiny = {
   vocabSize: 257,
   seed: 3,
 } as const;
+
+/** `openEngine` for the tests of a file, with what it opens closed after each test. Call it at the file's top level. */
+export function engineOpener(): typeof openEngine {
+  const opened: TestEngine[] = [];
+  afterEach(async () => {
+    for (const { engine } of opened.splice(0)) await engine.close();
+  });
+  return async (...args) => {
+    const one = await openEngine(...args);
+    opened.push(one);
+    return one;
+  };
+}
+
+/** What a promise rejects with; undefined where it does not. */
+export const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );

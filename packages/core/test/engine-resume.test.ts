@@ -1,25 +1,11 @@
 /// <reference types="node" />
 /** Runs that are saved, lost and resumed: going on equals never having stopped, to the bit, on strict wasm. */
 import { createWasmDevice } from "@trimtab/kernels/wasm";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CheckpointError, ConfigError, DeviceError, type Engine, type EngineRun, type EngineStep, type RewardFunction } from "../src";
-import { type Disk, MemoryPlace, openEngine, type TestEngine, tiny } from "./engine-host";
+import { type Disk, engineOpener, MemoryPlace, thrownBy, tiny } from "./engine-host";
 
-const opened: TestEngine[] = [];
-async function start(...args: Parameters<typeof openEngine>): Promise<TestEngine> {
-  const one = await openEngine(...args);
-  opened.push(one);
-  return one;
-}
-afterEach(async () => {
-  for (const { engine } of opened.splice(0)) await engine.close();
-});
-
-const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+const start = engineOpener();
 
 const spread: RewardFunction = ({ completionIds }) => completionIds.map((ids) => (ids[0] as number) % 7);
 const sampling = {

@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /** Runs on an engine: what the trainers do, step by step; rewards and judges that stay on the application's thread. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   ConfigError,
   DeviceError,
@@ -17,24 +17,10 @@ import {
   scalarModel,
 } from "../src";
 import { trainers } from "../src/engine/trainers";
-import { type Disk, openEngine, type TestEngine, tiny } from "./engine-host";
+import { type Disk, engineOpener, type TestEngine, thrownBy, tiny } from "./engine-host";
 import { allOf } from "./trainer-model";
 
-const opened: TestEngine[] = [];
-async function start(...args: Parameters<typeof openEngine>): Promise<TestEngine> {
-  const one = await openEngine(...args);
-  opened.push(one);
-  return one;
-}
-afterEach(async () => {
-  for (const { engine } of opened.splice(0)) await engine.close();
-});
-
-const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+const start = engineOpener();
 
 /** Any spread of rewards. */
 const spread: RewardFunction = ({ completionIds }) => completionIds.map((ids) => (ids[0] as number) % 7);

@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /** The engine across a message channel: models by handle, files, and errors that keep their class. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import * as core from "../src";
 import {
   CheckpointError,
@@ -18,23 +18,9 @@ import {
   TrimtabError,
 } from "../src";
 import { failure, reasonOf } from "../src/engine/outcome";
-import { type Disk, openEngine, type TestEngine, tiny } from "./engine-host";
+import { type Disk, engineOpener, thrownBy, tiny } from "./engine-host";
 
-const opened: TestEngine[] = [];
-async function start(...args: Parameters<typeof openEngine>): Promise<TestEngine> {
-  const one = await openEngine(...args);
-  opened.push(one);
-  return one;
-}
-afterEach(async () => {
-  for (const { engine } of opened.splice(0)) await engine.close();
-});
-
-const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+const start = engineOpener();
 
 describe("an engine's models", () => {
   it("say what they are", async () => {
