@@ -41,6 +41,7 @@ export * from "./data/supervised";
 export * from "./data/tokenize";
 export * from "./data/tokenize-feedback";
 export * from "./data/truncation";
+export * from "./devices";
 export type * from "./engine/algorithms";
 export * from "./engine/connect";
 export type { EngineThread } from "./engine/connection";

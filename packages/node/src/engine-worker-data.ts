@@ -1,6 +1,6 @@
 /** What the engine's worker thread is started with. */
 import type { MessagePort } from "node:worker_threads";
-import type { DeviceChoice } from "./device";
+import type { DeviceChoice } from "@trimtab/core";
 
 export interface EngineWorkerData {
   readonly port: MessagePort;

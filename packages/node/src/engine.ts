@@ -1,7 +1,7 @@
 /** The engine on a thread of this process: models and trainers by handle, while the caller's event loop stays free. */
 import { MessageChannel, Worker } from "node:worker_threads";
-import { connectEngine, DeviceError, type Engine } from "@trimtab/core";
-import type { DeviceChoice, DeviceOptions } from "./device";
+import { connectEngine, type DeviceChoice, DeviceError, type Engine } from "@trimtab/core";
+import type { DeviceOptions } from "./device";
 import type { EngineWorkerData } from "./engine-worker-data";
 import { workerEntry } from "./worker-entry";
 

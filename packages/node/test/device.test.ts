@@ -1,8 +1,8 @@
 /** Choosing devices: what auto takes, what is refused, and that a device computes and goes away. */
-import { ConfigError, DeviceError } from "@trimtab/core";
+import { ConfigError, type DeviceChoice, DeviceError } from "@trimtab/core";
 import { ops } from "@trimtab/kernels";
 import { describe, expect, it, vi } from "vitest";
-import { createDevice, type DeviceChoice, listDevices, withDevice } from "../src/device";
+import { createDevice, listDevices, withDevice } from "../src/device";
 
 describe("createDevice", () => {
   it("makes wasm devices with the threads and the build asked for", async () => {

@@ -1,7 +1,6 @@
 /** The engine on a worker of its own, so that the page never blocks. */
-import { connectEngine, DeviceError, type Engine } from "@trimtab/core";
+import { connectEngine, type DeviceChoice, DeviceError, type Engine } from "@trimtab/core";
 import type { DeviceOptions } from "./device";
-import type { DeviceChoice } from "./device-choice";
 import { type Place, pageUrl } from "./files/place";
 import { startWorker } from "./worker-entry";
 

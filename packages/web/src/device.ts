@@ -1,12 +1,19 @@
 /** Devices in a browser: WebGPU, WebAssembly on worker threads, and the reference device. */
-import { ConfigError, type Device, DeviceError, type DeviceInfo } from "@trimtab/core";
+import {
+  ConfigError,
+  DEVICE_CHOICES,
+  type Device,
+  type DeviceChoice,
+  DeviceError,
+  type DeviceListing,
+  hardwareOf,
+  listDevicesOf,
+  useDevice,
+} from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
-import { DEVICE_CHOICES, type DeviceChoice } from "./device-choice";
-import { type Gpu, openGpu } from "./gpu";
+import { openGpu } from "./gpu";
 import { openWasm, problemWithThreads } from "./wasm";
 import type { WorkerUrl } from "./worker-entry";
-
-export type { DeviceChoice };
 
 export interface DeviceOptions {
   /**
@@ -33,7 +40,7 @@ export async function createDevice(choice: DeviceChoice = "auto", options: Devic
   if (choice === "reference") return createReferenceDevice();
   if (choice === "webgpu") return (await openGpu()).device();
   if (choice === "auto") {
-    const gpu = await hardwareGpu();
+    const gpu = await hardwareOf(openGpu);
     if (gpu) return gpu.device();
   }
   return openWasm({ threads, relaxed, workerUrl });
@@ -53,17 +60,6 @@ export async function deviceNotes(device: Device): Promise<string[]> {
   return notes;
 }
 
-/** The hardware GPU; undefined where there is none, or no way to reach it. */
-async function hardwareGpu(): Promise<Gpu | undefined> {
-  try {
-    const gpu = await openGpu();
-    return gpu.isSoftware ? undefined : gpu;
-  } catch (error) {
-    if (error instanceof DeviceError) return undefined;
-    throw error;
-  }
-}
-
 /** Why `auto` takes no GPU here; undefined where it does. */
 async function problemWithGpu(): Promise<string | undefined> {
   try {
@@ -75,43 +71,12 @@ async function problemWithGpu(): Promise<string | undefined> {
   }
 }
 
-/** What `listDevices` says of one kind of device. */
-export interface DeviceListing {
-  readonly kind: DeviceInfo["kind"];
-  readonly name: string;
-  /** What `createDevice("auto")` takes here. */
-  readonly isAuto: boolean;
-  /** Why it cannot be used; undefined where it can. */
-  readonly problem: string | undefined;
-}
-
 /** What can compute in this browser. */
-export async function listDevices(options: DeviceOptions = {}): Promise<DeviceListing[]> {
-  const describe = async (choice: "webgpu" | "wasm" | "reference"): Promise<DeviceListing & { readonly software: boolean }> => {
-    try {
-      const device = await createDevice(choice, options);
-      const { kind, name, software } = device.info;
-      await device.destroy();
-      return { kind, name, isAuto: false, problem: undefined, software };
-    } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      return { kind: choice, name: choice, isAuto: false, problem: error.message, software: false };
-    }
-  };
-  const listed = [await describe("webgpu"), await describe("wasm"), await describe("reference")];
-  const auto = listed.find(({ problem, software, kind }) => problem === undefined && !software && kind !== "reference");
-  return listed.map(({ software: _, ...listing }) => ({ ...listing, isAuto: listing.kind === auto?.kind }));
+export function listDevices(options: DeviceOptions = {}): Promise<DeviceListing[]> {
+  return listDevicesOf((choice) => createDevice(choice, options));
 }
 
 /** Runs `use` with a device and gives the device back, whatever happens. */
-export async function withDevice<T>(
-  options: DeviceOptions & { readonly device: DeviceChoice },
-  use: (device: Device) => Promise<T>,
-): Promise<T> {
-  const device = await createDevice(options.device, options);
-  try {
-    return await use(device);
-  } finally {
-    await device.destroy();
-  }
+export function withDevice<T>(options: DeviceOptions & { readonly device: DeviceChoice }, use: (device: Device) => Promise<T>): Promise<T> {
+  return useDevice(createDevice(options.device, options), use);
 }

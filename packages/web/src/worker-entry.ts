@@ -1,7 +1,6 @@
 /** Starting `engine-worker.js`, the one file that all of this package's workers run, and what it is told first. */
-import { DeviceError } from "@trimtab/core";
+import { type DeviceChoice, DeviceError } from "@trimtab/core";
 import type { PoolWorkerInit } from "@trimtab/kernels/wasm";
-import type { DeviceChoice } from "./device-choice";
 
 export type WorkerUrl = string | URL;
 
