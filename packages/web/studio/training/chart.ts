@@ -7,6 +7,7 @@ import uPlotStyle from "uplot/dist/uPlot.min.css?inline";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
 import { FramedElement } from "./animation-frame";
+import { figureCard } from "./figure-card";
 import { formatValue } from "./numbers";
 import { DASHES, SERIES_COUNT, seriesColours } from "./palette";
 import { type PlotData, type PlotLine, plotData, valueAt } from "./plot-data";
@@ -19,6 +20,7 @@ export class StudioChart extends FramedElement {
   static override styles = [
     elementTokens,
     controls,
+    figureCard,
     seriesColours,
     unsafeCSS(uPlotStyle),
     css`
@@ -26,22 +28,6 @@ export class StudioChart extends FramedElement {
         display: grid;
         grid-template-rows: auto auto 1fr;
         height: 100%;
-        margin: 0;
-        padding: var(--_space-4);
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_surface);
-      }
-      h3 {
-        margin: 0;
-        font-size: 0.9375rem;
-        font-weight: 650;
-      }
-      figcaption p {
-        margin: 0.125rem 0 0;
-        font-size: var(--_size-small);
-        line-height: 1.4;
-        color: var(--_text-muted);
       }
       .values {
         display: flex;

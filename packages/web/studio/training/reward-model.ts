@@ -4,6 +4,7 @@ import { css, html, LitElement, svg } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
+import { figureCard } from "./figure-card";
 import { formatShare, formatSigned, formatValue } from "./numbers";
 import { rewardQuality } from "./reward-quality";
 import "./chart";
@@ -17,6 +18,7 @@ export class StudioRewardModel extends LitElement {
   static override styles = [
     elementTokens,
     controls,
+    figureCard,
     css`
       :host {
         --_wrong: light-dark(#c9661d, #e08a45);
@@ -58,22 +60,9 @@ export class StudioRewardModel extends LitElement {
       figure {
         display: flex;
         flex-direction: column;
-        margin: 0;
-        padding: var(--_space-4);
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_surface);
-      }
-      h3 {
-        margin: 0;
-        font-size: 0.9375rem;
-        font-weight: 650;
       }
       figcaption p {
-        margin: 0.125rem 0 var(--_space-3);
-        font-size: var(--_size-small);
-        line-height: 1.4;
-        color: var(--_text-muted);
+        margin-bottom: var(--_space-3);
       }
       svg {
         width: 100%;
