@@ -6,6 +6,7 @@ import {
   type DpoLossType,
   type DpoOptions,
   dpo,
+  dpoLosses,
   evaluatePreferences,
   gkd,
   kto,
@@ -85,24 +86,7 @@ function preferenceAlgorithm(name: string, plan: Plan): Algorithm {
   };
 }
 
-const dpoTypes: readonly DpoLossType[] = [
-  "sigmoid",
-  "hinge",
-  "ipo",
-  "exo_pair",
-  "nca_pair",
-  "robust",
-  "cdpo",
-  "bco_pair",
-  "sppo_hard",
-  "aot",
-  "aot_unpaired",
-  "apo_zero",
-  "apo_down",
-  "discopop",
-  "sft",
-  "sigmoid_norm",
-];
+const dpoTypes = Object.keys(dpoLosses) as DpoLossType[];
 
 /** Chances of a wrong label that these losses reckon with. */
 const smoothing: Partial<Record<DpoLossType, number>> = { exo_pair: 0.001, robust: 0.1, cdpo: 0.1 };

@@ -1,4 +1,5 @@
 /** Options of `trimtab dpo`. */
+import { type DpoLossType, dpoLosses } from "@trimtab/core";
 import { z } from "zod";
 import { feedbackFields, PREFERENCES, referenceLogpsFields, truncationField } from "./feedback-fields";
 import { fraction } from "./fields";
@@ -9,26 +10,7 @@ export const dpoSchema = z.strictObject({
   ...referenceLogpsFields,
   beta: z.number().positive().default(0.1).describe("strength of the pull to the reference"),
   lossType: z
-    .array(
-      z.enum([
-        "sigmoid",
-        "hinge",
-        "ipo",
-        "exo_pair",
-        "nca_pair",
-        "robust",
-        "cdpo",
-        "bco_pair",
-        "sppo_hard",
-        "aot",
-        "aot_unpaired",
-        "apo_zero",
-        "apo_down",
-        "discopop",
-        "sft",
-        "sigmoid_norm",
-      ]),
-    )
+    .array(z.enum(Object.keys(dpoLosses) as DpoLossType[]))
     .min(1)
     .default(["sigmoid"])
     .describe("one objective or several"),
