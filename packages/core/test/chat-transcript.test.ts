@@ -8,13 +8,12 @@ import { ChatTranscript } from "../src/environments/chat-transcript";
 import { environmentRollout } from "../src/environments/environment-rollout";
 import type { TranscriptOptions } from "../src/environments/transcript";
 import { ConfigError, DataError } from "../src/errors";
-import type { Tokenizer } from "../src/tokenizer/tokenizer";
-import { Tokenizer as TokenizerClass } from "../src/tokenizer/tokenizer";
+import { Tokenizer } from "../src/tokenizer/tokenizer";
 import { byteTokenizer, tinyModel } from "./trainer-model";
 
 const END = "<|im_end|>";
-const eos = TokenizerClass.train(["abc"], { vocabSize: 259, specialTokens: ["<|im_start|>", END], eosToken: END });
-const withTemplate = (chat_template: string) => TokenizerClass.fromJSON(eos.toJSON(), { ...eos.toConfigJSON(), chat_template });
+const eos = Tokenizer.train(["abc"], { vocabSize: 259, specialTokens: ["<|im_start|>", END], eosToken: END });
+const withTemplate = (chat_template: string) => Tokenizer.fromJSON(eos.toJSON(), { ...eos.toConfigJSON(), chat_template });
 
 const chatml =
   "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
@@ -141,7 +140,7 @@ describe("between two actions", () => {
 });
 
 test("a conversation is played token for token", async () => {
-  const tokenizer = TokenizerClass.fromJSON(byteTokenizer.toJSON(), {
+  const tokenizer = Tokenizer.fromJSON(byteTokenizer.toJSON(), {
     ...byteTokenizer.toConfigJSON(),
     chat_template:
       "{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[a]{% endif %}",
@@ -189,9 +188,8 @@ for (const [name, between] of [
   const present = existsSync(path);
   test.skipIf(!present)(`the template of ${name}${present ? "" : " (skipped: ../shared/data is not on this machine)"}`, () => {
     const chatTemplate = JSON.parse(readFileSync(path, "utf8")).chat_template as string;
-    const stand = Object.assign(Object.create(eos) as Tokenizer, { chatTemplate });
     const row = { prompt: ask, columns: {}, tokens: Uint32Array.of(1) };
-    const transcript = new ChatTranscript(ask, row, stand, {});
+    const transcript = new ChatTranscript(ask, row, withTemplate(chatTemplate), {});
     for (const action of ["5", "<think>\nhm\n</think>\n\n7"]) {
       transcript.act(action);
       expect([...transcript.observe("higher", undefined)]).toEqual([...eos.encode(between)]);

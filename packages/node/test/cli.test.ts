@@ -21,7 +21,8 @@ interface Outcome {
   readonly err: string;
 }
 
-function start(argv: string[]): { child: ChildProcess; outcome: Promise<Outcome> } {
+/** `said` is what the process wrote to stderr so far. */
+function start(argv: string[]): { child: ChildProcess; said: () => string; outcome: Promise<Outcome> } {
   const child = spawn(process.execPath, [CLI, ...argv], { cwd: folder });
   running.add(child);
   let [out, err] = ["", ""];
@@ -33,7 +34,7 @@ function start(argv: string[]): { child: ChildProcess; outcome: Promise<Outcome>
       resolve({ code, signal, out, err });
     });
   });
-  return { child, outcome };
+  return { child, said: () => err, outcome };
 }
 
 const trimtab = (...argv: string[]) => start(argv).outcome;
@@ -267,9 +268,13 @@ describe("an interrupted run", () => {
   it("ends at once at the second Ctrl-C", async () => {
     writeFileSync(
       file("slow.ts"),
-      "export const slow = ({ completions }: any) => new Promise((resolve) => setTimeout(() => resolve(completions.map(() => 0)), 30_000));",
+      `import { writeFileSync } from "node:fs";
+      export const slow = ({ completions }: any) => {
+        writeFileSync("asked", "");
+        return new Promise((resolve) => setTimeout(() => resolve(completions.map(() => 0)), 100_000));
+      };`,
     );
-    const { child, outcome } = start([
+    const { child, said, outcome } = start([
       "grpo",
       ...grpoOptions,
       "--reward-funcs",
@@ -280,9 +285,9 @@ describe("an interrupted run", () => {
       "2",
       ...device,
     ]);
-    await until(() => existsSync(file("twice", "metrics.jsonl")), "the start");
+    await until(() => existsSync(file("asked")), "the first reward");
     child.kill("SIGINT");
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until(() => said().includes("press Ctrl-C again"), "the answer to the first Ctrl-C");
     child.kill("SIGINT");
     expect((await outcome).code).toBe(130);
   });

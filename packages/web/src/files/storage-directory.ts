@@ -16,6 +16,7 @@ import {
 } from "@trimtab/core";
 import { blobSource } from "./blob-source";
 import { chunksOf, writeStream } from "./contents";
+import { storageEstimate } from "./storage-estimate";
 import { storageFailure } from "./storage-failure";
 
 const INDEX = /^index-(\d+)\.json$/;
@@ -219,7 +220,7 @@ async function writeFile(directory: FileSystemDirectoryHandle, name: string, con
   const handle = await directory.getFileHandle(name, { create: true });
   const { createSyncAccessHandle } = handle as { createSyncAccessHandle?: () => Promise<SyncFile> };
   if (!createSyncAccessHandle) {
-    await writeStream(await handle.createWritable(), contents);
+    await writeStream(await handle.createWritable(), withinQuota(contents));
     return;
   }
   const file = await createSyncAccessHandle.call(handle);
@@ -230,6 +231,16 @@ async function writeFile(directory: FileSystemDirectoryHandle, name: string, con
     file.flush();
   } finally {
     file.close();
+  }
+}
+
+/** The same contents, refused before a chunk that the quota has no room for: Chromium then sometimes speaks of a broken pipe instead. */
+async function* withinQuota(contents: FileContents): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunksOf(contents)) {
+    const { usageBytes, quotaBytes } = await storageEstimate();
+    if (usageBytes !== undefined && quotaBytes !== undefined && usageBytes + chunk.length > quotaBytes)
+      throw new DOMException("The quota has no room for the file.", "QuotaExceededError");
+    yield chunk;
   }
 }
 
