@@ -1,10 +1,11 @@
 /** The studio at work: one state, one engine, one shelf of models, and the actions that join them. */
-import type { Engine, EngineModel } from "@trimtab/core";
+import type { Engine, EngineModel, ReadableDirectory } from "@trimtab/core";
 import type { FeedbackKind, FeedbackSession } from "../src/feedback/headless";
+import { readFiles } from "./export/read-files";
 import { readSessionJson } from "./export/session-file";
 import { FeedbackSessions } from "./feedback-sessions";
 import { ModelShelf } from "./model-shelf";
-import { newId, newSession, revived } from "./session";
+import { isUnderWay, modelsOf, newId, newSession, revived } from "./session";
 import { forgetSession, listSessions, readSession, SessionKeeper } from "./session-keeper";
 import {
   type DeviceChoice,
@@ -27,6 +28,7 @@ export interface StudioParts {
   createEngine(device: DeviceChoice): Promise<Engine<Place>>;
   /** Deletes all that is stored at a path and below it. */
   removeStored(path: string): Promise<void>;
+  openPlace(place: Place): Promise<ReadableDirectory>;
 }
 
 /** What went well is not in the way for longer. */
@@ -207,12 +209,20 @@ export class LiveStudio implements Studio {
   }
 
   async removeModel(id: string): Promise<void> {
-    const model = this.store.state.session.models.find((model) => model.id === id);
+    const { models, runs } = this.store.state.session;
+    const model = models.find((model) => model.id === id);
+    const user = runs.find((run) => isUnderWay(run) && modelsOf(run).includes(id));
+    if (user) return this.notify("warning", `${model?.name} stays: ${user.name} needs it. Stop that run first, or delete it.`);
+    try {
+      await this.#shelf.remove(id);
+    } catch (error) {
+      // the models of an engine that is gone are gone with it
+      if (this.store.state.engine.state === "ready") return this.notify("error", `${model?.name} stays: ${(error as Error).message}`);
+    }
     this.change(({ models, modelId }) => {
       const rest = models.filter((model) => model.id !== id);
       return { models: rest, modelId: modelId === id ? rest.find(({ kind }) => kind === "lm")?.id : modelId };
     });
-    await this.#shelf.remove(id).catch(() => {});
     if (model?.place && "storage" in model.place) await this.#remove(model.place.storage);
   }
 
@@ -296,6 +306,16 @@ export class LiveStudio implements Studio {
     return { storage: `${this.#root()}/runs/${runId}/${isSecond ? "b" : "a"}` };
   }
 
+  adapterPlace(runId: string): KeptPlace {
+    return { storage: `${this.#root()}/runs/${runId}/adapter` };
+  }
+
+  async adapterFiles(runId: string): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>> {
+    const run = this.store.state.session.runs.find(({ id }) => id === runId);
+    if (!run?.adapter) throw new Error("adapterFiles: the run must have made an adapter, got none. Train one first.");
+    return readFiles(await this.#parts.openPlace(run.adapter), ADAPTER_FILES);
+  }
+
   beforeLeaving(task: () => Promise<void>): void {
     this.#leaving.push(task);
   }
@@ -369,6 +389,9 @@ export class LiveStudio implements Studio {
     this.store.update(() => ({ storage }));
   }
 }
+
+/** What the engine writes of an adapted model: PEFT's files and those of the tokenizer. */
+const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 
 /** The place itself where a reload can read it again; not one that only this page can read, nor one that needs a token, which is kept nowhere. */
 function placeToKeep(from: Place): KeptPlace | undefined {

@@ -1,6 +1,6 @@
 /** Opens the studio in the page. */
 import "./trusted-types";
-import { createEngine, removeStored } from "@trimtab/web";
+import { createEngine, openPlace, removeStored } from "@trimtab/web";
 import { pageTokens } from "../src/feedback/theme";
 import type { TrimtabStudio } from "./app";
 import "./app";
@@ -8,7 +8,7 @@ import { LiveStudio } from "./live-studio";
 import { readSettings, writeSettings } from "./settings";
 
 document.adoptedStyleSheets.push(pageTokens.styleSheet as CSSStyleSheet);
-const studio = await LiveStudio.open({ createEngine: (device) => createEngine({ device }), removeStored }, readSettings());
+const studio = await LiveStudio.open({ createEngine: (device) => createEngine({ device }), removeStored, openPlace }, readSettings());
 studio.store.subscribe(({ theme, device }) => writeSettings({ theme, device }));
 addEventListener("pagehide", () => void studio.flush());
 document.addEventListener("visibilitychange", () => void studio.flush());

@@ -26,6 +26,16 @@ export function newSession(name: string, now: number): Session {
 
 const UNDER_WAY: readonly RunStatus[] = ["starting", "running", "paused"];
 
+/** It goes, or can go on. */
+export function isUnderWay({ status }: StudioRun): boolean {
+  return UNDER_WAY.includes(status);
+}
+
+/** The models that a run needs, by id. */
+export function modelsOf({ setup }: StudioRun): readonly string[] {
+  return [setup.modelId, ...setup.rewards.flatMap((reward) => ("modelId" in reward ? [reward.modelId] : []))];
+}
+
 /**
  * A session as it comes back after its page went: a run that was under way is paused at its last checkpoint (what it did since is lost and
  * will be done again, with the same result), or has failed where it had none; models that only the page had are gone.
@@ -37,7 +47,7 @@ export function revived(session: Session): Session {
 }
 
 function revivedRun(run: StudioRun): StudioRun {
-  if (!UNDER_WAY.includes(run.status)) return run;
+  if (!isUnderWay(run)) return run;
   const { checkpoint } = run;
   if (!checkpoint) return { ...run, status: "failed", error: "The page was closed before the first checkpoint. Start it again." };
   return {

@@ -54,11 +54,23 @@ export type RunReward =
   | { readonly rule: string; readonly options?: Readonly<Record<string, unknown>> | undefined }
   | { readonly modelId: string; readonly name?: string | undefined };
 
+/** An adapter (LoRA) that a run trains in place of the weights. */
+export interface AdapterSetup {
+  /** Rank. */
+  readonly r: number;
+  /** The update is scaled by alpha / r. */
+  readonly loraAlpha: number;
+  /** Which linear layers it is on: all, or (undefined) queries and values. */
+  readonly targetModules?: "all-linear" | undefined;
+}
+
 /** How a run was set up: enough to start it again or, with its checkpoint, to go on. */
 export interface RunSetup {
   readonly algorithm: EngineAlgorithm;
-  /** The model that it starts from; the run trains a clone (for `reward`: of its trunk). */
+  /** The model that it starts from; the run trains a clone (for `reward`: of its trunk), or an adapter on it. */
   readonly modelId: string;
+  /** Undefined where all weights are trained. */
+  readonly adapter?: AdapterSetup | undefined;
   readonly referenceId?: string | undefined;
   readonly rewards: readonly RunReward[];
   /** The trainer's options that are plain values: numbers, words, switches. */
@@ -97,7 +109,9 @@ export interface StudioRun {
   readonly margins?: readonly number[] | undefined;
   /** Where it can go on after a reload: the last step that was saved. */
   readonly checkpoint?: { readonly step: number; readonly place: KeptPlace } | undefined;
-  /** The model that came out, an entry of `models`. */
+  /** The adapter that came out, as PEFT's files; it goes with the run. */
+  readonly adapter?: KeptPlace | undefined;
+  /** The model that came out, an entry of `models`; of an adapter, merged with what it was trained on. */
   readonly resultId?: string | undefined;
   /** Why it failed. */
   readonly error?: string | undefined;

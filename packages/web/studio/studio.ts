@@ -36,7 +36,7 @@ export interface Studio {
   /** Reads a model and makes it the one to work on. What goes wrong becomes a notice. */
   loadModel(from: Place, about: Pick<StudioModel, "name" | "origin">): Promise<void>;
   /**
-   * The model's handle, loaded once and kept until it is removed. It must stay as it is: a run trains `(await openModel(id)).clone()`.
+   * The model's handle, loaded once and kept until it is removed. It must stay as it is: a run trains a clone, or an adapter on it.
    * Throws for an unknown id, or where its files are gone.
    */
   openModel(id: string): Promise<EngineModel<Place>>;
@@ -45,7 +45,7 @@ export interface Studio {
     model: EngineModel<Place>,
     about: Pick<StudioModel, "name" | "origin"> & Partial<Pick<StudioModel, "runId">>,
   ): Promise<StudioModel>;
-  /** Forgets a model: its handle and its files. */
+  /** Forgets a model: its handle and its files. One that a run under way needs stays, and a notice says why. */
   removeModel(id: string): Promise<void>;
 
   /** Samples completions of prompts of the session, into the session. What goes wrong becomes a notice. */
@@ -54,10 +54,14 @@ export interface Studio {
 
   /** Adds a run, or replaces the one with its id. Kept soon after: call it as often as there is news. */
   putRun(run: StudioRun): void;
-  /** Forgets a run and its checkpoint; the model that it made stays. */
+  /** Forgets a run with its checkpoint and its adapter; the model that it made stays. */
   removeRun(id: string): Promise<void>;
   /** Where a run's next checkpoint belongs: two places alternate, so that the one in `run.checkpoint` is always whole. */
   checkpointPlace(runId: string): KeptPlace;
+  /** Where a run's adapter belongs. */
+  adapterPlace(runId: string): KeptPlace;
+  /** PEFT's files of the adapter that a run made, by name. Throws where it made none, or where its files are gone. */
+  adapterFiles(runId: string): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
 
   /** Has `task` done before the open session is left or deleted: to end what belongs to it. */
   beforeLeaving(task: () => Promise<void>): void;

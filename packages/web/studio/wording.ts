@@ -17,6 +17,11 @@ export function quantity(count: number): string {
   return `${Number(value.toPrecision(3))}${names[name]}`;
 }
 
+/** With a capital, to begin a sentence. */
+export function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** The kind of device, as its makers call it. */
 export function deviceKind(kind: DeviceInfo["kind"]): string {
   return { webgpu: "WebGPU", wasm: "WebAssembly", reference: "Reference" }[kind];

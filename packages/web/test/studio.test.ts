@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { detectFormat, generate, loadLanguageModel, parseJsonl } from "@trimtab/core";
+import { detectFormat, inspectCompletion, loadLanguageModel, parseJsonl, withAdapterFrom } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { unzipSync } from "fflate";
 import type { BrowserContext, Page } from "playwright-core";
@@ -227,12 +227,14 @@ describeBrowser("the studio", (browser) => {
     await picture("studio-reward-model");
   });
 
-  it("begins GRPO on it, and after a reload goes on from the step that was kept", async () => {
+  it("begins to train an adapter on it with GRPO, and after a reload goes on from the step that was kept", async () => {
     await page.getByText("New run", { exact: true }).click();
     await page.getByRole("radio", { name: /^GRPO/ }).check();
+    await page.getByRole("radio", { name: /^An adapter/ }).check();
     await page.getByRole("checkbox", { name: /^Reward model 1/ }).check();
     await page.getByRole("textbox", { name: "Steps" }).fill("16");
     await page.getByRole("textbox", { name: "Completion length" }).fill("16");
+    await picture("studio-adapter");
     await button("Start training").click();
     await expect.poll(async () => (await runs())[1]?.history.length ?? 0, { timeout: 90_000 }).toBeGreaterThan(3);
     await button("Pause").click();
@@ -246,6 +248,11 @@ describeBrowser("the studio", (browser) => {
     expect(after).toMatchObject({ status: "paused", checkpoint: before?.checkpoint });
     expect(after?.history).toEqual(before?.history);
     await picture("studio-reloaded");
+    await go("model");
+    await button("Remove Speeches").click();
+    await page.getByText("Speeches stays: GRPO 1 needs it.").waitFor();
+    await button("Dismiss").click();
+    await go("train");
     await button("Go on").click();
     await statusOf(1).toBe("finished");
   });
@@ -269,18 +276,29 @@ describeBrowser("the studio", (browser) => {
     expect(await violations()).toEqual([]);
   });
 
-  it("exports models that load in Node, rows that TRL reads, reports and the session", async () => {
+  it("exports models and adapters that load in Node, rows that TRL reads, reports and the session", async () => {
     await go("export");
     await picture("studio-export");
     expect(await violations()).toEqual([]);
-    const zip = unzipSync(new Uint8Array(await download(() => button("Download GRPO 1 as a zip file").click())));
-    const files = new Map(Object.entries(zip).map(([name, bytes]) => [name.replace("grpo-1/", ""), new Blob([new Uint8Array(bytes)])]));
+    const directory = async (name: string) => {
+      const zip = unzipSync(new Uint8Array(await download(() => button(`Download ${name} as a zip file`).click())));
+      return droppedDirectory(
+        new Map(Object.entries(zip).map(([path, bytes]) => [path.replace(/^.*\//, ""), new Blob([new Uint8Array(bytes)])])),
+      );
+    };
     const device = createReferenceDevice();
-    const model = await loadLanguageModel(device, droppedDirectory(files));
-    expect(model.decoder.parameters.count).toBe(430752);
-    const [completion] = await generate({ model, prompts: ["We the people"], maxNewTokens: 4, temperature: 0 });
-    expect(completion?.text.length).toBeGreaterThan(0);
-    model.decoder.dispose();
+    const merged = await loadLanguageModel(device, await directory("GRPO 1"));
+    expect([merged.decoder.parameters.count, merged.decoder.adapter]).toEqual([430752, undefined]);
+    const base = await loadLanguageModel(device, await directory("Speeches"));
+    const adapted = await withAdapterFrom(base, await directory("adapter of GRPO 1"));
+    const text = { prompt: "We the people", completion: " of the United States have work to do." };
+    const [ofBase, ofAdapted, ofMerged] = await Promise.all(
+      [base, adapted, merged].map(async (model) => (await inspectCompletion({ model, ...text })).logps),
+    );
+    expect(ofAdapted?.length).toBeGreaterThan(5);
+    expect(distance(ofAdapted, ofMerged)).toBeLessThan(1e-4);
+    expect(distance(ofAdapted, ofBase)).toBeGreaterThan(0.05);
+    for (const { decoder } of [adapted, base, merged]) decoder.dispose();
     await device.destroy();
 
     const preferences = parseJsonl((await download(() => button("Download preference.jsonl").click())).toString());
@@ -343,3 +361,8 @@ describeBrowser("the studio", (browser) => {
     expect(watched.problems).toEqual([]);
   });
 });
+
+/** The largest difference between two lists of numbers. */
+function distance(a: Float32Array = new Float32Array(), b: Float32Array = new Float32Array()): number {
+  return Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))));
+}

@@ -1,4 +1,4 @@
-/** A session as one JSON file: everything but the models' and checkpoints' own files. */
+/** A session as one JSON file: everything but the files of models, adapters and checkpoints. */
 import { FeedbackSessions } from "../feedback-sessions";
 import { newId, newSession } from "../session";
 import type { Session } from "../store";
@@ -32,7 +32,7 @@ export function readSessionJson(text: string): Session {
     id: newId(),
     models,
     modelId: models.find(({ id, kind }) => id === session.modelId && kind === "lm")?.id ?? models.find(({ kind }) => kind === "lm")?.id,
-    runs: session.runs.map(({ checkpoint: _, ...run }) =>
+    runs: session.runs.map(({ checkpoint: _, adapter: __, ...run }) =>
       run.status === "finished" || run.status === "stopped" ? run : { ...run, status: "failed", error: "It was under way elsewhere." },
     ),
   };

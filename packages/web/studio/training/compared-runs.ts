@@ -1,7 +1,8 @@
 /** Runs beside each other as data: curves of the same metric in one chart, and the options in which they differ. */
 import { type Chart, metricCharts, type Series } from "@trimtab/core";
-import type { RunReward, StudioRun } from "../store";
+import type { RunReward, RunSetup, StudioRun } from "../store";
 import { SECONDARY } from "./secondary-charts";
+import { adapterText } from "./trainers";
 
 /** For every metric that at least one of the runs has alone in its chart: one line for each run, named after it. `places` says which run each is. */
 export function overlaidCharts(runs: readonly StudioRun[]): readonly { readonly chart: Chart; readonly places: readonly number[] }[] {
@@ -31,6 +32,7 @@ export function optionDifferences(runs: readonly StudioRun[], modelName: (id: st
     ({ setup }): Readonly<Record<string, string>> => ({
       algorithm: setup.algorithm,
       model: modelName(setup.modelId),
+      trained: trainedText(setup),
       ...(setup.rewards.length > 0 ? { rewards: setup.rewards.map(rewardText).join(", ") } : {}),
       rows: String(setup.rows.length),
       ...Object.fromEntries(Object.entries(setup.options).map(([name, value]) => [name, String(value)])),
@@ -38,6 +40,11 @@ export function optionDifferences(runs: readonly StudioRun[], modelName: (id: st
   );
   const names = [...new Set(tables.flatMap((table) => Object.keys(table)))];
   return names.map((name) => ({ name, values: tables.map((table) => table[name]) })).filter(({ values }) => new Set(values).size > 1);
+}
+
+/** What a run trains, in words. */
+export function trainedText({ adapter }: RunSetup): string {
+  return adapter ? adapterText(adapter) : "all weights";
 }
 
 /** A reward in words. */

@@ -189,7 +189,8 @@ export class RunController extends EventTarget {
       const { setup, checkpoint } = run;
       const engine = await this.#studio.engine;
       const base = await this.#studio.openModel(setup.modelId);
-      model = setup.algorithm === "reward" ? await base.toRewardModel(Number(setup.options.seed ?? 0)) : await base.clone();
+      const from = this.#studio.store.state.session.models.find(({ id }) => id === setup.modelId);
+      model = await newTrainee(base, setup, from && hubName(from));
       const opened = await this.#train(engine, model, setup, checkpoint?.place);
       const live: LiveRun = { id: run.id, run: opened, model, request, wake: undefined, saveMs: 0, savedAt: 0 };
       this.#live = live;
@@ -253,6 +254,7 @@ export class RunController extends EventTarget {
       if (this.#live !== live) return;
       await run.return();
       current = { ...current, name: this.#runOf(id)?.name ?? current.name };
+      current = await this.#keepAdapter(current, model);
       const result = await this.#keepModel(current, model);
       this.#put({ ...current, status: isStopped ? "stopped" : "finished", resultId: result.id });
       this.#live = undefined;
@@ -302,9 +304,28 @@ export class RunController extends EventTarget {
     return saved;
   }
 
-  /** Puts the trained model on the shelf. */
-  #keepModel(run: StudioRun, model: EngineModel<Place>): Promise<StudioModel> {
-    return this.#studio.addModel(model, { name: run.name, origin: `made by ${run.name}`, runId: run.id });
+  /** Writes the trained adapter, where there is one. Where there is no room for it its merged model stays, and a notice says so. */
+  async #keepAdapter(run: StudioRun, model: EngineModel<Place>): Promise<StudioRun> {
+    if (!model.hasAdapter) return run;
+    const place = this.#studio.adapterPlace(run.id);
+    try {
+      await model.save(place);
+    } catch (error) {
+      this.#studio.notify("warning", `The adapter of ${run.name} could not be kept; only the merged model is: ${(error as Error).message}`);
+      return run;
+    }
+    const kept = { ...run, adapter: place };
+    this.#put(kept);
+    return kept;
+  }
+
+  /** Puts the trained model on the shelf; of an adapter the merged model, in its place. */
+  async #keepModel(run: StudioRun, model: EngineModel<Place>): Promise<StudioModel> {
+    const about = { name: run.name, origin: `made by ${run.name}`, runId: run.id };
+    if (!model.hasAdapter) return this.#studio.addModel(model, about);
+    const merged = await model.merge();
+    await model.dispose();
+    return this.#studio.addModel(merged, about);
   }
 
   /** What came of it: margins of a reward model, completions of any other. */
@@ -326,6 +347,22 @@ export class RunController extends EventTarget {
     await live.run.return().catch(() => {});
     await live.model.dispose().catch(() => {});
   }
+}
+
+/** What a run trains: made anew from the model that it starts from. Bad options of an adapter are refused. */
+function newTrainee(
+  base: EngineModel<Place>,
+  { algorithm, adapter, options }: RunSetup,
+  name: string | undefined,
+): Promise<EngineModel<Place>> {
+  const seed = Number(options.seed ?? 0);
+  if (algorithm === "reward") return base.toRewardModel(seed);
+  return adapter ? base.withAdapter({ ...adapter, seed, baseModelNameOrPath: name }) : base.clone();
+}
+
+/** "owner/model" of a model that came from the hub: what PEFT finds an adapter's base by. */
+function hubName({ place }: StudioModel): string | undefined {
+  return place && "url" in place ? /^https:\/\/huggingface\.co\/([^/]+\/[^/]+)\/resolve\//.exec(place.url)?.[1] : undefined;
 }
 
 /** The run with one more step; what a kept session had beyond where it goes on from is dropped. */

@@ -1,7 +1,7 @@
 /** A run as one self-contained HTML file: curves, the frontier, samples, options, and what it ran on. */
 import { type EngineInfo, type Figure, frontierChart, frontierOfLog, metricCharts, renderReport, type Table } from "@trimtab/core";
 import type { StudioModel, StudioRun } from "../store";
-import { rewardText } from "./compared-runs";
+import { rewardText, trainedText } from "./compared-runs";
 import { formatDuration, formatShare, formatSigned, formatValue } from "./numbers";
 import { rewardQuality } from "./reward-quality";
 import { trainerOf } from "./trainers";
@@ -91,6 +91,7 @@ export function runReport({ run, models, engine, environment }: ReportedRun): st
         columns: ["Option", "Value"],
         rows: [
           ["algorithm", setup.algorithm],
+          ["trained", trainedText(setup)],
           ...(setup.rewards.length > 0 ? [["rewards", setup.rewards.map(rewardText).join(", ")]] : []),
           ...Object.entries(setup.options).map(([option, value]) => [option, String(value)]),
         ],

@@ -1,13 +1,23 @@
 /** `<studio-trainer-form>`: which trainer, on what, with which options; fires `run-start` with a setup and shows what was refused. */
 import type { DatasetRow, EngineAlgorithm } from "@trimtab/core";
-import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
-import type { Datasets, RunReward, RunSetup, StudioModel } from "../store";
+import type { AdapterSetup, Datasets, RunReward, RunSetup, StudioModel } from "../store";
 import { optionErrors } from "./option-errors";
 import { RULES } from "./reward-choices";
-import { learningRateFor, type OptionField, type OptionValue, standingOptions, TRAINERS, type Trainer, trainerOf } from "./trainers";
+import {
+  ADAPTER_FIELDS,
+  learningRateFor,
+  type OptionField,
+  type OptionValue,
+  standingOptions,
+  TRAINERS,
+  type Trainer,
+  takesAdapter,
+  trainerOf,
+} from "./trainers";
 import { type DataChoice, dataChoices, splitHeldOut, wantedData } from "./training-data";
 
 @customElement("studio-trainer-form")
@@ -137,7 +147,8 @@ export class StudioTrainerForm extends LitElement {
         font-weight: 550;
         cursor: pointer;
       }
-      details .fields {
+      details .fields,
+      .fields.adapter {
         padding-top: var(--_space-3);
       }
       .rewards {
@@ -194,6 +205,7 @@ export class StudioTrainerForm extends LitElement {
   @state() private values: Readonly<Record<string, OptionValue>> = {};
   @state() private dataId = "";
   @state() private startId = "";
+  @state() private wantsAdapter = false;
   @state() private chosenRewards: ReadonlySet<string> = new Set();
   @state() private texts: Readonly<Record<string, string>> = {};
 
@@ -212,7 +224,7 @@ export class StudioTrainerForm extends LitElement {
     const model = this.#model();
     const errors = optionErrors(
       this.error,
-      trainer.fields.map(({ name }) => name),
+      [...trainer.fields, ...ADAPTER_FIELDS].map(({ name }) => name),
     );
     const missing = this.#missing(trainer);
     const field = (option: OptionField) => this.#field(option, errors.fields.get(option.name), model?.parameterCount);
@@ -226,6 +238,7 @@ export class StudioTrainerForm extends LitElement {
         <div class="fields">${this.#start()}${trainer.learnsFrom === "feedback" ? this.#data() : this.#promptCount()}</div>
       </section>
       ${trainer.learnsFrom === "prompts" ? this.#rewards() : nothing}
+      ${takesAdapter(trainer.algorithm) ? this.#trained(ADAPTER_FIELDS.map(field)) : nothing}
       <section aria-labelledby="options">
         <h2 id="options">Options</h2>
         <div class="fields">${trainer.fields.filter(({ advanced }) => !advanced).map(field)}</div>
@@ -274,7 +287,7 @@ export class StudioTrainerForm extends LitElement {
         ${languageModels.length === 0 ? html`<option value="">No model yet</option>` : nothing}
         ${languageModels.map(({ id, name }) => html`<option value=${id} ?selected=${id === this.#model()?.id}>${name}</option>`)}
       </select>
-      <p class="help">A copy is trained; the model itself stays as it is.</p>
+      <p class="help">${this.#hasAdapter ? "It stays as it is; the adapter learns." : "A copy is trained; the model itself stays as it is."}</p>
     </div>`;
   }
 
@@ -341,6 +354,35 @@ export class StudioTrainerForm extends LitElement {
     </fieldset>`;
   }
 
+  /** All weights, or an adapter with its options. */
+  #trained(fields: readonly TemplateResult[]) {
+    const choice = (wantsAdapter: boolean, title: string, summary: string) =>
+      html`<label>
+        <input
+          type="radio"
+          name="trained"
+          .checked=${wantsAdapter === this.wantsAdapter}
+          @change=${() => {
+            this.wantsAdapter = wantsAdapter;
+          }}
+        />
+        <strong>${title}</strong>
+        <small>${summary}</small>
+      </label>`;
+    return html`<fieldset>
+      <legend>What changes</legend>
+      <div class="trainers">
+        ${choice(false, "All weights", "Learns the most. Needs room for a second model and its optimiser.")}
+        ${choice(true, "An adapter (LoRA)", "Small matrices beside weights that stay: far less memory, and a file of its own to take along.")}
+      </div>
+      ${this.wantsAdapter ? html`<div class="fields adapter">${fields}</div>` : nothing}
+    </fieldset>`;
+  }
+
+  get #hasAdapter(): boolean {
+    return this.wantsAdapter && takesAdapter(this.algorithm);
+  }
+
   #field(option: OptionField, wrong: string | undefined, parameterCount = 0) {
     const { name, label, help, choices, optional } = option;
     const value = this.#valueOf(option, parameterCount);
@@ -385,7 +427,7 @@ export class StudioTrainerForm extends LitElement {
   }
 
   #valueOf({ name, value }: OptionField, parameterCount: number): OptionValue {
-    return this.values[name] ?? (name === "learningRate" ? learningRateFor(this.algorithm, parameterCount) : value);
+    return this.values[name] ?? (name === "learningRate" ? learningRateFor(this.algorithm, parameterCount, this.#hasAdapter) : value);
   }
 
   #model(): StudioModel | undefined {
@@ -417,13 +459,7 @@ export class StudioTrainerForm extends LitElement {
     const trainer = trainerOf(this.algorithm) as Trainer;
     const model = this.#model();
     if (!model || this.busy || this.#missing(trainer)) return;
-    const options: Record<string, OptionValue> = { ...standingOptions(this.algorithm) };
-    for (const field of trainer.fields) {
-      const value = this.#valueOf(field, model.parameterCount);
-      const isNumber = typeof field.value === "number" || field.optional;
-      // words in a number's field become NaN, which the trainer refuses with its own message
-      if (value !== "" || !field.optional) options[field.name] = isNumber ? numberOf(String(value)) : value;
-    }
+    const options = { ...standingOptions(this.algorithm), ...this.#optionsOf(trainer.fields, model) };
     const chosen = this.#chosenData(dataChoices(this.algorithm, this.datasets));
     const { rows, heldOut } =
       trainer.learnsFrom === "prompts"
@@ -434,12 +470,30 @@ export class StudioTrainerForm extends LitElement {
     const setup: RunSetup = {
       algorithm: this.algorithm,
       modelId: model.id,
+      ...(this.#hasAdapter ? { adapter: this.#adapter(model) } : {}),
       rewards: trainer.learnsFrom === "prompts" ? [...this.chosenRewards].map((id) => this.#reward(id)) : [],
       options,
       rows,
       ...(heldOut.length > 0 ? { heldOut } : {}),
     };
     this.dispatchEvent(new CustomEvent<RunSetup>("run-start", { detail: setup, bubbles: true, composed: true }));
+  }
+
+  /** What the fields say, by option. */
+  #optionsOf(fields: readonly OptionField[], { parameterCount }: StudioModel): Readonly<Record<string, OptionValue>> {
+    const options: Record<string, OptionValue> = {};
+    for (const field of fields) {
+      const value = this.#valueOf(field, parameterCount);
+      const isNumber = typeof field.value === "number" || field.optional;
+      // words in a number's field become NaN, which the engine refuses with its own message
+      if (value !== "" || !field.optional) options[field.name] = isNumber ? numberOf(String(value)) : value;
+    }
+    return options;
+  }
+
+  #adapter(model: StudioModel): AdapterSetup {
+    const { r, loraAlpha, targetModules } = this.#optionsOf(ADAPTER_FIELDS, model);
+    return { r: Number(r), loraAlpha: Number(loraAlpha), ...(targetModules === "all-linear" ? { targetModules } : {}) };
   }
 
   #reward(chosen: string): RunReward {

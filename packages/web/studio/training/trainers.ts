@@ -1,5 +1,6 @@
 /** The trainers that the studio offers: what each is for, what it learns from, and its options with what they mean. */
 import type { EngineAlgorithm } from "@trimtab/core";
+import type { AdapterSetup } from "../store";
 
 export type OptionValue = number | string | boolean;
 
@@ -26,10 +27,40 @@ export interface Trainer {
   readonly fields: readonly OptionField[];
 }
 
-/** Small models bear, and need, larger steps than the published recipes' billions of parameters. */
-export function learningRateFor(algorithm: EngineAlgorithm, parameterCount: number): number {
+/**
+ * Small models bear, and need, larger steps than the published recipes' billions of parameters; adapters need ten times the rate of the weights
+ * (Schulman et al., "LoRA Without Regret", 2025).
+ */
+export function learningRateFor(algorithm: EngineAlgorithm, parameterCount: number, hasAdapter: boolean): number {
   const rate = parameterCount < 2e6 ? 1e-3 : parameterCount < 20e6 ? 3e-4 : parameterCount < 100e6 ? 5e-5 : 1e-5;
-  return algorithm === "ppo" || algorithm === "grpo" ? rate / 2 : rate;
+  const own = algorithm === "ppo" || algorithm === "grpo" ? rate / 2 : rate;
+  return hasAdapter ? 10 * own : own;
+}
+
+/** A reward model's score head is new, so that its weights are trained as well. */
+export function takesAdapter(algorithm: EngineAlgorithm): boolean {
+  return algorithm !== "reward";
+}
+
+/** The options of an adapter, under PEFT's names. */
+export const ADAPTER_FIELDS: readonly OptionField[] = [
+  { name: "r", label: "Rank", help: "Width of the matrices: a higher one can learn more and takes more room.", value: 16 },
+  { name: "loraAlpha", label: "Alpha", help: "The adapter counts alpha ÷ rank times.", value: 32 },
+  {
+    name: "targetModules",
+    label: "Layers",
+    help: "What the adapter changes.",
+    value: "all-linear",
+    choices: [
+      ["all-linear", "all linear layers"],
+      ["query-value", "queries and values"],
+    ],
+  },
+];
+
+/** An adapter in a few words: "adapter of rank 16 and alpha 32 on all linear layers". */
+export function adapterText({ r, loraAlpha, targetModules }: AdapterSetup): string {
+  return `adapter of rank ${r} and alpha ${loraAlpha} on ${targetModules === "all-linear" ? "all linear layers" : "queries and values"}`;
 }
 
 const steps = (value: number): OptionField => ({ name: "maxSteps", label: "Steps", help: "How often the weights are changed.", value });

@@ -6,7 +6,8 @@ import type { RunSetup, StudioRun } from "../store";
 import type { Studio } from "../studio";
 import { StudioElement } from "../studio-element";
 import { viewStyles } from "../view-styles";
-import { rewardText } from "./compared-runs";
+import { capital } from "../wording";
+import { rewardText, trainedText } from "./compared-runs";
 import { RunController } from "./run-controller";
 import type { RunAction } from "./run-progress";
 import { runReport } from "./run-report";
@@ -233,6 +234,7 @@ export class StudioTraining extends StudioElement {
     const item = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
     return html`<dl class="setup card">
       ${item("Trainer", trainerOf(setup.algorithm)?.title ?? setup.algorithm)} ${item("Starts from", model?.name ?? "a model that is gone")}
+      ${item("Trains", capital(trainedText(setup)))}
       ${item("Rows", `${setup.rows.length}${setup.heldOut?.length ? `, and ${setup.heldOut.length} kept back` : ""}`)}
       ${setup.rewards.length > 0 ? item("Rewards", setup.rewards.map(rewardText).join(", ")) : nothing}
       ${Object.entries(setup.options).map(([name, value]) => item(name, String(value)))}

@@ -11,9 +11,10 @@ import { promptRow } from "../prompts";
 import { counted } from "../steps";
 import type { StudioModel, StudioRun } from "../store";
 import { StudioElement } from "../studio-element";
+import { trainedText } from "../training/compared-runs";
 import { runReport } from "../training/run-report";
 import { viewStyles } from "../view-styles";
-import { quantity } from "../wording";
+import { capital, quantity } from "../wording";
 import "../parts/file-drop";
 
 const FORMATS: Readonly<Record<FeedbackFormat, string>> = {
@@ -24,6 +25,9 @@ const FORMATS: Readonly<Record<FeedbackFormat, string>> = {
   correction: "Corrections",
   sft: "Demonstrations",
 };
+
+/** A directory's files by name, read when they are wanted. */
+type Files = () => Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
 
 @customElement("studio-export-view")
 export class ExportView extends StudioElement {
@@ -59,7 +63,7 @@ export class ExportView extends StudioElement {
     return html`
       <h1>Take it along</h1>
       <p class="lead">Standard files throughout: what Trimtab writes, transformers, TRL and vLLM read.</p>
-      <div class="stack">${this.#models()} ${this.#data()} ${this.#runs()} ${this.#session()}</div>
+      <div class="stack">${this.#models()} ${this.#adapters()} ${this.#data()} ${this.#runs()} ${this.#session()}</div>
     `;
   }
 
@@ -79,26 +83,56 @@ export class ExportView extends StudioElement {
     </section>`;
   }
 
-  #model(model: StudioModel) {
-    const { name, kind, parameterCount, origin } = model;
+  #model({ id, name, kind, parameterCount, origin }: StudioModel) {
     return html`<li>
       <div>
         <h3>${name}</h3>
         <p class="small muted">${kind === "score" ? "reward model" : "language model"} · ${quantity(parameterCount)} parameters · ${origin}</p>
       </div>
-      <div class="row">
-        ${
-          canSaveToDirectory
-            ? html`<button class="quiet" ?disabled=${this.packing !== undefined} @click=${() => this.#saveModel(model)}>
-                ${folderIcon} Save in a directory
-              </button>`
-            : ""
-        }
-        <button ?disabled=${this.packing !== undefined} aria-label="Download ${name} as a zip file" @click=${() => this.#zipModel(model)}>
-          ${downloadIcon} Zip
-        </button>
-      </div>
+      ${this.#directory(name, async () => (await this.studio.openModel(id)).files())}
     </li>`;
+  }
+
+  /** What runs made beside whole models; nothing where none did. */
+  #adapters() {
+    const adapted = this.state.session.runs.filter(({ adapter }) => adapter !== undefined);
+    if (adapted.length === 0) return "";
+    return html`<section class="panel" aria-labelledby="adapters">
+      <h2 id="adapters">Adapters (PEFT)</h2>
+      <p class="muted">What a run changed and nothing else: to be loaded on the model that it was trained on.</p>
+      <ul class="list">
+        ${adapted.map((run) => this.#adapter(run))}
+      </ul>
+    </section>`;
+  }
+
+  #adapter({ id, name, setup }: StudioRun) {
+    const base = this.state.session.models.find((model) => model.id === setup.modelId)?.name ?? "a model that is gone";
+    const title = `adapter of ${name}`;
+    return html`<li>
+      <div>
+        <h3>${name}</h3>
+        <p class="small muted">${trainedText(setup)} · for ${base}</p>
+      </div>
+      ${this.#directory(title, () => this.studio.adapterFiles(id))}
+    </li>`;
+  }
+
+  /** Both ways to take a directory along. */
+  #directory(name: string, files: Files) {
+    const isBusy = this.packing !== undefined;
+    return html`<div class="row">
+      ${
+        canSaveToDirectory
+          ? html`<button class="quiet" ?disabled=${isBusy} aria-label="Save in a directory: ${name}" @click=${() => this.#save(name, files)}>
+              ${folderIcon} Save in a directory
+            </button>`
+          : ""
+      }
+      <button ?disabled=${isBusy} aria-label="Download ${name} as a zip file" @click=${() => this.#zip(name, files)}>
+        ${downloadIcon} Zip
+      </button>
+    </div>`;
   }
 
   #data() {
@@ -197,23 +231,19 @@ export class ExportView extends StudioElement {
     try {
       await task();
     } catch (error) {
-      this.studio.notify("error", `${name} could not be exported: ${(error as Error).message}`);
+      this.studio.notify("error", `${capital(name)} could not be exported: ${(error as Error).message}`);
     } finally {
       this.packing = undefined;
     }
   }
 
-  #zipModel({ id, name }: StudioModel): Promise<void> {
-    return this.#pack(name, async () => {
-      const files = await (await this.studio.openModel(id)).files();
-      download(await zipFiles(files, fileName(name)), `${fileName(name)}.zip`);
-    });
+  #zip(name: string, files: Files): Promise<void> {
+    return this.#pack(name, async () => download(await zipFiles(await files(), fileName(name)), `${fileName(name)}.zip`));
   }
 
-  #saveModel({ id, name }: StudioModel): Promise<void> {
+  #save(name: string, files: Files): Promise<void> {
     return this.#pack(name, async () => {
-      const isSaved = await saveToDirectory(async () => (await this.studio.openModel(id)).files());
-      if (isSaved) this.studio.notify("done", `${name} is saved.`);
+      if (await saveToDirectory(files)) this.studio.notify("done", `${capital(name)} is saved.`);
     });
   }
 

@@ -10,7 +10,7 @@ import { histogramOf, rewardQuality } from "../../studio/training/reward-quality
 import { paceOf } from "../../studio/training/run-pace";
 import { runReport } from "../../studio/training/run-report";
 import { scaleOf, shadeOf } from "../../studio/training/token-measures";
-import { learningRateFor, TRAINERS } from "../../studio/training/trainers";
+import { ADAPTER_FIELDS, learningRateFor, TRAINERS } from "../../studio/training/trainers";
 import { dataChoices, splitHeldOut } from "../../studio/training/training-data";
 
 const run = (name: string, options: StudioRun["setup"]["options"], history: StudioRun["history"]): StudioRun => ({
@@ -184,8 +184,12 @@ it("puts what was refused beside its option, and the rest where it is seen", () 
 });
 
 it("offers smaller steps to larger models, and every option once", () => {
-  expect([4e5, 5e6, 5e7, 1e9].map((count) => learningRateFor("dpo", count))).toEqual([1e-3, 3e-4, 5e-5, 1e-5]);
-  for (const { fields } of TRAINERS) expect(new Set(fields.map(({ name }) => name)).size).toBe(fields.length);
+  expect([4e5, 5e6, 5e7, 1e9].map((count) => learningRateFor("dpo", count, false))).toEqual([1e-3, 3e-4, 5e-5, 1e-5]);
+  expect([learningRateFor("dpo", 1e9, true), learningRateFor("grpo", 1e9, true)]).toEqual([1e-4, 5e-5]);
+  for (const trainer of TRAINERS) {
+    const names = [...trainer.fields, ...ADAPTER_FIELDS].map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  }
 });
 
 describe("compared runs", () => {
@@ -194,6 +198,10 @@ describe("compared runs", () => {
 
   it("differ in what differs", () => {
     expect(optionDifferences([a, b], () => "base")).toEqual([{ name: "beta", values: ["0", "0.1"] }]);
+    const adapted = { ...a, setup: { ...a.setup, adapter: { r: 4, loraAlpha: 8 } } };
+    expect(optionDifferences([a, adapted], () => "base")).toEqual([
+      { name: "trained", values: ["all weights", "adapter of rank 4 and alpha 8 on queries and values"] },
+    ]);
   });
 
   it("are laid over each other, each in its colour", () => {

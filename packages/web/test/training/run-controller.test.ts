@@ -21,6 +21,14 @@ const reward: RunSetup = {
   rows: pairs,
   heldOut: pairs.slice(0, 2),
 };
+const adapted: RunSetup = {
+  algorithm: "sft",
+  modelId: "base",
+  adapter: { r: 2, loraAlpha: 4, targetModules: "all-linear" },
+  rewards: [],
+  options: { maxSteps: 6, learningRate: 0.05, perDeviceTrainBatchSize: 4, seed: 1 },
+  rows: pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen })),
+};
 const grpo: RunSetup = {
   algorithm: "grpo",
   modelId: "base",
@@ -55,6 +63,7 @@ async function openStudio(disk: Disk, runs: readonly StudioRun[] = []) {
       const before = store.state.session.runs.find((run) => run.id === id)?.checkpoint?.place as unknown as string | undefined;
       return `${id}/${before?.endsWith("a") ? "b" : "a"}` as unknown as KeptPlace;
     },
+    adapterPlace: (id: string) => `${id}/adapter` as unknown as KeptPlace,
     notify(_: string, text: string) {
       notices.push(text);
       store.update(() => ({}));
@@ -136,13 +145,13 @@ describe("runs of the studio", () => {
     expect(handles.has(stopped.resultId as string)).toBe(true);
   });
 
-  it("go on after a reload as if nothing had happened", async () => {
+  it.each([reward, adapted])("go on after a reload as if nothing had happened: $algorithm", async (setup) => {
     const whole = await openStudio(new Map());
-    const uninterrupted = await whole.until(await whole.controller.start(reward), ({ status }) => status === "finished");
+    const uninterrupted = await whole.until(await whole.controller.start(setup), ({ status }) => status === "finished");
 
     const disk: Disk = new Map();
     const before = await openStudio(disk);
-    const id = await before.controller.start({ ...reward });
+    const id = await before.controller.start(setup);
     await before.until(id, ({ history }) => history.length >= 1);
     before.controller.pause();
     const paused = await before.until(id, ({ status }) => status === "paused" || status === "finished");
@@ -152,6 +161,30 @@ describe("runs of the studio", () => {
     await after.controller.resume(id);
     const finished = await after.until(id, ({ status }) => status === "finished");
     expect(losses(finished)).toEqual(losses(uninterrupted));
+  });
+
+  it("train an adapter, keep it as PEFT's files, and leave its base free with a merged model beside it", async () => {
+    const disk: Disk = new Map();
+    const { controller, until, handles, notices } = await openStudio(disk);
+    const id = await controller.start(adapted);
+    await until(id, ({ history }) => history.length > 0);
+    const base = handles.get("base") as EngineModel<string>;
+    await expect(base.dispose()).rejects.toThrow(/base of an adapter/);
+    const run = await until(id, ({ comparison }) => comparison !== undefined);
+    expect(run).toMatchObject({ name: "Imitation (SFT) 1", status: "finished", adapter: `${id}/adapter`, resultId: "Imitation (SFT) 1" });
+    const files = disk.get(`${id}/adapter`)?.files;
+    expect(JSON.parse(new TextDecoder().decode(files?.get("adapter_config.json")))).toMatchObject({
+      peft_type: "LORA",
+      r: 2,
+      lora_alpha: 4,
+    });
+    const merged = handles.get("Imitation (SFT) 1") as EngineModel<string>;
+    expect([merged.hasAdapter, merged.parameterCount]).toEqual([false, base.parameterCount]);
+    const [before, after] = await Promise.all([base, merged].map((model) => model.inspect({ prompt: "a", completion: " are few" })));
+    const logp = (tokens: typeof before = []) => tokens.reduce((sum, token) => sum + token.logp, 0);
+    expect(logp(after)).toBeGreaterThan(logp(before) + 0.5);
+    await base.dispose();
+    expect(notices).toEqual([]);
   });
 
   it("leave a paused one paused when another starts, and stop it later with the model of its checkpoint", async () => {
@@ -211,11 +244,16 @@ describe("runs of the studio", () => {
   });
 
   it("are refused with what is wrong, before they are in the session", async () => {
-    const { controller, store } = await openStudio(new Map());
+    const { controller, store, handles } = await openStudio(new Map());
+    const wide = { ...adapted, adapter: { r: 0, loraAlpha: 4 } };
+    await expect(controller.start(wide)).rejects.toThrow("`r` must be a whole number of at least 1, got 0");
     const bad = { ...grpo, options: { ...grpo.options, learningRate: Number.NaN, numGenerations: 3 } };
     await expect(controller.start(bad)).rejects.toThrow(
       /`learningRate` must be .*; `perDeviceTrainBatchSize × stepsPerGeneration` must be/,
     );
+    const long = { ...adapted, options: { ...adapted.options, learningRate: -1 } };
+    await expect(controller.start(long)).rejects.toThrow("`learningRate` must be");
+    await handles.get("base")?.dispose(); // what was made for them is gone
     expect(store.state.session.runs).toEqual([]);
     expect(controller.isBusy).toBe(false);
   });
