@@ -28,13 +28,13 @@ export interface Trainer {
 }
 
 /**
- * Small models bear, and need, larger steps than the published recipes' billions of parameters; adapters need ten times the rate of the weights
- * (Schulman et al., "LoRA Without Regret", 2025).
+ * Small models bear, and need, larger steps than the published recipes' billions of parameters. An adapter needs five times the rate to learn as
+ * fast as the weights of the bundled model do; large ones bear ten times (Schulman et al., "LoRA Without Regret", 2025).
  */
 export function learningRateFor(algorithm: EngineAlgorithm, parameterCount: number, hasAdapter: boolean): number {
   const rate = parameterCount < 2e6 ? 1e-3 : parameterCount < 20e6 ? 3e-4 : parameterCount < 100e6 ? 5e-5 : 1e-5;
   const own = algorithm === "ppo" || algorithm === "grpo" ? rate / 2 : rate;
-  return hasAdapter ? 10 * own : own;
+  return hasAdapter ? 5 * own : own;
 }
 
 /** A reward model's score head is new, so that its weights are trained as well. */

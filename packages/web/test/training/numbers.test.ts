@@ -185,7 +185,7 @@ it("puts what was refused beside its option, and the rest where it is seen", () 
 
 it("offers smaller steps to larger models, and every option once", () => {
   expect([4e5, 5e6, 5e7, 1e9].map((count) => learningRateFor("dpo", count, false))).toEqual([1e-3, 3e-4, 5e-5, 1e-5]);
-  expect([learningRateFor("dpo", 1e9, true), learningRateFor("grpo", 1e9, true)]).toEqual([1e-4, 5e-5]);
+  expect([learningRateFor("dpo", 1e9, true), learningRateFor("grpo", 1e9, true)]).toEqual([5e-5, 2.5e-5]);
   for (const trainer of TRAINERS) {
     const names = [...trainer.fields, ...ADAPTER_FIELDS].map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
