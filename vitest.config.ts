@@ -42,7 +42,16 @@ const execArgv = process.versions.node.startsWith("20.") ? ["--experimental-wasm
 const project = (name: string, root: string): TestProjectConfiguration => ({
   plugins: [assets],
   resolve: { alias },
-  test: { name, root: at(root), execArgv, include: ["test/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, pool: "forks" },
+  test: {
+    name,
+    root: at(root),
+    execArgv,
+    include: ["test/**/*.test.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: "forks",
+    isolate: false,
+  },
 });
 
 export default defineConfig({

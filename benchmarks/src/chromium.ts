@@ -5,7 +5,8 @@ import type { MissingPlatform, PlatformReport, PlatformResult } from "./measure/
 import { servePage } from "./page-server";
 
 /** CHROMIUM names another one. SwiftShader needs the flag on WebGPU. */
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const executablePath =
+  process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-headless-shell"].find(existsSync) ?? "/usr/bin/chromium";
 const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu"];
 
 export interface ChromiumOptions {

@@ -89,7 +89,7 @@ describe("the program, small", () => {
   });
 
   it("gives the same bits for a seed, whatever the number of threads, and others for another seed", { timeout: 300_000 }, async () => {
-    const short = ["--pretrain-steps", "20", "--steps", "4"];
+    const short = ["--pretrain-steps", "8", "--steps", "2"];
     const [one, two, other] = [
       await run("one", ...short, "--threads", "1"),
       await run("two", ...short, "--threads", "2"),
