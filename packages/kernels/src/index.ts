@@ -5,3 +5,4 @@ export * from "./device";
 export * from "./errors";
 export * from "./host/index";
 export * from "./ops/index";
+export * from "./weight-formats";

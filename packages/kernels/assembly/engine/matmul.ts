@@ -1,13 +1,15 @@
 /** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x; db += Σ dy. */
-import { blockProduct } from "../lib/gemm";
+import { blockProduct, GEMM_SCRATCH } from "../lib/gemm";
+import { F32, GROUP, unpackAlong } from "../lib/packed";
 import { threadScratch } from "../lib/scratch";
 import { dot, fma, loadTail, storeTail, sumRows, touch } from "../lib/simd";
 
 /**
  * C (M, N) = [C or addend or 0] + bias + A·B on a grid of blocks: element (i, k) of A at a + i·ai + k·ak bytes, B row-major with ldb bytes a
- * row, or its transpose so. All three products of a linear layer, and those of token-logprob, are this one.
+ * row, or its transpose so; or in a `format` of low precision (lib/gemm.ts). All three products of a linear layer, and those of token-logprob, are
+ * this one.
  */
-export function matmul__blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, bias: usize, addend: usize, accumulate: bool, c: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
+export function matmul__blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, format: u32, scales: usize, bias: usize, addend: usize, accumulate: bool, c: usize, M: u32, N: u32, K: u32, rowBlock: u32, columnBlock: u32, begin: u32, end: u32): void {
   const columns = (N + columnBlock - 1) / columnBlock;
   const ldc: usize = <usize>N << 2;
   for (let item = begin; item < end; item++) {
@@ -16,7 +18,6 @@ export function matmul__blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: us
     const rows = min<u32>(rowBlock, M - i);
     const cols = min<u32>(columnBlock, N - j);
     const cp = c + i * ldc + (j << 2);
-    const bp = bTransposed ? b + j * ldb : b + (j << 2);
     let initial: usize = 0;
     let is: usize = 0;
     if (accumulate) {
@@ -32,7 +33,7 @@ export function matmul__blocks(a: usize, ai: usize, ak: usize, b: usize, ldb: us
     } else if (bias) {
       initial = bias + (j << 2);
     }
-    blockProduct(a + i * ai, ai, ak, bp, ldb, bTransposed, initial, is, cp, ldc, rows, cols, K);
+    blockProduct(a + i * ai, ai, ak, b, ldb, bTransposed, format, scales, j, initial, is, cp, ldc, rows, cols, K);
   }
 }
 
@@ -105,21 +106,30 @@ export function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: us
   v128.store(out, sumRows(c10, c11, c12, c13), 16);
 }
 
-/** The few rows of a decoding step: items are groups of four outputs. */
-export function matmul__dots(x: usize, w: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, begin: u32, end: u32): void {
-  const ld: usize = <usize>K << 2;
+/**
+ * The few rows of a decoding step: items are groups of four outputs. Rows of w in low precision, ldw bytes apart with their scales `scales` bytes
+ * into each, are unpacked into scratch.
+ */
+export function matmul__dots(x: usize, w: usize, ldw: usize, format: u32, scales: usize, bias: usize, addend: usize, y: usize, M: u32, K: u32, N: u32, begin: u32, end: u32): void {
+  const row: usize = <usize>K << 2;
   const whole: u32 = K & ~3;
   const scratch = threadScratch();
+  const unpacked = scratch + GEMM_SCRATCH;
+  const ld: usize = format == F32 ? ldw : <usize>((K + GROUP - 1) & ~(GROUP - 1)) << 2;
   for (let group = begin; group < end; group++) {
     const n = group << 2;
     const count = min<u32>(4, N - n);
-    const wp = w + n * ld;
-    touch(wp, count * ld);
+    let wp = w + n * ldw;
+    touch(wp, count * ldw);
+    if (format != F32) {
+      for (let c: u32 = 0; c < count; c++) unpackAlong(format, wp + c * ldw, scales, 0, K, unpacked + c * ld);
+      wp = unpacked;
+    }
     const b = bias ? (count == 4 ? v128.load(bias + (n << 2)) : loadTail(bias + (n << 2), count)) : f32x4.splat(0);
     for (let m: u32 = 0; m < M; m += 2) {
-      const x0 = x + m * ld;
+      const x0 = x + m * row;
       const pair = m + 1 < M;
-      const x1 = pair ? x0 + ld : x0;
+      const x1 = pair ? x0 + row : x0;
       let s0 = f32x4.splat(0);
       let s1 = s0;
       if (count == 4) {

@@ -9,8 +9,9 @@
  * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
  * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill (docs/decisions has the measurements).
  */
-import { fma, touch } from "./simd";
+import { F32, unpackAlong, unpackDown } from "./packed";
 import { threadScratch } from "./scratch";
+import { fma, touch } from "./simd";
 
 /** Columns of a panel of B. */
 export const PANEL: u32 = 16;
@@ -280,8 +281,29 @@ function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u
 /** Bytes of a transposed row: not a power of two, so that rows spread over cache sets. 240 rows (MAX_ROW_BLOCK of the plans) are 255 KiB. */
 const TRANSPOSED_BYTES: usize = <usize>(DEPTH << 2) + 64;
 
-/** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, B row-major (bTransposed: its transpose is). */
-export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
+/** Thread scratch of 16 rows that are unpacked before they are transposed, behind a transposed block; rows as long, for the same reason. */
+const UNPACKED: usize = GEMM_SCRATCH + 240 * TRANSPOSED_BYTES;
+const UNPACKED_BYTES: usize = TRANSPOSED_BYTES;
+
+/**
+ * A right operand: row-major f32 with ldb bytes a row (bTransposed: its transpose is), or rows in a `format` of low precision, whose scales begin
+ * `scales` bytes into each. panel (depth, 16) = its rows k0 .. k0 + depth of columns j .. j + cols; k0 is a multiple of 256, j of 16.
+ */
+function packPanel(b: usize, ldb: usize, bTransposed: bool, format: u32, scales: usize, j: u32, k0: u32, panel: usize, cols: u32, depth: u32): void {
+  if (format == F32) {
+    if (bTransposed) packRows(b + j * ldb + (k0 << 2), ldb, panel, cols, depth);
+    else packColumns(b + k0 * ldb + (j << 2), ldb, panel, cols, depth);
+  } else if (bTransposed) {
+    const unpacked = threadScratch() + UNPACKED;
+    for (let r: u32 = 0; r < cols; r++) unpackAlong(format, b + (j + r) * ldb, scales, k0, depth, unpacked + r * UNPACKED_BYTES);
+    packRows(unpacked, UNPACKED_BYTES, panel, cols, depth);
+  } else {
+    unpackDown(format, b + k0 * ldb, ldb, scales, j, depth, panel);
+  }
+}
+
+/** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, of B the columns from j0 on; see {@link packPanel}. */
+export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, format: u32, scales: usize, j0: u32, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
   const packed = threadScratch();
   const zero = zeros();
   for (let k0: u32 = 0; k0 < k; k0 += DEPTH) {
@@ -297,8 +319,7 @@ export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usiz
     }
     for (let j: u32 = 0; j < cols; j += PANEL) {
       const n = min<u32>(PANEL, cols - j);
-      if (bTransposed) packRows(b + j * ldb + (k0 << 2), ldb, packed, n, depth);
-      else packColumns(b + k0 * ldb + (j << 2), ldb, packed, n, depth);
+      packPanel(b, ldb, bTransposed, format, scales, j0 + j, k0, packed, n, depth);
       const cp = c + (j << 2);
       if (k0) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
       else if (initial) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, initial + (j << 2), is, cp, ldc, rows, n, depth);

@@ -11,6 +11,7 @@ import { headNormCases, headNormGradients } from "./head-norm";
 import { kvCacheCases } from "./kv-cache";
 import { layerNormCases, layerNormGradients } from "./layer-norm";
 import { matmulCases, matmulGradients } from "./matmul";
+import { packedWeightCases, packedWeightGradients } from "./packed-weight";
 import { policyLossCases, policyLossGradients } from "./policy-loss";
 import { rmsNormCases, rmsNormGradients } from "./rms-norm";
 import { ropeCases, ropeGradients } from "./rope";
@@ -31,6 +32,7 @@ export const cases: readonly Case[] = [
   ...kvCacheCases,
   ...layerNormCases,
   ...matmulCases,
+  ...packedWeightCases,
   ...policyLossCases,
   ...rmsNormCases,
   ...ropeCases,
@@ -50,6 +52,7 @@ export const gradientChecks: readonly GradientCheck[] = [
   ...headNormGradients,
   ...layerNormGradients,
   ...matmulGradients,
+  ...packedWeightGradients,
   ...policyLossGradients,
   ...rmsNormGradients,
   ...ropeGradients,

@@ -10,6 +10,7 @@ import { headNorm } from "./head-norm";
 import { kvCache } from "./kv-cache";
 import { layerNorm } from "./layer-norm";
 import { matmul } from "./matmul";
+import { packedWeight } from "./packed-weight";
 import { policyLoss } from "./policy-loss";
 import { rmsNorm } from "./rms-norm";
 import { rope } from "./rope";
@@ -36,6 +37,7 @@ export const ops = {
   kvCache,
   layerNorm,
   matmul,
+  packedWeight,
   policyLoss,
   rmsNorm,
   rope,

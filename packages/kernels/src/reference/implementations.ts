@@ -12,6 +12,7 @@ import { evaluateImplementation, type Implementation, type ReferenceValues } fro
 import { kvCacheReference } from "./kv-cache";
 import { layerNormReference } from "./layer-norm";
 import { matmulReference } from "./matmul";
+import { packedWeightReference } from "./packed-weight";
 import { policyLossReference } from "./policy-loss";
 import { rmsNormReference } from "./rms-norm";
 import { ropeReference } from "./rope";
@@ -33,6 +34,7 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
     kvCacheReference,
     layerNormReference,
     matmulReference,
+    packedWeightReference,
     policyLossReference,
     rmsNormReference,
     ropeReference,

@@ -1,5 +1,5 @@
 // One workgroup's tile of a product A (rows, depth) · B (depth, columns): GROUP_X x GROUP_Y threads, 8 rows by 4 columns each.
-// Needs read_a and read_b of lib/operands-*.wgsl.
+// Needs read_a of lib/operand-a-*.wgsl and read_b of lib/operand-b-*.wgsl.
 
 override GROUP_X: u32 = 16u;
 override GROUP_Y: u32 = 8u;

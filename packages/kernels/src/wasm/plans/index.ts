@@ -3,6 +3,7 @@ import { entryPoints } from "../../ops/index";
 import { attentionBackward, attentionForward } from "./attention";
 import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "./matmul";
 import { channels, headRow, normBackward } from "./norms";
+import { packedWeightBackwardInput, packedWeightForward, packedWeightRows } from "./packed-weight";
 import { elements, mirror, type Plan, rows } from "./plan";
 import { tokenLogprobBackward, tokenLogprobForward } from "./token-logprob";
 import { policyLossFused, sampleForward, sumSquares } from "./training";
@@ -45,6 +46,9 @@ const table: Readonly<Record<string, Plan>> = {
   matmul_backward_input: matmulBackwardInput,
   matmul_backward_weight: matmulBackwardWeight,
   matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 4 })),
+  packed_weight_forward: packedWeightForward,
+  packed_weight_backward_input: packedWeightBackwardInput,
+  packed_weight_rows: packedWeightRows,
   policy_loss_fused: policyLossFused,
   rms_norm_forward: rows(channels, 0.5),
   rms_norm_backward: normBackward("rms_norm_backward__rows", { dw: "C" }, channels),

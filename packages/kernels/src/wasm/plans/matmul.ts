@@ -1,6 +1,7 @@
 /** Products on a grid of blocks, and the plans of matmul. */
+import { SCRATCH_BYTES } from "../layout";
 import type { Phase } from "../pool";
-import { type Plan, phase } from "./plan";
+import { type Plan, type PlanCall, phase } from "./plan";
 
 /** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), rows of a tile, most rows and columns of a block. */
 export const PANEL = 16;
@@ -15,6 +16,13 @@ const BLOCK_NS = 40_000;
 /** Blocks wanted, so that eight threads find work; the cut never depends on how many there are. */
 const WANTED_BLOCKS = 16;
 
+/** Rows in low precision: their format's id, and the bytes before their scales. */
+export interface Packed {
+  readonly format: number;
+  readonly scales: number;
+}
+const UNPACKED: Packed = { format: 0, scales: 0 };
+
 /** C (M, N) = A·B over K on a grid of blocks; strides in bytes. */
 interface Product {
   readonly a: number;
@@ -23,6 +31,8 @@ interface Product {
   readonly b: number;
   readonly ldb: number;
   readonly bTransposed: boolean;
+  /** B in low precision. */
+  readonly packed?: Packed | undefined;
   readonly bias?: number;
   readonly addend?: number;
   readonly accumulate?: boolean;
@@ -32,7 +42,8 @@ interface Product {
   readonly K: number;
 }
 
-export function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, accumulate = false, c, M, N, K }: Product): Phase {
+export function blocks(product: Product): Phase {
+  const { a, ai, ak, b, ldb, bTransposed, packed = UNPACKED, bias = 0, addend = 0, accumulate = false, c, M, N, K } = product;
   const even = (size: number, most: number, unit: number) => Math.ceil(size / Math.max(1, Math.ceil(size / most)) / unit) * unit || unit;
   const rowBlock = even(M, MAX_ROW_BLOCK, TILE_ROWS);
   const rowBlocks = Math.ceil(M / rowBlock);
@@ -45,29 +56,72 @@ export function blocks({ a, ai, ak, b, ldb, bTransposed, bias = 0, addend = 0, a
     PANEL,
   );
   const items = rowBlocks * Math.ceil(N / columnBlock);
-  const args = [a, ai, ak, b, ldb, Number(bTransposed), bias, addend, Number(accumulate), c, M, N, K, rowBlock, columnBlock];
+  const { format, scales } = packed;
+  const args = [
+    a,
+    ai,
+    ak,
+    b,
+    ldb,
+    Number(bTransposed),
+    format,
+    scales,
+    bias,
+    addend,
+    Number(accumulate),
+    c,
+    M,
+    N,
+    K,
+    rowBlock,
+    columnBlock,
+  ];
   return phase("matmul__blocks", args, items, Math.max(1, rowBlock * columnBlock * K * FMA_NS));
 }
 
 /** Rows up to which outputs are dot products along K and weights are read once, unpacked. */
 const FEW_ROWS = 32;
 
-/** y (M, N) = x (M, K) · wᵀ + bias + addend, w (N, K). */
-export function forwardProduct(x: number, w: number, y: number, M: number, K: number, N: number, bias = 0, addend = 0): Phase {
-  if (M <= FEW_ROWS) return phase("matmul__dots", [x, w, bias, addend, y, M, K, N], Math.ceil(N / 4), 4 * K * (0.06 + M * FMA_NS), 4);
-  return blocks({ a: x, ai: 4 * K, ak: 4, b: w, ldb: 4 * K, bTransposed: true, bias, addend, c: y, M, N, K });
+/** A linear layer: pointers, sizes, and the bytes of a row of w where it is not f32. */
+interface Forward {
+  readonly x: number;
+  readonly w: number;
+  readonly y: number;
+  readonly bias?: number;
+  readonly addend?: number;
+  readonly M: number;
+  readonly K: number;
+  readonly N: number;
+  readonly packed?: (Packed & { readonly rowBytes: number }) | undefined;
 }
 
-export const matmulForward: Plan = (call) => {
-  const [x, w, y, bias, addend] = ["x", "w", "y", "bias", "addend"].map((name) => call.pointer(name)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return [forwardProduct(x, w, y, call.value("M"), call.value("K"), call.value("N"), bias, addend)];
-};
+/** Four unpacked rows must fit beside the panels in thread scratch. */
+const UNPACKED_COLUMNS = SCRATCH_BYTES / 2 / 16;
+
+/** y (M, N) = x (M, K) · wᵀ + bias + addend, w (N, K). */
+export function forwardProduct({ x, w, y, bias = 0, addend = 0, M, K, N, packed }: Forward): Phase {
+  const ldb = packed?.rowBytes ?? 4 * K;
+  if (M <= FEW_ROWS && !(packed && K > UNPACKED_COLUMNS)) {
+    const { format, scales } = packed ?? UNPACKED;
+    const args = [x, w, ldb, format, scales, bias, addend, y, M, K, N];
+    return phase("matmul__dots", args, Math.ceil(N / 4), 4 * K * (0.06 + M * FMA_NS), 4);
+  }
+  return blocks({ a: x, ai: 4 * K, ak: 4, b: w, ldb, bTransposed: true, packed, bias, addend, c: y, M, N, K });
+}
+
+/** The tensors and sizes of a linear layer's call. */
+export const forwardOf = (call: PlanCall): Forward => ({
+  x: call.pointer("x"),
+  w: call.pointer("w"),
+  y: call.pointer("y"),
+  bias: call.pointer("bias"),
+  addend: call.pointer("addend"),
+  M: call.value("M"),
+  K: call.value("K"),
+  N: call.value("N"),
+});
+
+export const matmulForward: Plan = (call) => [forwardProduct(forwardOf(call))];
 
 export const matmulBackwardInput: Plan = (call) => {
   const [M, N, K] = [call.value("M"), call.value("N"), call.value("K")];

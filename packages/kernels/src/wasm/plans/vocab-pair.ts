@@ -27,8 +27,8 @@ function pairChunks(call: PlanCall): { z: number; u: number; chunks: PairChunk[]
   const chunks: PairChunk[] = [];
   for (let first = 0; first < V; first += step) {
     const count = Math.min(step, V - first);
-    const learning = forwardProduct(hidden, head + first * C * 4, z, N, C, count);
-    const fixed = forwardProduct(fixedHidden, fixedHead + first * D * 4, u, N, D, count);
+    const learning = forwardProduct({ x: hidden, w: head + first * C * 4, y: z, M: N, K: C, N: count });
+    const fixed = forwardProduct({ x: fixedHidden, w: fixedHead + first * D * 4, y: u, M: N, K: D, N: count });
     const capped = (logits: number, cap: number) => (cap > 0 ? [phase("vocab_pair__cap", [logits, count, cap], N, count * CAP_NS)] : []);
     const caps = [...capped(z, call.value("cap")), ...capped(u, call.value("fixed_cap"))];
     chunks.push({ first, count, logits: [learning, fixed, ...caps] });

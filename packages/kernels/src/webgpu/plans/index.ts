@@ -3,18 +3,9 @@ import type { Program } from "../program";
 import { attentionPlans } from "./attention";
 import { elementwisePlans } from "./elementwise";
 import { kvCachePlans } from "./kv-cache";
-import {
-  forwardSlices,
-  inputSlices,
-  matmulAddInput,
-  matmulBackwardInput,
-  matmulBackwardWeight,
-  matmulForward,
-  matmulPlans,
-  skinnyPrograms,
-  weightSlices,
-} from "./matmul";
+import { f32Programs, matmulAddInput, matmulBackwardWeight, matmulPlans, weightSlices } from "./matmul";
 import { normPlans } from "./norms";
+import { formatPrograms, packedWeightPlans } from "./packed-weight";
 import type { Plan } from "./plan";
 import { segmentPlans } from "./segment";
 import { logprobGradient, logprobPartial, tokenLogprobPlans } from "./token-logprob";
@@ -26,6 +17,7 @@ const allPlans: readonly Plan[] = [
   ...segmentPlans,
   ...normPlans,
   ...matmulPlans,
+  ...packedWeightPlans,
   ...attentionPlans,
   ...kvCachePlans,
   ...tokenLogprobPlans,
@@ -38,11 +30,13 @@ export const plans: ReadonlyMap<string, Plan> = new Map(allPlans.map((plan) => [
 
 /** Every program that any call may use, on hardware and on emulated GPUs; what tests compile and compare with the shaders. */
 export function everyProgram(): readonly Program[] {
+  const formats = [...formatPrograms.values()];
+  const linear = [f32Programs, ...formats.map((programs) => programs.linear)];
   const tiles = [
-    ...[matmulForward, matmulBackwardInput, matmulBackwardWeight, matmulAddInput, forwardSlices, inputSlices, weightSlices],
-    ...[logprobPartial, logprobGradient],
+    ...linear.flatMap(({ forward, forwardSlices, input, inputSlices }) => [forward, forwardSlices, input, inputSlices]),
+    ...[matmulBackwardWeight, matmulAddInput, weightSlices, logprobPartial, logprobGradient],
   ];
-  const found = new Set<Program>(skinnyPrograms.flat(2));
+  const found = new Set<Program>([...linear.flatMap(({ skinny }) => skinny.flat(2)), ...formats.map(({ rows }) => rows)]);
   for (const isSoftware of [false, true]) {
     for (const plan of allPlans) {
       for (const sizes of [{}, ...[30, 32, 62, 64, 94, 96, 126, 128, 254, 256].map((D) => ({ D }))])

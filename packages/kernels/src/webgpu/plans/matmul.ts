@@ -1,17 +1,16 @@
 /** Products cut into tiles, and their depth into slices; the plans of matmul. */
 import gridPrelude from "../../../wgsl/lib/grid.wgsl";
-import scalarOperands from "../../../wgsl/lib/operands-scalar.wgsl";
-import vectorOperands from "../../../wgsl/lib/operands-vec4.wgsl";
 import tilePrelude from "../../../wgsl/lib/tile.wgsl";
 import matmulSource from "../../../wgsl/matmul.wgsl";
 import matmulCombineSource from "../../../wgsl/matmul-combine.wgsl";
 import type { EntryPoint } from "../../contract";
 import { ops } from "../../ops/index";
+import type { WeightFormat } from "../../weight-formats";
 import { contractProgram, type Program, passProgram } from "../program";
 import type { Binding, Grid } from "../recorder";
 import { columnBlocks, columnGrid, columnSumsCombine, columnSumsPartial, combineColumns } from "./column-sums";
 import { BUSY_GROUPS, divide, elements, FLOAT, line, type Plan, type PlanContext, type Values } from "./plan";
-import { isMultipleOf4, TILES, type Tiled, type TileName, tiled } from "./tiles";
+import { isMultipleOf4, operands, TILES, type Tiled, type TileName, tiled } from "./tiles";
 
 /** Depth of one stage in lib/tile.wgsl; slices of the depth are multiples of it. */
 const STAGE_DEPTH = 16;
@@ -21,22 +20,22 @@ const MAX_SLICES = 32;
 
 const contractTiles = (entry: EntryPoint) =>
   tiled(matmulSource, [], (sources, variant, constants) => contractProgram(entry, sources, { constants, variant }));
-export const matmulForward = contractTiles(ops.matmul.forward);
 export const matmulBackwardWeight = contractTiles(ops.matmul.backwardWeight);
-export const matmulBackwardInput = contractTiles(ops.matmul.backwardInput);
 export const matmulAddInput = tiled(matmulSource, [], (sources, variant, constants) =>
   contractProgram(ops.matmul.backwardInput, sources, { constants: { ...constants, ACCUMULATE: 1 }, variant: `${variant}, adding` }),
 );
 
-const sliceTiles = (alongDepthA: number, alongDepthB: number, layout: string) =>
-  tiled(matmulSource, [], (sources, variant, constants) =>
-    passProgram("matmul_slices", sources, "rrw", "rows:u32 columns:u32 depth:u32 slice:u32", {
-      constants: { ...constants, A_ALONG_DEPTH: alongDepthA, B_ALONG_DEPTH: alongDepthB },
-      variant: `${layout}, ${variant}`,
-    }),
+const sliceTiles = (alongDepthA: number, alongDepthB: number, layout: string, format?: WeightFormat) =>
+  tiled(
+    matmulSource,
+    [],
+    (sources, variant, constants) =>
+      passProgram("matmul_slices", sources, "rrw", "rows:u32 columns:u32 depth:u32 slice:u32", {
+        constants: { ...constants, A_ALONG_DEPTH: alongDepthA, B_ALONG_DEPTH: alongDepthB },
+        variant: `${layout}, ${variant}`,
+      }),
+    format,
   );
-export const forwardSlices = sliceTiles(1, 1, "x wᵀ");
-export const inputSlices = sliceTiles(1, 0, "dy w");
 export const weightSlices = sliceTiles(0, 0, "dyᵀ x");
 export const matmulCombine = passProgram(
   "matmul_combine",
@@ -47,24 +46,60 @@ export const matmulCombine = passProgram(
 
 /** Rows up to which a forward product reads w once, row by row. */
 const SKINNY_ROWS = [1, 2, 4, 8] as const;
-export const skinnyPrograms = [false, true].map((isSoftware) =>
-  [false, true].map((isAligned) =>
-    (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
-      passProgram(
-        "matmul_forward_skinny",
-        [isAligned ? vectorOperands : scalarOperands, tilePrelude, matmulSource],
-        "rrrrw",
-        "M:u32 K:u32 N:u32 has_bias:u32 has_addend:u32",
-        {
-          constants: { SKINNY_ROWS: rows, UNSTAGED: isSoftware ? 1 : 0 },
-          variant: [`${rows} rows`, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["rolled"] : [])].join(", "),
-        },
-      ),
-    ),
+const FORWARD_PARAMS = "M:u32 K:u32 N:u32 has_bias:u32 has_addend:u32";
+
+const skinnyVariants = (format?: WeightFormat): Program[][][] =>
+  [false, true].map((isSoftware) =>
+    [false, true].map((isAligned) => {
+      const read = operands(isAligned, format);
+      return (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
+        passProgram("matmul_forward_skinny", [...read.sources, tilePrelude, matmulSource], "rrrrw", FORWARD_PARAMS, {
+          constants: { SKINNY_ROWS: rows, UNSTAGED: isSoftware ? 1 : 0, ...read.constants },
+          variant: [`${rows} rows`, read.variant, ...(isSoftware ? ["rolled"] : [])].join(", "),
+        }),
+      );
+    }),
+  );
+
+/** The programs of a linear layer that read its weights. */
+export interface LinearPrograms {
+  readonly forward: Tiled;
+  readonly forwardSlices: Tiled;
+  /** By whether the GPU is emulated, whether x is aligned, and rows. */
+  readonly skinny: readonly (readonly (readonly Program[])[])[];
+  readonly input: Tiled;
+  readonly inputSlices: Tiled;
+}
+
+export const f32Programs: LinearPrograms = {
+  forward: contractTiles(ops.matmul.forward),
+  forwardSlices: sliceTiles(1, 1, "x wᵀ"),
+  skinny: skinnyVariants(),
+  input: contractTiles(ops.matmul.backwardInput),
+  inputSlices: sliceTiles(1, 0, "dy w"),
+};
+
+/** The same programs over weights in low precision. */
+export const packedPrograms = (format: WeightFormat): LinearPrograms => ({
+  forward: tiled(
+    matmulSource,
+    [],
+    (sources, variant, constants) => passProgram("matmul_forward", sources, "rrrrw", FORWARD_PARAMS, { constants, variant }),
+    format,
   ),
-);
-function skinnyProgram(isSoftware: boolean, M: number, isAligned: boolean): Program | undefined {
-  const programs = skinnyPrograms[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!;
+  forwardSlices: sliceTiles(1, 1, "x wᵀ", format),
+  skinny: skinnyVariants(format),
+  input: tiled(
+    matmulSource,
+    [],
+    (sources, variant, constants) => passProgram("matmul_backward_input", sources, "rrw", "M:u32 N:u32 K:u32", { constants, variant }),
+    format,
+  ),
+  inputSlices: sliceTiles(1, 0, "dy w", format),
+});
+
+function skinnyProgram({ skinny }: LinearPrograms, isSoftware: boolean, M: number, isAligned: boolean): Program | undefined {
+  const programs = skinny[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!;
   if (M > SKINNY_ROWS.at(-1)!) return undefined;
   return isSoftware ? programs[0] : programs[SKINNY_ROWS.findIndex((rows) => M <= rows)];
 }
@@ -120,29 +155,35 @@ function multiply(context: PlanContext, product: Product, bindings: readonly (Bi
 }
 
 /** `bindings` are x, w, bias, addend and y. */
-export function multiplyForward(context: PlanContext, bindings: readonly (Binding | undefined)[], M: number, K: number, N: number): void {
-  const isAligned = isMultipleOf4(K);
-  const values = { M, K, N, has_bias: bindings[2] ? 1 : 0, has_addend: bindings[3] ? 1 : 0 };
-  const skinny = skinnyProgram(context.isSoftware, M, isAligned);
+export function multiplyForward(
+  context: PlanContext,
+  programs: LinearPrograms,
+  bindings: readonly (Binding | undefined)[],
+  { M, K, N }: Values,
+): void {
+  const isAligned = isMultipleOf4(K!);
+  const values = { M: M!, K: K!, N: N!, has_bias: bindings[2] ? 1 : 0, has_addend: bindings[3] ? 1 : 0 };
+  const skinny = skinnyProgram(programs, context.isSoftware, M!, isAligned);
   if (skinny) {
-    context.run(skinny, bindings, values, line(divide(N, 4)));
+    context.run(skinny, bindings, values, line(divide(N!, 4)));
     return;
   }
-  const product = { whole: matmulForward, sliced: forwardSlices, rows: M, columns: N, depth: K, isAligned, accumulates: false };
-  multiply(context, product, bindings, values);
+  const { forward: whole, forwardSlices: sliced } = programs;
+  multiply(context, { whole, sliced, rows: M!, columns: N!, depth: K!, isAligned, accumulates: false }, bindings, values);
 }
 
+/** `bindings` are dy, w and dx, which is added to where `adds`; w is then in f32. */
 export function multiplyInput(
   context: PlanContext,
+  programs: LinearPrograms,
   bindings: readonly (Binding | undefined)[],
-  M: number,
-  N: number,
-  K: number,
-  adds: boolean,
+  { M, N, K }: Values,
+  adds = false,
 ): void {
-  const whole = adds ? matmulAddInput : matmulBackwardInput;
-  const product = { whole, sliced: inputSlices, rows: M, columns: K, depth: N, isAligned: isMultipleOf4(N, K), accumulates: adds };
-  multiply(context, product, bindings, { M, N, K });
+  const whole = adds ? matmulAddInput : programs.input;
+  const sliced = programs.inputSlices;
+  const product = { whole, sliced, rows: M!, columns: K!, depth: N!, isAligned: isMultipleOf4(N!, K!), accumulates: adds };
+  multiply(context, product, bindings, { M: M!, N: N!, K: K! });
 }
 
 export function multiplyWeight(context: PlanContext, bindings: readonly (Binding | undefined)[], M: number, N: number, K: number): void {
@@ -156,21 +197,31 @@ export const usualTiles = (isSoftware: boolean, ...programs: Tiled[]) =>
   programs.flatMap((program) => [program.pick(isSoftware, "large", true), program.pick(isSoftware, "small", true)]);
 
 /** Those of {@link multiplyForward}. */
-export function forwardPrograms(isSoftware: boolean, M: number | undefined, K: number | undefined): Program[] {
-  const skinny = M !== undefined && K !== undefined ? skinnyProgram(isSoftware, M, isMultipleOf4(K)) : undefined;
-  return skinny ? [skinny] : [...usualTiles(isSoftware, matmulForward, forwardSlices), matmulCombine];
+export function forwardPrograms(
+  programs: LinearPrograms,
+  isSoftware: boolean,
+  { M, K }: { readonly M?: number | undefined; readonly K?: number | undefined },
+): Program[] {
+  const skinny = M !== undefined && K !== undefined ? skinnyProgram(programs, isSoftware, M, isMultipleOf4(K)) : undefined;
+  return skinny ? [skinny] : [...usualTiles(isSoftware, programs.forward, programs.forwardSlices), matmulCombine];
 }
+
+/** Those of {@link multiplyInput}. */
+export const inputPrograms = ({ input, inputSlices }: LinearPrograms, isSoftware: boolean): Program[] => [
+  ...usualTiles(isSoftware, input, inputSlices),
+  matmulCombine,
+];
 
 export const matmulPlans: Plan[] = [
   {
     entry: ops.matmul.forward,
-    programs: ({ isSoftware }, { M, K }) => forwardPrograms(isSoftware, M, K),
-    run: (context, tensors, { M, K, N }) => multiplyForward(context, tensors, M!, K!, N!),
+    programs: ({ isSoftware }, sizes) => forwardPrograms(f32Programs, isSoftware, sizes),
+    run: (context, tensors, values) => multiplyForward(context, f32Programs, tensors, values),
   },
   {
     entry: ops.matmul.backwardInput,
-    programs: ({ isSoftware }) => [...usualTiles(isSoftware, matmulBackwardInput, inputSlices), matmulCombine],
-    run: (context, tensors, { M, N, K }) => multiplyInput(context, tensors, M!, N!, K!, false),
+    programs: ({ isSoftware }) => inputPrograms(f32Programs, isSoftware),
+    run: (context, tensors, values) => multiplyInput(context, f32Programs, tensors, values),
   },
   {
     entry: ops.matmul.backwardWeight,

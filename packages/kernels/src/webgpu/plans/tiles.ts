@@ -1,7 +1,11 @@
 /** Programs by tile and alignment, which products and log-probabilities share. */
-import scalarOperands from "../../../wgsl/lib/operands-scalar.wgsl";
-import vectorOperands from "../../../wgsl/lib/operands-vec4.wgsl";
+import scalarLeft from "../../../wgsl/lib/operand-a-scalar.wgsl";
+import vectorLeft from "../../../wgsl/lib/operand-a-vec4.wgsl";
+import packedRight from "../../../wgsl/lib/operand-b-packed.wgsl";
+import scalarRight from "../../../wgsl/lib/operand-b-scalar.wgsl";
+import vectorRight from "../../../wgsl/lib/operand-b-vec4.wgsl";
 import tilePrelude from "../../../wgsl/lib/tile.wgsl";
+import type { WeightFormat } from "../../weight-formats";
 import type { Program } from "../program";
 
 export const isMultipleOf4 = (...counts: number[]) => counts.every((count) => count % 4 === 0);
@@ -13,6 +17,22 @@ export const TILES = {
 } as const;
 export type TileName = keyof typeof TILES;
 
+/** What reads the operands of a product. */
+interface Operands {
+  readonly sources: readonly string[];
+  readonly constants: Readonly<Record<string, number>>;
+  /** Tells them apart in a program's name. */
+  readonly variant: string;
+}
+
+/** `format`: the right operand is in low precision. */
+export function operands(isAligned: boolean, format?: WeightFormat): Operands {
+  const left = isAligned ? vectorLeft : scalarLeft;
+  const name = isAligned ? "vec4" : "scalar";
+  if (format) return { sources: [left, packedRight], constants: { FORMAT: format.id }, variant: `${name}, ${format.name}` };
+  return { sources: [left, isAligned ? vectorRight : scalarRight], constants: {}, variant: name };
+}
+
 /** All variants of a tiled program: staged or not, tile, aligned or not. */
 export interface Tiled {
   pick(isSoftware: boolean, tile: TileName, isAligned: boolean): Program;
@@ -22,16 +42,17 @@ export function tiled(
   source: string,
   preludes: readonly string[],
   make: (sources: readonly string[], variant: string, constants: Readonly<Record<string, number>>) => Program,
+  format?: WeightFormat,
 ): Tiled {
   const variants = new Map<string, Program>();
   for (const isSoftware of [false, true]) {
     for (const tile of ["large", "small"] as const) {
       for (const isAligned of [false, true]) {
-        const variant = [tile, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["unstaged"] : [])].join(", ");
         const { GROUP_X, GROUP_Y } = TILES[tile];
-        const constants = { GROUP_X, GROUP_Y, UNSTAGED: isSoftware ? 1 : 0 };
-        const sources = [isAligned ? vectorOperands : scalarOperands, tilePrelude, ...preludes, source];
-        variants.set(`${isSoftware} ${tile} ${isAligned}`, make(sources, variant, constants));
+        const read = operands(isAligned, format);
+        const variant = [tile, read.variant, ...(isSoftware ? ["unstaged"] : [])].join(", ");
+        const constants = { GROUP_X, GROUP_Y, UNSTAGED: isSoftware ? 1 : 0, ...read.constants };
+        variants.set(`${isSoftware} ${tile} ${isAligned}`, make([...read.sources, tilePrelude, ...preludes, source], variant, constants));
       }
     }
   }

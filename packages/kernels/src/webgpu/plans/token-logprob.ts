@@ -7,11 +7,10 @@ import { ops } from "../../ops/index";
 import { passProgram } from "../program";
 import type { Binding, Grid } from "../recorder";
 import {
-  inputSlices,
+  f32Programs,
+  inputPrograms,
   matmulAddInput,
-  matmulBackwardInput,
   matmulBackwardWeight,
-  matmulCombine,
   multiplyInput,
   multiplyWeight,
   usualTiles,
@@ -72,8 +71,8 @@ export const tokenLogprobPlans: Plan[] = [
     entry: ops.tokenLogprob.backward,
     programs: ({ isSoftware }, sizes) => [
       ...logprobTiles(isSoftware, logprobGradient, sizes),
-      ...usualTiles(isSoftware, matmulBackwardInput, matmulAddInput, inputSlices, matmulBackwardWeight, weightSlices),
-      matmulCombine,
+      ...inputPrograms(f32Programs, isSoftware),
+      ...usualTiles(isSoftware, matmulAddInput, matmulBackwardWeight, weightSlices),
     ],
     run: (context, [coefficients, hidden, head, targets, dhidden, dhead], values) => {
       const { N, C, V } = values as { N: number; C: number; V: number };
@@ -88,7 +87,7 @@ export const tokenLogprobPlans: Plan[] = [
         const gradient = part(dz, 0, N * width * FLOAT);
         const grid: Grid = [divide(width, TILES[tile].columns), divide(N, TILES[tile].rows), 1];
         context.run(program, [hidden, headRows, targets, coefficients, gradient], { ...values, V: width, first }, grid);
-        multiplyInput(context, [gradient, headRows, dhidden], N, width, C, first > 0);
+        multiplyInput(context, f32Programs, [gradient, headRows, dhidden], { M: N, N: width, K: C }, first > 0);
         if (dhead) multiplyWeight(context, [gradient, hidden, rows(dhead)], N, width, C);
       }
     },

@@ -8,12 +8,11 @@ import { ops } from "../../ops/index";
 import { contractProgram, passProgram } from "../program";
 import type { Binding } from "../recorder";
 import {
+  f32Programs,
   forwardPrograms,
-  inputSlices,
+  inputPrograms,
   matmulAddInput,
-  matmulBackwardInput,
   matmulBackwardWeight,
-  matmulCombine,
   multiplyForward,
   multiplyInput,
   multiplyWeight,
@@ -74,8 +73,8 @@ function pairChunks(
     const fixedHeadRows = part(fixedHead!, first * D * FLOAT, width * D * FLOAT);
     const [z, u] = [part(learning, 0, N * width * FLOAT), part(fixed, 0, N * width * FLOAT)];
     const compute = () => {
-      multiplyForward(context, [hidden, headRows, undefined, undefined, z], N, C, width);
-      multiplyForward(context, [fixedHidden, fixedHeadRows, undefined, undefined, u], N, D, width);
+      multiplyForward(context, f32Programs, [hidden, headRows, undefined, undefined, z], { M: N, K: C, N: width });
+      multiplyForward(context, f32Programs, [fixedHidden, fixedHeadRows, undefined, undefined, u], { M: N, K: D, N: width });
     };
     return { first, width, headRows, z, u, compute };
   });
@@ -84,7 +83,7 @@ function pairChunks(
 export const vocabPlans: Plan[] = [
   {
     entry: ops.vocabPair.forward,
-    programs: ({ isSoftware }, { N, C }) => [...forwardPrograms(isSoftware, N, C), pairNormalise, pairSums],
+    programs: ({ isSoftware }, { N, C }) => [...forwardPrograms(f32Programs, isSoftware, { M: N, K: C }), pairNormalise, pairSums],
     run: (context, [hidden, head, fixedHidden, fixedHead, divergence, centre, lse, fixedLse], values) => {
       const N = values.N!;
       const chunks = pairChunks(context, [hidden, head, fixedHidden, fixedHead], values);
@@ -107,17 +106,17 @@ export const vocabPlans: Plan[] = [
   {
     entry: ops.vocabPair.backward,
     programs: ({ isSoftware }, { N, C }) => [
-      ...forwardPrograms(isSoftware, N, C),
+      ...forwardPrograms(f32Programs, isSoftware, { M: N, K: C }),
       pairGradient,
-      ...usualTiles(isSoftware, matmulBackwardInput, matmulAddInput, inputSlices, matmulBackwardWeight, weightSlices),
-      matmulCombine,
+      ...inputPrograms(f32Programs, isSoftware),
+      ...usualTiles(isSoftware, matmulAddInput, matmulBackwardWeight, weightSlices),
     ],
     run: (context, [coefficients, hidden, head, fixedHidden, fixedHead, dhidden, dhead], values) => {
       const { N, C } = values as { N: number; C: number };
       for (const { first, width, headRows, z, u, compute } of pairChunks(context, [hidden, head, fixedHidden, fixedHead], values)) {
         compute();
         context.run(pairGradient, [z, u, coefficients], { ...values, V: width }, elements(N * width));
-        multiplyInput(context, [z, headRows, dhidden], N, width, C, first > 0);
+        multiplyInput(context, f32Programs, [z, headRows, dhidden], { M: N, N: width, K: C }, first > 0);
         if (dhead) multiplyWeight(context, [z, hidden, part(dhead, first * C * FLOAT, width * C * FLOAT)], N, width, C);
       }
     },

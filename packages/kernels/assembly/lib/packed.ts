@@ -1,0 +1,119 @@
+/** Weights in low precision to f32, a group of 16 at a time; the formats are those of src/weight-formats.ts. */
+
+/** Ids of the formats. */
+export const F32: u32 = 0;
+const F16: u32 = 1;
+const BF16: u32 = 2;
+const INT8: u32 = 3;
+const NF4: u32 = 4;
+
+/** Weights of a group, and the logarithm of the groups that share a scale. */
+export const GROUP: u32 = 16;
+const GROUPS_SHIFT: u32 = 2;
+/** Bytes of a group in f32. */
+const GROUP_BYTES: usize = 64;
+
+/** Bytes of a group of codes. */
+export function codeBytes(format: u32): usize {
+  return format <= BF16 ? 32 : format == INT8 ? 16 : 8;
+}
+
+/** Four halves, as the sign-extended lanes they widen to: shifted into place, they lack 112 in their exponent, and subnormals come out right. */
+// @ts-ignore: decorator
+@inline
+function halves(extended: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(extended, 13), i32x4.splat(0x8fffe000)), f32x4.splat(5192296858534827628530496329220096.0));
+}
+
+/** Eight integers times their scale. */
+// @ts-ignore: decorator
+@inline
+function storeEight(dst: usize, codes: v128, scale: v128): void {
+  v128.store(dst, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes)), scale));
+  v128.store(dst, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes)), scale), 16);
+}
+
+/** The sixteen 4-bit codes of eight bytes, a byte each, in order. */
+// @ts-ignore: decorator
+@inline
+function nibbles(src: usize): v128 {
+  const bytes = v128.load64_zero(src);
+  const mask = i8x16.splat(15);
+  const low = v128.and(bytes, mask);
+  const high = v128.and(i16x8.shr_u(bytes, 4), mask);
+  return i8x16.shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/** Sixteen levels of nf4: each byte of the floats comes from a table of its own. */
+// @ts-ignore: decorator
+@inline
+function storeLevels(dst: usize, codes: v128, scale: v128): void {
+  const t0 = i8x16(0, -79, 48, -96, 77, 63, 113, 0, -1, -29, -35, 58, -72, -85, -77, 0);
+  const t1 = i8x16(0, 57, 107, 50, -94, 53, 120, 0, -6, -54, 4, 3, -92, 7, 19, 0);
+  const t2 = i8x16(-128, 50, 6, -54, -111, 61, -70, 0, -94, 36, 124, -83, -31, 16, 57, -128);
+  const t3 = i8x16(-65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63);
+  const b0 = i8x16.swizzle(t0, codes), b1 = i8x16.swizzle(t1, codes), b2 = i8x16.swizzle(t2, codes), b3 = i8x16.swizzle(t3, codes);
+  const low01 = i8x16.shuffle(b0, b1, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const high01 = i8x16.shuffle(b0, b1, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  const low23 = i8x16.shuffle(b2, b3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const high23 = i8x16.shuffle(b2, b3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  v128.store(dst, f32x4.mul(v128.shuffle<i16>(low01, low23, 0, 8, 1, 9, 2, 10, 3, 11), scale));
+  v128.store(dst, f32x4.mul(v128.shuffle<i16>(low01, low23, 4, 12, 5, 13, 6, 14, 7, 15), scale), 16);
+  v128.store(dst, f32x4.mul(v128.shuffle<i16>(high01, high23, 0, 8, 1, 9, 2, 10, 3, 11), scale), 32);
+  v128.store(dst, f32x4.mul(v128.shuffle<i16>(high01, high23, 4, 12, 5, 13, 6, 14, 7, 15), scale), 48);
+}
+
+/**
+ * dst (count, 16) = the groups that begin `step` bytes apart at src. The scale of group i lies at scales + (i >> shift) · scaleStep: along a row
+ * four groups share one, down a column each row has its own.
+ */
+function unpackGroups(format: u32, src: usize, step: usize, scales: usize, scaleStep: usize, shift: u32, dst: usize, count: u32): void {
+  if (format == F16) {
+    for (let i: u32 = 0; i < count; i++, src += step, dst += GROUP_BYTES) {
+      const a = v128.load(src), b = v128.load(src, 16);
+      v128.store(dst, halves(i32x4.extend_low_i16x8_s(a)));
+      v128.store(dst, halves(i32x4.extend_high_i16x8_s(a)), 16);
+      v128.store(dst, halves(i32x4.extend_low_i16x8_s(b)), 32);
+      v128.store(dst, halves(i32x4.extend_high_i16x8_s(b)), 48);
+    }
+  } else if (format == BF16) {
+    for (let i: u32 = 0; i < count; i++, src += step, dst += GROUP_BYTES) {
+      const a = v128.load(src), b = v128.load(src, 16);
+      v128.store(dst, i32x4.shl(i32x4.extend_low_i16x8_u(a), 16));
+      v128.store(dst, i32x4.shl(i32x4.extend_high_i16x8_u(a), 16), 16);
+      v128.store(dst, i32x4.shl(i32x4.extend_low_i16x8_u(b), 16), 32);
+      v128.store(dst, i32x4.shl(i32x4.extend_high_i16x8_u(b), 16), 48);
+    }
+  } else if (format == INT8) {
+    for (let i: u32 = 0; i < count; i++, src += step, dst += GROUP_BYTES) {
+      const scale = v128.load32_splat(scales + (i >> shift) * scaleStep);
+      const codes = v128.load(src);
+      storeEight(dst, i16x8.extend_low_i8x16_s(codes), scale);
+      storeEight(dst + 32, i16x8.extend_high_i8x16_s(codes), scale);
+    }
+  } else if (format == NF4) {
+    for (let i: u32 = 0; i < count; i++, src += step, dst += GROUP_BYTES) {
+      storeLevels(dst, nibbles(src), v128.load32_splat(scales + (i >> shift) * scaleStep));
+    }
+  } else {
+    const eight = i8x16.splat(8);
+    for (let i: u32 = 0; i < count; i++, src += step, dst += GROUP_BYTES) {
+      const scale = v128.load32_splat(scales + (i >> shift) * scaleStep);
+      const codes = i8x16.sub(v128.xor(nibbles(src), eight), eight);
+      storeEight(dst, i16x8.extend_low_i8x16_s(codes), scale);
+      storeEight(dst + 32, i16x8.extend_high_i8x16_s(codes), scale);
+    }
+  }
+}
+
+/** dst = weights first .. first + count of one row; writes whole groups. `first` is a multiple of 64; scales begin `scales` bytes into the row. */
+export function unpackAlong(format: u32, row: usize, scales: usize, first: u32, count: u32, dst: usize): void {
+  const step = codeBytes(format);
+  unpackGroups(format, row + (first / GROUP) * step, step, row + scales + ((first / GROUP >> GROUPS_SHIFT) << 2), 4, GROUPS_SHIFT, dst, (count + GROUP - 1) / GROUP);
+}
+
+/** dst (count, 16) = weights first .. first + 15 of `count` rows, `ld` bytes apart. `first` is a multiple of 16. */
+export function unpackDown(format: u32, rows: usize, ld: usize, scales: usize, first: u32, count: u32, dst: usize): void {
+  const group = first / GROUP;
+  unpackGroups(format, rows + group * codeBytes(format), ld, rows + scales + ((group >> GROUPS_SHIFT) << 2), ld, 0, dst, count);
+}
