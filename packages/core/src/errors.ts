@@ -41,6 +41,23 @@ export class StorageError extends TrimtabError {
   }
 }
 
+/** A model could not be had from the Hugging Face hub: `status` is undefined where the hub did not answer, or what it sent is wrong. */
+export class HubError extends TrimtabError {
+  readonly repository: string | undefined;
+  readonly file: string | undefined;
+  readonly status: number | undefined;
+  constructor(
+    message: string,
+    where: { readonly repository?: string; readonly file?: string | undefined; readonly status?: number | undefined } = {},
+    options?: ErrorOptions,
+  ) {
+    super("HUB", message, options);
+    this.repository = where.repository;
+    this.file = where.file;
+    this.status = where.status;
+  }
+}
+
 /** A model's architecture is not one that Trimtab knows; the message lists the known ones. */
 export class UnsupportedModelError extends TrimtabError {
   constructor(message: string, options?: ErrorOptions) {

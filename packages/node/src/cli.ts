@@ -11,6 +11,7 @@ import { bestOfNSchema } from "./cli/schemas/best-of-n";
 import { convertSchema } from "./cli/schemas/convert";
 import { cpoSchema } from "./cli/schemas/cpo";
 import { devicesSchema } from "./cli/schemas/devices";
+import { downloadSchema } from "./cli/schemas/download";
 import { dpoSchema } from "./cli/schemas/dpo";
 import { evalSchema } from "./cli/schemas/eval";
 import { generateSchema } from "./cli/schemas/generate";
@@ -219,6 +220,14 @@ declare(
   tokenizerUseSchema,
   async () => (await import("./cli/commands/tokenizer")).decodeTokens,
   "token ids; default: standard input",
+);
+declare(
+  program,
+  "download",
+  "download models of the Hugging Face hub into its cache",
+  downloadSchema,
+  async () => (await import("./cli/commands/download")).runDownload,
+  "names of models: org/name, or org/name@revision",
 );
 declare(program, "devices", "list what can compute here", devicesSchema, async () => (await import("./cli/commands/devices")).runDevices);
 declare(

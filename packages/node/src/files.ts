@@ -149,7 +149,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** Makes names durable; Windows knows no such call. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(path, "r");
   try {
@@ -170,7 +170,8 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-function isCode(error: unknown, ...codes: string[]): boolean {
+/** True for a system error with one of these codes. */
+export function isCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
 

@@ -1,14 +1,17 @@
-/** Language models on this machine's disk: Hugging Face directories by path, whole or as adapters of another one. */
+/** Language models by path or by their name on the hub: Hugging Face directories, whole or as adapters of another model. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   CheckpointError,
+  ConfigError,
   type Device,
+  type HubPlace,
   isAdapter,
   type LanguageModel,
   loadAdapterConfig,
   loadTokenizer as loadAnyTokenizer,
   loadLanguageModel,
+  parseHubName,
   saveAdapter,
   saveLanguageModel,
   type Tokenizer,
@@ -16,23 +19,58 @@ import {
   withAdapterFrom,
 } from "@trimtab/core";
 import { nodeDirectory } from "./files";
+import { type HubContents, type HubOptions, hubSnapshot } from "./hub/hub-snapshot";
 
-/** Loads config.json, safetensors weights (single or sharded) and the tokenizer from a directory; or an adapter, and the base that it names. */
-export async function loadModel(path: string, { device }: { readonly device: Device }): Promise<LanguageModel> {
+/** The directory of a model; or its name on the Hugging Face hub, `org/name` or `org/name@revision`, where there is no such directory. */
+export type ModelPlace = string | HubPlace;
+
+/**
+ * Loads config.json, safetensors weights (single or sharded) and the tokenizer; or an adapter, and the base that it names. Models of the hub are
+ * downloaded into the Hugging Face cache, by the rules and variables of Python's huggingface_hub. Throws what {@link modelDirectory} throws, and
+ * CheckpointError for what the files hold.
+ */
+export async function loadModel(from: ModelPlace, { device, ...hub }: HubOptions & { readonly device: Device }): Promise<LanguageModel> {
+  const path = await modelDirectory(from, hub);
   const directory = nodeDirectory(path);
   if (existsSync(resolve(path, "config.json")) || !(await isAdapter(directory))) return loadLanguageModel(device, directory);
-  const base = await loadModel(await basePath(path), { device });
-  return withAdapterFrom(base, directory);
+  const base = await baseOf(path);
+  const { endpoint, token } = typeof from === "string" ? hub : { ...hub, ...from };
+  return withAdapterFrom(await loadModel(base.from, { ...hub, endpoint, token, revision: base.revision, device }), directory);
 }
 
-/** The base that an adapter's directory names: as it is, or from that directory. Throws CheckpointError where neither exists. */
-async function basePath(path: string): Promise<string> {
-  const { baseModelNameOrPath: name } = await loadAdapterConfig(nodeDirectory(path));
+/**
+ * Where the files of a model are on this disk, after a download where they come from the hub.
+ *
+ * Throws HubError for what the hub refuses or lacks, StorageError where there is no room, ConfigError for a revision of a directory.
+ */
+export async function modelDirectory(from: ModelPlace, options: HubOptions = {}, contents: HubContents = "model"): Promise<string> {
+  if (typeof from !== "string") {
+    const { hub, ...own } = from;
+    return hubSnapshot(hub, { ...options, ...own }, contents);
+  }
+  if (isOnHub(from)) return hubSnapshot(from, options, contents);
+  if (options.revision !== undefined) {
+    throw new ConfigError(
+      `modelDirectory: a revision must be of a model on the hub, got ${JSON.stringify(options.revision)} of ${existsSync(from) ? `the directory ${from}` : JSON.stringify(from)}. Leave it out, or name the model \`org/name\`.`,
+    );
+  }
+  return from;
+}
+
+/** True for a name that is no directory here but may be one of the hub. */
+export function isOnHub(name: string): boolean {
+  return !existsSync(name) && parseHubName(name) !== undefined;
+}
+
+/** The base that an adapter's directory names: a directory as it is, or from the adapter's own; else one of the hub. Throws CheckpointError for neither. */
+export async function baseOf(path: string): Promise<{ readonly from: string; readonly revision?: string | undefined }> {
+  const { baseModelNameOrPath: name, revision } = await loadAdapterConfig(nodeDirectory(path));
   const found =
     name === undefined ? undefined : [name, resolve(path, name)].find((candidate) => existsSync(resolve(candidate, "config.json")));
-  if (found !== undefined) return found;
+  if (found !== undefined) return { from: found };
+  if (name !== undefined && isOnHub(name)) return { from: name, revision };
   throw new CheckpointError(
-    `adapter_config.json: \`base_model_name_or_path\` must be the directory of a model on this disk, got ${JSON.stringify(name ?? null)} in ${path}. Name its directory there.`,
+    `adapter_config.json: \`base_model_name_or_path\` must be the directory of a model on this disk or a name on the hub, got ${JSON.stringify(name ?? null)} in ${path}. Name its directory there.`,
     { file: "adapter_config.json" },
   );
 }
@@ -42,7 +80,7 @@ export function saveModel(model: LanguageModel, path: string, options: WeightOpt
   return model.decoder.adapter ? saveAdapter(model, nodeDirectory(path)) : saveLanguageModel(model, nodeDirectory(path), options);
 }
 
-/** Loads tokenizer.json and tokenizer_config.json from a directory. */
-export function loadTokenizer(path: string): Promise<Tokenizer> {
-  return loadAnyTokenizer(nodeDirectory(path));
+/** Loads tokenizer.json and tokenizer_config.json, or GPT-2's files; of a model on the hub no other files are downloaded. */
+export async function loadTokenizer(from: ModelPlace, hub: HubOptions = {}): Promise<Tokenizer> {
+  return loadAnyTokenizer(nodeDirectory(await modelDirectory(from, hub, "tokenizer")));
 }

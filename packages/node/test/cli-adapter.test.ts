@@ -56,7 +56,7 @@ describe("an adapter from the command line", () => {
       );
     expect(await merge(at("adapter"))).toBe(0);
     expect(existsSync(join(at("merged"), "model.safetensors.index.json"))).toBe(true);
-    await expect(merge(at("base"))).rejects.toThrow(/must be the directory of an adapter/);
+    await expect(merge(at("base"))).rejects.toThrow(/must name an adapter/);
     const [merged, adapted] = [await loadModel(at("merged"), { device }), await loadModel(at("adapter"), { device })];
     expect(merged.decoder.adapter).toBeUndefined();
     expect(adapted.decoder.adapter?.settings.modules).toHaveLength(2);

@@ -105,7 +105,7 @@ function configJson({ config, settings, saved }: Lora): Record<string, unknown> 
     peft_type: "LORA",
     r,
     rank_pattern: options.rankPattern ?? {},
-    revision: null,
+    revision: options.revision ?? null,
     target_modules: isPattern || Array.isArray(targetModules) ? targetModules : [...targets].sort(),
     task_type: config.head === "score" ? "SEQ_CLS" : "CAUSAL_LM",
     use_dora: useDora,
@@ -160,6 +160,7 @@ export async function loadAdapterConfig(directory: ReadableDirectory): Promise<L
     alphaPattern: pattern("alpha_pattern"),
     ...(saved ? { modulesToSave: saved } : {}),
     ...(typeof json.base_model_name_or_path === "string" ? { baseModelNameOrPath: json.base_model_name_or_path } : {}),
+    ...(typeof json.revision === "string" ? { revision: json.revision } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The weights of a Hugging Face directory as one name space: model.safetensors, or the shards of its index. */
 import { CheckpointError } from "../errors";
 import type { ReadableDirectory } from "./files";
-import { describe, readJson } from "./json-file";
+import { describe, type JsonObject, readJson } from "./json-file";
 import { SafetensorsFile } from "./safetensors";
 import type { TensorEntry } from "./safetensors-header";
 
@@ -70,6 +70,11 @@ function collect(files: readonly SafetensorsFile[]): WeightFiles {
 
 async function closeAll(files: readonly SafetensorsFile[]): Promise<void> {
   for (const file of files) await file.close();
+}
+
+/** The shards that an index names, as its parsed JSON. Throws CheckpointError for names that lead out of the directory. */
+export function shardsOfIndex(index: JsonObject): string[] {
+  return [...new Set(readWeightMap(index.weight_map).values())];
 }
 
 /** Tensor name to shard, whose name must not lead out of the directory. */

@@ -27,6 +27,8 @@ export interface LoraOptions {
   readonly modulesToSave?: readonly string[] | undefined;
   /** Name or path of the base, for adapter_config.json. */
   readonly baseModelNameOrPath?: string | undefined;
+  /** Revision of a base on the hub, for adapter_config.json. */
+  readonly revision?: string | undefined;
   /** Of A's first values. Default 0. */
   readonly seed?: number | undefined;
 }

@@ -1,6 +1,6 @@
 /** The judge of pairs that a command's options name. */
 import { ConfigError, type Device, endpointPairwiseJudge, localPairwiseJudge, type PairwiseJudge } from "@trimtab/core";
-import { loadModel } from "../model";
+import { loadNamedModel } from "../run/named-model";
 import { apiKeyFrom } from "./api-key";
 
 export interface JudgeFlags {
@@ -15,7 +15,7 @@ export interface JudgeFlags {
 /** Undefined without `--judge`. Throws ConfigError for an endpoint without a model, or whose key is not set. */
 export async function judgeOf({ judge, judgeModel, judgeApiKeyVariable }: JudgeFlags, device: Device): Promise<PairwiseJudge | undefined> {
   if (judge === undefined) return undefined;
-  if (!/^https?:/.test(judge)) return localPairwiseJudge({ model: await loadModel(judge, { device }) });
+  if (!/^https?:/.test(judge)) return localPairwiseJudge({ model: await loadNamedModel(judge, { device }) });
   if (judgeModel === undefined) {
     throw new ConfigError("--judge-model: the name of the endpoint's model must be given where --judge is a URL, got none. Give it.");
   }

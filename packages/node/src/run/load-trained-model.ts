@@ -1,20 +1,34 @@
 /** The model that a command trains: a directory's, with a new adapter where the flags ask for one. */
 import { resolve } from "node:path";
-import { ConfigError, type Device, type LanguageModel, newLora } from "@trimtab/core";
+import { ConfigError, type Device, hubModelOf, type LanguageModel, type LoraOptions, newLora } from "@trimtab/core";
 import type { z } from "zod";
 import type { peftFields } from "../cli/schemas/fields";
-import { loadModel } from "../model";
+import { isOnHub } from "../model";
+import { loadNamedModel } from "./named-model";
 
 /** TRL's options of an adapter. */
 export type PeftFlags = Readonly<z.output<z.ZodObject<typeof peftFields>>> & { readonly seed: number };
 
+/** What names the model. */
+export interface ModelFlags {
+  readonly modelNameOrPath: string;
+  readonly modelRevision?: string | undefined;
+}
+
 /** Loads the model; one that already has an adapter goes on with it. */
-export async function loadTrainedModel(options: PeftFlags & { readonly modelNameOrPath: string }, device: Device): Promise<LanguageModel> {
-  return withPeft(await loadModel(options.modelNameOrPath, { device }), options);
+export async function loadTrainedModel(options: PeftFlags & ModelFlags, device: Device): Promise<LanguageModel> {
+  return withPeft(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision }), options);
+}
+
+/** What adapter_config.json says of the base: where PEFT finds it. */
+function baseOf({ modelNameOrPath: name, modelRevision }: ModelFlags): Pick<LoraOptions, "baseModelNameOrPath" | "revision"> {
+  if (!isOnHub(name)) return { baseModelNameOrPath: resolve(name) };
+  const { repository, revision } = hubModelOf({ hub: name, revision: modelRevision });
+  return { baseModelNameOrPath: repository, revision };
 }
 
 /** The model with a new adapter on its weights where `--use-peft` is given. Throws ConfigError where it has one already. */
-export function withPeft<Model extends LanguageModel>(model: Model, options: PeftFlags & { readonly modelNameOrPath: string }): Model {
+export function withPeft<Model extends LanguageModel>(model: Model, options: PeftFlags & ModelFlags): Model {
   if (!options.usePeft) return model;
   if (model.decoder.adapter) {
     throw new ConfigError(
@@ -31,7 +45,7 @@ export function withPeft<Model extends LanguageModel>(model: Model, options: Pef
     ...(modulesToSave ? { modulesToSave } : {}),
     useRslora: options.useRslora,
     useDora: options.useDora,
-    baseModelNameOrPath: resolve(options.modelNameOrPath),
+    ...baseOf(options),
     seed: options.seed,
   });
   return { ...model, decoder: model.decoder.withAdapter(adapter) };

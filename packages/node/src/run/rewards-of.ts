@@ -2,9 +2,10 @@
 import { type Device, environmentReward, loadRewardNormalization, type RewardFunction, rewardModelFunction } from "@trimtab/core";
 import { nodeDirectory } from "../files";
 import { loadScalarModel } from "./load-scalar-model";
+import { namedDirectory } from "./named-model";
 
 export interface RewardFlags {
-  /** Directory of a model with a score head, which is one more reward. */
+  /** A model with a score head, by directory or by name on the hub, which is one more reward. */
   readonly rewardModel?: string | undefined;
 }
 
@@ -15,6 +16,7 @@ export async function rewardsOf(
 ): Promise<RewardFunction[]> {
   const rewards = [...(given.isFromEnvironment ? [environmentReward] : []), ...given.modules];
   if (rewardModel === undefined) return rewards;
-  const judge = await loadScalarModel("--reward-model", rewardModel, given.device);
-  return [...rewards, rewardModelFunction(judge, { normalization: await loadRewardNormalization(nodeDirectory(rewardModel)) })];
+  const directory = await namedDirectory(rewardModel);
+  const judge = await loadScalarModel("--reward-model", directory, given.device);
+  return [...rewards, rewardModelFunction(judge, { normalization: await loadRewardNormalization(nodeDirectory(directory)) })];
 }

@@ -2,8 +2,8 @@
 import { type DatasetRow, type LanguageModel, newScalarModel, type ScalarModel, scalarModel, type TrainingOptions } from "@trimtab/core";
 import { readDataset } from "../datasets";
 import { withDevice } from "../device";
-import { loadModel } from "../model";
-import { type PeftFlags, withPeft } from "./load-trained-model";
+import { type ModelFlags, type PeftFlags, withPeft } from "./load-trained-model";
+import { loadNamedModel } from "./named-model";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
 
@@ -11,7 +11,8 @@ import { type TrainingStep, type TrainOptions, train } from "./train";
 export type DatasetOptions = TrainOptions<TrainingStep>["options"] &
   Parameters<typeof openRun>[0] &
   Parameters<typeof withDevice>[0] &
-  PeftFlags & { readonly modelNameOrPath: string; readonly datasetName: string };
+  PeftFlags &
+  ModelFlags & { readonly datasetName: string };
 
 /** What the trainer is given besides the command's own options. */
 export interface DatasetRun<Model> extends Pick<TrainingOptions, "resume" | "clock"> {
@@ -53,7 +54,7 @@ async function trainOn<Model extends LanguageModel>(
   const dataset = await readDataset(options.datasetName);
   return withDevice(options, async (device) => {
     const run = await openRun(options);
-    const model = prepare(await loadModel(options.modelNameOrPath, { device }));
+    const model = prepare(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision }));
     const steps = start({ model, dataset, resume: run.resume, clock: () => performance.now() });
     return train({ command, model, device, steps, run, options });
   });

@@ -3,13 +3,23 @@ import { type BestOfNStatistics, sampleBestOfN } from "@trimtab/core";
 import type { z } from "zod";
 import { prepareDataset, readDataset } from "../../datasets";
 import { withDevice } from "../../device";
-import { loadModel } from "../../model";
 import { loadRewardModules } from "../../rewards/reward-functions";
+import { loadNamedModel } from "../../run/named-model";
 import type { bestOfNSchema } from "../schemas/best-of-n";
 import { writeConversion } from "../write-conversion";
 
 export async function runBestOfN(options: z.output<typeof bestOfNSchema>): Promise<number> {
-  const { modelNameOrPath, datasetName, output, rewardFuncs, rewardTimeout, device: _, threads: __, ...settings } = options;
+  const {
+    modelNameOrPath,
+    modelRevision: revision,
+    datasetName,
+    output,
+    rewardFuncs,
+    rewardTimeout,
+    device: _,
+    threads: __,
+    ...settings
+  } = options;
   await prepareDataset(output);
   const rows = await readDataset(datasetName);
   const stop = new AbortController();
@@ -19,7 +29,7 @@ export async function runBestOfN(options: z.output<typeof bestOfNSchema>): Promi
       sampleBestOfN({
         ...settings,
         rows,
-        model: await loadModel(modelNameOrPath, { device }),
+        model: await loadNamedModel(modelNameOrPath, { device, revision }),
         rewards: rewards.functions,
         signal: stop.signal,
       }),

@@ -17,14 +17,14 @@ import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { environmentOf } from "../../environments";
 import { judgeOf } from "../../judges/judge-of";
-import { loadModel } from "../../model";
 import { type EvaluationRun, evaluationReport } from "../../report/evaluation-report";
 import { loadRewardModules } from "../../rewards/reward-functions";
+import { loadNamedModel } from "../../run/named-model";
 import { rewardsOf } from "../../run/rewards-of";
 import type { evalSchema } from "../schemas/eval";
 
 export async function runEval(options: z.output<typeof evalSchema>): Promise<number> {
-  const { modelNameOrPath, datasetName, rewardFuncs, reference: referencePath } = options;
+  const { modelNameOrPath, modelRevision: revision, datasetName, rewardFuncs, reference: referencePath } = options;
   if (options.judge !== undefined && referencePath === undefined) {
     throw new ConfigError("trimtab eval: --judge compares the model with --reference, which must be given too.");
   }
@@ -34,8 +34,8 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
   const modules = await loadRewardModules(rewardFuncs, { timeoutMs: options.rewardTimeout * 1000 });
   try {
     const run = await withDevice(options, async (device): Promise<EvaluationRun> => {
-      const model = await loadModel(modelNameOrPath, { device });
-      const reference = referencePath === undefined ? undefined : await loadModel(referencePath, { device });
+      const model = await loadNamedModel(modelNameOrPath, { device, revision });
+      const reference = referencePath === undefined ? undefined : await loadNamedModel(referencePath, { device });
       const rewards = await rewardsOf(options, { modules: modules.functions, isFromEnvironment: rolloutFunction !== undefined, device });
       const settings = { ...options, prompts, rewards, rolloutFunction };
       const result = await evaluatePolicy({ ...settings, model, reference });

@@ -4,13 +4,13 @@ import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { nodeDirectory } from "../../files";
-import { loadModel } from "../../model";
+import { loadNamedModel } from "../../run/named-model";
 import type { generateSchema } from "../schemas/generate";
 
 export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
   const prompts = await promptsOf(options);
   return withDevice(options, async (device) => {
-    const policy = await loadModel(options.modelNameOrPath, { device });
+    const policy = await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision });
     const values = options.values === undefined ? undefined : await loadTokenValues(device, nodeDirectory(options.values));
     const model = values ? guidedModel(policy, values, options.beta) : policy;
     const { numGenerations: n, temperature, topK, topP, minP, repetitionPenalty, stop, seed, maxCompletionLength: maxNewTokens } = options;

@@ -2,16 +2,17 @@
 import { ConfigError, mergeAdapter } from "@trimtab/core";
 import type { z } from "zod";
 import { withDevice } from "../../device";
-import { loadModel, saveModel } from "../../model";
+import { saveModel } from "../../model";
+import { loadNamedModel } from "../../run/named-model";
 import type { mergeSchema } from "../schemas/merge";
 
 export async function runMerge(options: z.output<typeof mergeSchema>): Promise<number> {
-  const { modelNameOrPath, outputDir, dtype, maxShardBytes } = options;
+  const { modelNameOrPath, modelRevision: revision, outputDir, dtype, maxShardBytes } = options;
   return withDevice(options, async (device) => {
-    const model = await loadModel(modelNameOrPath, { device });
+    const model = await loadNamedModel(modelNameOrPath, { device, revision });
     if (!model.decoder.adapter) {
       throw new ConfigError(
-        `--model-name-or-path: it must be the directory of an adapter, got ${modelNameOrPath}, a whole model. There is nothing to merge.`,
+        `--model-name-or-path: it must name an adapter, got ${modelNameOrPath}, a whole model. There is nothing to merge.`,
       );
     }
     const { decoder } = mergeAdapter(model.decoder, { keep: false });

@@ -3,7 +3,7 @@ import { newLanguageModel, sft, Tokenizer } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
-import { loadTokenizer } from "../../model";
+import { loadNamedTokenizer } from "../../run/named-model";
 import { openRun } from "../../run/run-directory";
 import { train } from "../../run/train";
 import type { pretrainSchema } from "../schemas/pretrain";
@@ -12,7 +12,7 @@ import { textsOf } from "./tokenizer";
 export async function pretrain(options: z.output<typeof pretrainSchema>): Promise<number> {
   const dataset = await readDataset(options.datasetName);
   const tokenizer = options.tokenizerNameOrPath
-    ? await loadTokenizer(options.tokenizerNameOrPath)
+    ? await loadNamedTokenizer(options.tokenizerNameOrPath)
     : Tokenizer.train(textsOf(dataset, options.datasetTextField), { vocabSize: options.vocabSize });
   return withDevice(options, async (device) => {
     const run = await openRun(options);

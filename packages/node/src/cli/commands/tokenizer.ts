@@ -5,7 +5,7 @@ import { text as readAll } from "node:stream/consumers";
 import { ConfigError, type DatasetRow, readExample, Tokenizer, type Turns } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
-import { loadTokenizer } from "../../model";
+import { loadNamedTokenizer } from "../../run/named-model";
 import type { tokenizerTrainSchema, tokenizerUseSchema } from "../schemas/tokenizer";
 
 /** Trains a tokenizer on a dataset's texts and writes it as Hugging Face files. */
@@ -20,13 +20,13 @@ export async function trainTokenizer(options: z.output<typeof tokenizerTrainSche
 }
 
 export async function encodeText(options: z.output<typeof tokenizerUseSchema>, text: readonly string[]): Promise<number> {
-  const tokenizer = await loadTokenizer(options.tokenizerNameOrPath);
+  const tokenizer = await loadNamedTokenizer(options.tokenizerNameOrPath);
   console.log(tokenizer.encode(text.length > 0 ? text.join(" ") : await readAll(process.stdin)).join(" "));
   return 0;
 }
 
 export async function decodeTokens(options: z.output<typeof tokenizerUseSchema>, text: readonly string[]): Promise<number> {
-  const tokenizer = await loadTokenizer(options.tokenizerNameOrPath);
+  const tokenizer = await loadNamedTokenizer(options.tokenizerNameOrPath);
   const words = (text.length > 0 ? text.join(" ") : await readAll(process.stdin)).split(/[\s,]+/).filter(Boolean);
   const ids = words.map((word) => {
     const id = Number(word);

@@ -22,7 +22,9 @@ export const evalSchema = z.strictObject({
   ...modelField,
   ...promptsField,
   ...deviceFields,
-  reference: path().optional().describe("model directory to measure the KL to and to compare rewards with, on the same prompts"),
+  reference: path()
+    .optional()
+    .describe("model (directory or org/name) to measure the KL to and to compare rewards with, on the same prompts"),
   rewardFuncs,
   rewardModel,
   rewardWeights,

@@ -15,7 +15,12 @@ export const deviceFields = {
   seed: z.number().int().min(0).default(42).describe("seed of every random draw"),
 };
 
-export const modelField = { modelNameOrPath: path().meta({ description: "Hugging Face model directory", aliases: ["model"] }) };
+export const modelField = {
+  modelNameOrPath: path().meta({ description: "model directory, or org/name on the Hugging Face hub", aliases: ["model"] }),
+  modelRevision: path()
+    .optional()
+    .meta({ description: "branch, tag or commit of a model on the hub; default: main", aliases: ["revision"] }),
+};
 export const datasetField = (what: string) => ({
   datasetName: path().meta({ description: `${what} (.jsonl, .json or .txt, also .gz)`, aliases: ["dataset"] }),
 });
@@ -115,7 +120,7 @@ export const environmentFields = {
 
 /** A judge of pairs: a model here, or an endpoint with its key. */
 export const judgeFields = (what: string) => ({
-  judge: path().optional().describe(`${what}: a model directory, or the URL of an OpenAI-compatible endpoint`),
+  judge: path().optional().describe(`${what}: a model (directory or org/name), or the URL of an OpenAI-compatible endpoint`),
   judgeModel: z.string().min(1).optional().describe("name of the endpoint's model"),
   judgeApiKeyVariable: z.string().min(1).optional().describe("environment variable with the endpoint's key; default: no key"),
 });
@@ -129,7 +134,7 @@ export const rolloutFields = (defaults: { readonly learningRate: number; readonl
   rewardModel: path()
     .optional()
     .meta({
-      description: "directory of a model with a score head, one more reward",
+      description: "model with a score head (directory or org/name), one more reward",
       aliases: ["reward-model-path", "reward-model-name-or-path"],
     }),
   ...environmentFields,

@@ -5,7 +5,7 @@ import { count, datasetField, deviceFields, fraction, modelField, outputFields, 
 export const gkdSchema = z.strictObject({
   ...modelField,
   teacherModelNameOrPath: path().meta({
-    description: "directory of the model to learn from, with the same vocabulary",
+    description: "model to learn from (directory or org/name), with the same vocabulary",
     aliases: ["teacher"],
   }),
   ...datasetField("dataset of prompts with completions"),

@@ -11,7 +11,9 @@ export const pretrainSchema = z.strictObject({
   packing: z.boolean().default(true).describe("fill rows of --max-length with several sequences"),
   packingStrategy: z.enum(["bfd", "bfd_split", "wrapped"]).default("wrapped").describe("how sequences share rows"),
   maxLength: count().default(256).describe("row length in tokens"),
-  tokenizerNameOrPath: path().optional().describe("directory with a tokenizer.json; default: train one on the dataset"),
+  tokenizerNameOrPath: path()
+    .optional()
+    .describe("directory with a tokenizer.json, or org/name on the hub; default: train one on the dataset"),
   vocabSize: z.number().int().min(257).default(2048).describe("size of the tokenizer that is trained"),
   modelType: z
     .enum(["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "phi3", "olmo2", "gpt2"])

@@ -11,7 +11,7 @@ export const tokenizerTrainSchema = z.strictObject({
 
 export const tokenizerUseSchema = z.strictObject({
   tokenizerNameOrPath: path().meta({
-    description: "directory with a tokenizer.json",
+    description: "directory with a tokenizer.json, or org/name on the Hugging Face hub",
     aliases: ["tokenizer", "model", "model-name-or-path"],
   }),
 });
