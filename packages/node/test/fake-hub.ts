@@ -68,6 +68,11 @@ export class FakeHub {
     return originOf(this.#hub);
   }
 
+  /** Another host by name as well: Python's client takes servers of one host for one. */
+  get #storageOrigin(): string {
+    return originOf(this.#storage).replace("127.0.0.1", "localhost");
+  }
+
   /** The name under which a file is in the cache. */
   static etag(name: string, bytes: Uint8Array): string {
     return isLarge(name) ? sha256(bytes) : gitHash(bytes);
@@ -107,9 +112,9 @@ export class FakeHub {
     const { pathname } = this.#see("hub", request);
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Allow-Headers", "*");
-    const api = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)$/.exec(pathname);
+    const api = /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree)\/([^/]+))?$/.exec(pathname);
     const file = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(pathname);
-    const [, name = "", kind = "", revision = ""] = api ?? (file ? ["", file[1] as string, "resolve", file[2] as string] : []);
+    const [, name = "", kind = "revision", revision = "main"] = api ?? (file ? ["", file[1] as string, "resolve", file[2] as string] : []);
     const path = decodeURIComponent(file?.[3] ?? "");
     const fault = api ? this.#next("api") : undefined;
     if (fault?.kind === "status") return refuse(response, fault.status, undefined, fault.headers);
@@ -146,7 +151,7 @@ export class FakeHub {
     if (!isLarge(path)) return this.#send(request, response, path, bytes);
     response.setHeader("X-Linked-Size", bytes.length);
     response.setHeader("X-Linked-ETag", `"${sha256(bytes)}"`);
-    response.setHeader("Location", `${originOf(this.#storage)}/signed/${name}/${encodeURIComponent(path)}?signature=secret`);
+    response.setHeader("Location", `${this.#storageOrigin}/signed/${name}/${encodeURIComponent(path)}?signature=secret`);
     return response.writeHead(302).end();
   }
 
