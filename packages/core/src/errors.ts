@@ -85,3 +85,10 @@ export class JudgeError extends TrimtabError {
     super("JUDGE", message, options);
   }
 }
+
+/** More is asked of a scheduler than it lets wait; ask again later. */
+export class BusyError extends TrimtabError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("BUSY", message, options);
+  }
+}

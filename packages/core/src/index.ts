@@ -75,6 +75,7 @@ export * from "./generate/generate";
 export * from "./generate/options";
 export * from "./generate/sample-best-of-n";
 export * from "./generate/sample-completions";
+export * from "./generate/scheduler";
 export * from "./generate/stats";
 export * from "./judges/candidate-probabilities";
 export * from "./judges/chat-completions";

@@ -37,6 +37,11 @@ export interface DeviceInfo {
   readonly maxBufferBytes: number;
   /** All memory this device may hand out, in bytes, if known. */
   readonly memoryBytes: number | undefined;
+  /**
+   * Rows up to which products of matrices take one path, and beyond which another: on either side of it a row has the same bits whatever the other
+   * rows are. Undefined where that is so for any number of rows (reference), or for none (webgpu).
+   */
+  readonly fewRows?: number | undefined;
 }
 
 /** Running totals since the device was made; differences between two readings describe a step. */

@@ -42,19 +42,7 @@ describe("notation", () => {
     ]);
     // Letters that are scalars are not dims.
     expect(ops.attention.forward.params.map((p) => p.name)).toEqual(["N", "S", "H", "K", "D", "scale", "cap", "window"]);
-    expect(ops.sample.forward.params.map((p) => p.name)).toEqual([
-      "N",
-      "V",
-      "W",
-      "temperature",
-      "top_k",
-      "top_p",
-      "min_p",
-      "repetition_penalty",
-      "seed_lo",
-      "seed_hi",
-      "has_seen",
-    ]);
+    expect(ops.sample.forward.params.map((p) => p.name)).toEqual(["N", "V", "W", "has_allowed", "has_seen"]);
   });
 
   it("parses sums of products of letters and integers", () => {
@@ -193,18 +181,12 @@ describe("packParams", () => {
     expect([...new Uint32Array(packParams(call))]).toEqual([1, 1, 1, 1, 0, 0, 0, 0]);
   });
 
-  it("keeps all 32 bits of a seed", () => {
-    const call = bind(ops.sample.forward, {
-      tensors: {
-        logits: tensor([1, 2]),
-        streams: tensor([1], "u32"),
-        positions: tensor([1], "u32"),
-        tokens: tensor([1], "u32"),
-        logp: tensor([1]),
-      },
-      scalars: { W: 1, temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, seed_lo: 0xfffffffe, seed_hi: 1 },
+  it("keeps all 32 bits of a scalar", () => {
+    const call = bind(ops.dropout.apply, {
+      tensors: { x: tensor([1]), y: tensor([1]) },
+      scalars: { rate: 0.5, seed_lo: 0xfffffffe, seed_hi: 1, stream: 0 },
     });
-    const seedAt = ops.sample.forward.params.findIndex((p) => p.name === "seed_lo");
+    const seedAt = ops.dropout.apply.params.findIndex((p) => p.name === "seed_lo");
     expect(new Uint32Array(packParams(call))[seedAt]).toBe(0xfffffffe);
   });
 });

@@ -288,8 +288,8 @@ describe("worked arithmetic", () => {
     const draw = (probabilities: number[]) =>
       computeReference(
         ops.sample.forward,
-        { logits: probabilities.map(Math.log), streams: [0], positions: [0] },
-        { N: 1, V: 3, W: 1, temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, seed_lo: 0, seed_hi: 0 },
+        { logits: probabilities.map(Math.log), settings: [1, 0, 1, 0, 1], keys: [0, 0, 0], positions: [0] },
+        { N: 1, V: 3, W: 1 },
       ).tokens![0];
     // u is 0.41846 for key 0 and counter 0.
     expect([draw([0.42, 0.01, 0.57]), draw([0.41, 0.02, 0.57]), draw([0.4, 0.01, 0.59])]).toEqual([0, 1, 2]);
@@ -300,8 +300,13 @@ describe("worked arithmetic", () => {
     const logits = Float64Array.from({ length: N * V }, (_, i) => Math.log([0.2, 0.5, 0.3][i % V]!));
     const { tokens, logp } = computeReference(
       ops.sample.forward,
-      { logits, streams: Array.from({ length: N }, (_, n) => n), positions: new Float64Array(N) },
-      { N, V, W: 1, temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, seed_lo: 3, seed_hi: 4 },
+      {
+        logits,
+        settings: Array.from({ length: N }, () => [1, 0, 1, 0, 1]).flat(),
+        keys: Array.from({ length: N }, (_, n) => [3, 4, n]).flat(),
+        positions: new Float64Array(N),
+      },
+      { N, V, W: 1 },
     );
     const counts = [0, 1, 2].map((token) => tokens!.filter((t) => t === token).length / N);
     // Three standard deviations of a frequency over 20,000 draws are 0.0106.
@@ -315,11 +320,25 @@ describe("worked arithmetic", () => {
     const greedy = (seen: number[]) =>
       computeReference(
         ops.sample.forward,
-        { logits: [...new Array(33).fill(0), 2, 1.9], streams: [0], positions: [0], seen },
-        { N: 1, V: 35, W: 2, temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1.5, seed_lo: 0, seed_hi: 0 },
+        { logits: [...new Array(33).fill(0), 2, 1.9], settings: [0, 0, 1, 0, 1.5], keys: [0, 0, 0], positions: [0], seen },
+        { N: 1, V: 35, W: 2 },
       );
     const first = greedy([0, 0]);
     expect([...first.tokens!, ...first.seen!]).toEqual([33, 0, 2]);
     expect([...greedy([...first.seen!]).tokens!]).toEqual([34]);
+  });
+
+  it("draws among the allowed tokens alone, with the log-probability of all", () => {
+    const probabilities = [0.5, 0.3, 0.2];
+    const draw = (temperature: number, allowed: number) =>
+      computeReference(
+        ops.sample.forward,
+        { logits: probabilities.map(Math.log), settings: [temperature, 0, 1, 0, 1], keys: [0, 0, 0], positions: [0], allowed: [allowed] },
+        { N: 1, V: 3, W: 1 },
+      );
+    expect([draw(0, 0b111), draw(0, 0b110), draw(0, 0b100)].map(({ tokens }) => tokens![0])).toEqual([0, 1, 2]);
+    // u is 0.41846: below 0.3 / 0.5 of tokens 1 and 2, above 0 of 0 and 2 only where token 0's share, 5/7, is not.
+    expect([draw(1, 0b110), draw(1, 0b101), draw(1, 0b100)].map(({ tokens }) => tokens![0])).toEqual([1, 0, 2]);
+    expect(draw(1, 0b100).logp![0]).toBeCloseTo(Math.log(0.2), 12);
   });
 });

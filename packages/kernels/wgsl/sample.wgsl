@@ -1,27 +1,23 @@
-// One token per row: penalty, temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution.
+// One token per row: mask, penalty, temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution.
 // Preludes: grid, math, reduce, threefry. One workgroup per row; thresholds are found by bisection on ordered float bits.
 
 struct Params {
   N: u32,
   V: u32,
   W: u32,
-  temperature: f32,
-  top_k: u32,
-  top_p: f32,
-  min_p: f32,
-  repetition_penalty: f32,
-  seed_lo: u32,
-  seed_hi: u32,
+  has_allowed: u32,
   has_seen: u32,
 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;  // (N, V)
-@group(0) @binding(1) var<storage, read> streams: array<u32>;  // (N)
-@group(0) @binding(2) var<storage, read> positions: array<u32>;  // (N)
-@group(0) @binding(3) var<storage, read_write> seen: array<u32>;  // (N, W)
-@group(0) @binding(4) var<storage, read_write> tokens: array<u32>;  // (N)
-@group(0) @binding(5) var<storage, read_write> logp: array<f32>;  // (N)
+@group(0) @binding(1) var<storage, read> settings: array<f32>;  // (N, 5)
+@group(0) @binding(2) var<storage, read> keys: array<u32>;  // (N, 3)
+@group(0) @binding(3) var<storage, read> positions: array<u32>;  // (N)
+@group(0) @binding(4) var<storage, read> allowed: array<u32>;  // (N, W)
+@group(0) @binding(5) var<storage, read_write> seen: array<u32>;  // (N, W)
+@group(0) @binding(6) var<storage, read_write> tokens: array<u32>;  // (N)
+@group(0) @binding(7) var<storage, read_write> logp: array<f32>;  // (N)
 
 var<workgroup> reduce_u32: array<u32, WORKGROUP>;
 
@@ -53,13 +49,26 @@ fn workgroup_min(lane: u32, value: u32) -> u32 {
   return smallest;
 }
 
-// The logit after the repetition penalty.
+fn is_allowed(n: u32, j: u32) -> bool {
+  return params.has_allowed == 0u || ((allowed[n * params.W + j / 32u] >> (j % 32u)) & 1u) == 1u;
+}
+
+// The logit after mask and repetition penalty.
 fn penalised(n: u32, j: u32) -> f32 {
+  if (!is_allowed(n, j)) {
+    return LOWEST;
+  }
   let logit = logits[n * params.V + j];
   if (params.has_seen != 0u && ((seen[n * params.W + j / 32u] >> (j % 32u)) & 1u) == 1u) {
-    return select(logit * params.repetition_penalty, logit / params.repetition_penalty, logit > 0.0);
+    let penalty = settings[n * 5u + 4u];
+    return select(logit * penalty, logit / penalty, logit > 0.0);
   }
   return logit;
+}
+
+// What an allowed token weighs, given its penalised logit.
+fn weight_of(n: u32, j: u32, logit: f32, largest: f32, temperature: f32) -> f32 {
+  return select(0.0, exp((logit - largest) / temperature), is_allowed(n, j));
 }
 
 // Bits whose unsigned order is the order of floats; -0 counts as 0.
@@ -79,8 +88,11 @@ fn sample_forward(
   if (n >= params.N) {
     return;
   }
-  let is_greedy = params.temperature == 0.0;
-  let temperature = select(params.temperature, 1.0, is_greedy);
+  let is_greedy = settings[n * 5u] == 0.0;
+  let temperature = select(settings[n * 5u], 1.0, is_greedy);
+  let top_k = u32(settings[n * 5u + 1u]);
+  let top_p = settings[n * 5u + 2u];
+  let min_p = settings[n * 5u + 3u];
 
   // log Σ exp of the untouched logits, for logp, and the largest penalised logit.
   var raw_max = LOWEST;
@@ -109,7 +121,7 @@ fn sample_forward(
   } else {
     let top = order_of(largest);
     var threshold = 0u;  // logits of at least this order are kept
-    if (params.top_k > 0u && params.top_k < params.V) {
+    if (top_k > 0u && top_k < params.V) {
       // The largest threshold that at least top_k logits reach.
       var low = 0u;
       var high = top;
@@ -119,7 +131,7 @@ fn sample_forward(
         for (var j = lane; j < params.V; j += WORKGROUP) {
           count += select(0u, 1u, order_of(penalised(n, j)) >= middle);
         }
-        if (workgroup_count(lane, count) >= params.top_k) {
+        if (workgroup_count(lane, count) >= top_k) {
           low = middle;
         } else {
           high = middle - 1u;
@@ -127,15 +139,15 @@ fn sample_forward(
       }
       threshold = low;
     }
-    if (params.top_p < 1.0) {
+    if (top_p < 1.0) {
       var mass = 0.0;
       for (var j = lane; j < params.V; j += WORKGROUP) {
         let logit = penalised(n, j);
         if (order_of(logit) >= threshold) {
-          mass += exp((logit - largest) / temperature);
+          mass += weight_of(n, j, logit, largest, temperature);
         }
       }
-      let limit = params.top_p * workgroup_sum(lane, mass);
+      let limit = top_p * workgroup_sum(lane, mass);
       // The smallest threshold above which less than top_p of the mass lies.
       var low = threshold;
       var high = top;
@@ -145,7 +157,7 @@ fn sample_forward(
         for (var j = lane; j < params.V; j += WORKGROUP) {
           let logit = penalised(n, j);
           if (order_of(logit) > middle) {
-            above += exp((logit - largest) / temperature);
+            above += weight_of(n, j, logit, largest, temperature);
           }
         }
         if (workgroup_sum(lane, above) < limit || middle == top) {
@@ -165,8 +177,8 @@ fn sample_forward(
     var last_kept = 0u;  // one more than its index
     for (var j = begin; j < end; j++) {
       let logit = penalised(n, j);
-      let weight = exp((logit - largest) / temperature);
-      if (is_kept(order_of(logit), weight, threshold, top)) {
+      let weight = weight_of(n, j, logit, largest, temperature);
+      if (is_allowed(n, j) && is_kept(order_of(logit), weight, threshold, top, min_p)) {
         mass += weight;
         last_kept = j + 1u;
       }
@@ -179,7 +191,7 @@ fn sample_forward(
       for (var t = 0u; t < WORKGROUP; t++) {
         total += reduce_f32[t];
       }
-      let u = uniform_draw(vec2u(params.seed_lo, params.seed_hi), vec2u(streams[n], positions[n]));
+      let u = uniform_draw(vec2u(keys[n * 3u], keys[n * 3u + 1u]), vec2u(keys[n * 3u + 2u], positions[n]));
       let goal = u * total;
       // The first kept token whose cumulative weight exceeds the goal; the last kept one where rounding leaves none.
       var cumulative = 0.0;
@@ -192,8 +204,8 @@ fn sample_forward(
         if (cumulative + reduce_f32[t] > goal) {
           for (var j = t * run; j < min(params.V, (t + 1u) * run); j++) {
             let logit = penalised(n, j);
-            let weight = exp((logit - largest) / temperature);
-            if (is_kept(order_of(logit), weight, threshold, top)) {
+            let weight = weight_of(n, j, logit, largest, temperature);
+            if (is_allowed(n, j) && is_kept(order_of(logit), weight, threshold, top, min_p)) {
               cumulative += weight;
               choice = j;
               if (cumulative > goal) {
@@ -219,6 +231,6 @@ fn sample_forward(
   }
 }
 
-fn is_kept(order: u32, weight: f32, threshold: u32, top: u32) -> bool {
-  return order >= threshold && (order == top || params.min_p <= 0.0 || weight >= params.min_p);
+fn is_kept(order: u32, weight: f32, threshold: u32, top: u32, min_p: f32) -> bool {
+  return order >= threshold && (order == top || min_p <= 0.0 || weight >= min_p);
 }

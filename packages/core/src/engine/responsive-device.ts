@@ -1,12 +1,6 @@
 /** A device that lets its thread read its messages at every readback, even where the work itself never waits (wasm, reference). */
 import type { Device } from "@trimtab/kernels";
-
-interface Port {
-  onmessage: (() => void) | null;
-  postMessage(message: unknown): void;
-  close(): void;
-}
-declare const MessageChannel: new () => { readonly port1: Port; readonly port2: Port };
+import { turnOfTheLoop } from "../turn-of-the-loop";
 
 /**
  * The same device, except that `read` and `sync` return in a turn of the event loop of their own: between two of them the thread hears that a call
@@ -33,15 +27,4 @@ export function responsiveDevice(device: Device): Device {
     },
     destroy: () => device.destroy(),
   };
-}
-
-function turnOfTheLoop(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

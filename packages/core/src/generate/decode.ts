@@ -4,47 +4,53 @@
  */
 import { Tape } from "../autograd/tape";
 import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
-import type { Plan } from "./groups";
+import type { BatchSize } from "./groups";
 import type { Row } from "./row";
-import { sampleTokens, seenWords } from "./sampling";
-import type { Settings } from "./settings";
+import { KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf, wordsOf } from "./sampling";
+import type { BatchSettings } from "./settings";
+import { readLogits } from "./top-logprobs";
 import type { Trunks } from "./trunks";
 
 export class BlockDecoder {
-  readonly #settings: Settings;
+  readonly #session: Tape;
+  readonly #settings: BatchSettings;
   readonly #trunks: Trunks;
+  readonly #maxRows: number;
   /** Everything the host says about a block; see {@link layoutOf}. */
   readonly #uploaded: Tensor;
   /** Sampled tokens and their log-probabilities, (steps, stride) each. */
   readonly #tokens: Tensor;
   readonly #logps: Tensor;
-  /** u32 (R, ⌈V / 32⌉); only with a repetition penalty. */
-  readonly #seen: Tensor | undefined;
-  #seenRows: readonly Row[] = [];
+  /** What the sampler knows of the rows: (R, 5), u32 (R, 3), and u32 (R, ⌈V / 32⌉) since a row wanted it. */
+  readonly #sampler: { readonly settings: Tensor; readonly keys: Tensor; seen: Tensor | undefined };
+  #sampledRows: readonly Row[] = [];
 
   /** `session` owns the memory. */
-  constructor(session: Tape, settings: Settings, trunks: Trunks, plan: Plan) {
+  constructor(session: Tape, settings: BatchSettings, trunks: Trunks, { maxRows, maxTable }: BatchSize) {
     const steps = settings.stepsPerRead;
-    const words = Math.ceil(settings.decoder.config.vocabSize / 32);
+    this.#session = session;
     this.#settings = settings;
     this.#trunks = trunks;
-    this.#uploaded = session.alloc([layoutOf(plan.maxRows, plan.maxTable, steps).length], "u32");
-    this.#tokens = session.alloc([steps * alignElements(plan.maxRows)], "u32");
-    this.#logps = session.alloc([steps * alignElements(plan.maxRows)]);
-    this.#seen = settings.repetitionPenalty === 1 ? undefined : session.alloc([plan.maxRows, words], "u32");
+    this.#maxRows = maxRows;
+    this.#uploaded = session.alloc([layoutOf(maxRows, maxTable, steps).length], "u32");
+    this.#tokens = session.alloc([steps * alignElements(maxRows)], "u32");
+    this.#logps = session.alloc([steps * alignElements(maxRows)]);
+    this.#sampler = { settings: session.alloc([maxRows, SETTINGS]), keys: session.alloc([maxRows, KEYS], "u32"), seen: undefined };
   }
 
-  /** Decodes `steps` positions of every row, none of which may have fewer tokens to go, and hands the rows their tokens. */
-  async decode(rows: readonly Row[], steps: number): Promise<void> {
-    const { device } = this.#settings.decoder;
+  /** Decodes as many positions of every row as all of them have to go, at most `stepsPerRead`, hands the rows their tokens, and returns how many. */
+  async decode(rows: readonly Row[]): Promise<number> {
+    const { decoder, stepsPerRead } = this.#settings;
+    const { device } = decoder;
+    const steps = rows.reduce((least, row) => Math.min(least, row.steps), stepsPerRead);
     const count = rows.length;
     const layout = this.#upload(rows, steps);
     const { stride } = layout;
     const window = (offset: number) => windowOf(this.#uploaded, offset, [count]);
-    const streams = window(layout.streams);
     const tables = windowOf(this.#uploaded, layout.tables, [count, layout.table]);
-    const seen = this.#uploadSeen(rows);
+    const sampler = this.#uploadSampler(rows);
     let input = window(layout.tokens);
+    let seenLogits: ReadonlyMap<Row, Float32Array> = new Map();
     for (let step = 0; step < steps; step++) {
       const at = layout.steps + step * 3 * stride;
       const [positions, slots, lengths] = [window(at), window(at + stride), window(at + 2 * stride)];
@@ -60,7 +66,8 @@ export class BlockDecoder {
           }),
         ); // (R, V)
         // The sampled token's position is the number of positions before it.
-        sampleTokens(tape, this.#settings, logits, { streams, positions: lengths, seen, tokens, logp });
+        sampleTokens(tape, logits, { ...sampler, positions: lengths, tokens, logp });
+        seenLogits = await readLogits(tape, logits, rows);
       } finally {
         tape.dispose();
       }
@@ -69,8 +76,10 @@ export class BlockDecoder {
     const used = [steps * stride];
     const [ids, logps] = await Promise.all([device.read(windowOf(this.#tokens, 0, used)), device.read(windowOf(this.#logps, 0, used))]);
     rows.forEach((row, r) => {
-      for (let step = 0; step < steps; step++) row.push(ids[step * stride + r] as number, logps[step * stride + r] as number);
+      for (let step = 0; step < steps; step++)
+        row.push(ids[step * stride + r] as number, logps[step * stride + r] as number, seenLogits.get(row));
     });
+    return steps;
   }
 
   #upload(rows: readonly Row[], steps: number): Layout {
@@ -79,7 +88,6 @@ export class BlockDecoder {
     const words = new Uint32Array(layout.length);
     rows.forEach((row, r) => {
       words[layout.tokens + r] = row.newestToken;
-      words[layout.streams + r] = row.stream;
       words.set(row.table, layout.tables + r * layout.table);
       for (let step = 0; step < steps; step++) {
         const at = layout.steps + step * 3 * layout.stride + r;
@@ -93,15 +101,25 @@ export class BlockDecoder {
     return layout;
   }
 
-  /** The sampler keeps the masks up to date on the device; they are uploaded when other rows are in the batch. */
-  #uploadSeen(rows: readonly Row[]): Tensor | undefined {
-    if (!this.#seen) return undefined;
-    const seen = windowOf(this.#seen, 0, [rows.length, this.#seen.shape[1] as number]);
-    if (rows.length !== this.#seenRows.length || rows.some((row, r) => row !== this.#seenRows[r])) {
-      this.#settings.decoder.device.write(seen, seenWords(rows) as Uint32Array);
-      this.#seenRows = [...rows];
+  /** The sampler keeps the marks of seen tokens up to date on the device; everything is uploaded when other rows are in the batch. */
+  #uploadSampler(rows: readonly Row[]): Pick<SamplerRows, "settings" | "keys" | "seen"> {
+    const { device, config } = this.#settings.decoder;
+    const sampler = this.#sampler;
+    const words = wordsOf(config.vocabSize);
+    const isSeen = rows.some(({ seen }) => seen);
+    if (isSeen) sampler.seen ??= this.#session.alloc([this.#maxRows, words], "u32");
+    const used = {
+      settings: windowOf(sampler.settings, 0, [rows.length, SETTINGS]),
+      keys: windowOf(sampler.keys, 0, [rows.length, KEYS]),
+      seen: isSeen && sampler.seen ? windowOf(sampler.seen, 0, [rows.length, words]) : undefined,
+    };
+    if (rows.length !== this.#sampledRows.length || rows.some((row, r) => row !== this.#sampledRows[r])) {
+      device.write(used.settings, settingsOf(rows));
+      device.write(used.keys, keysOf(rows));
+      if (used.seen) device.write(used.seen, seenOf(rows) as Uint32Array);
+      this.#sampledRows = [...rows];
     }
-    return seen;
+    return used;
   }
 }
 
@@ -111,7 +129,6 @@ interface Layout {
   readonly stride: number;
   /** The newest token of each row, (R). */
   readonly tokens: number;
-  readonly streams: number;
   /** For each step three arrays (R): position and slot of the token fed in, and the row's length with it. */
   readonly steps: number;
   /** Block tables (R, table). */
@@ -122,6 +139,6 @@ interface Layout {
 
 function layoutOf(rows: number, table: number, steps: number): Layout {
   const stride = alignElements(rows);
-  const tables = (2 + 3 * steps) * stride;
-  return { stride, tokens: 0, streams: stride, steps: 2 * stride, tables, table, length: tables + rows * table };
+  const tables = (1 + 3 * steps) * stride;
+  return { stride, tokens: 0, steps: stride, tables, table, length: tables + rows * table };
 }

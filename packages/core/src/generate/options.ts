@@ -43,14 +43,8 @@ export interface CancelSignal {
   throwIfAborted(): void;
 }
 
-export interface GenerateOptions {
-  readonly model: GenerationModel;
-  /** Token ids, or text that the tokenizer encodes. Each must be shorter than the model's context. */
-  readonly prompts: readonly (Uint32Array | string)[];
-  /** Completions per prompt; they share the prompt's cache. Default 1. */
-  readonly n?: number | undefined;
-  /** One limit, or one for each prompt. Default 64. A completion also ends where the model's context does. */
-  readonly maxNewTokens?: number | ArrayLike<number> | undefined;
+/** How tokens are drawn, and where completions end. */
+export interface SamplingOptions {
   /** 0 is greedy. Default 1. */
   readonly temperature?: number | undefined;
   /** Sample among the k most likely tokens; 0 is off. Default 0. */
@@ -67,13 +61,28 @@ export interface GenerateOptions {
   readonly stop?: readonly string[] | undefined;
   /** Key of the random numbers. Default 0. */
   readonly seed?: Seed | undefined;
+  /** Report this many of the likeliest tokens beside every token. Where it is not 0, tokens are read back one by one. Default 0. */
+  readonly topLogprobs?: number | undefined;
+}
+
+/** What is asked for: prompts, how many completions of each, how long, and how drawn. */
+export interface RequestOptions extends SamplingOptions {
+  /** Token ids, or text that the tokenizer encodes. Each must be shorter than the model's context. */
+  readonly prompts: readonly (Uint32Array | string)[];
+  /** Completions per prompt; they share the prompt's cache. Default 1. */
+  readonly n?: number | undefined;
+  /** One limit, or one for each prompt. Default 64. A completion also ends where the model's context does. */
+  readonly maxNewTokens?: number | ArrayLike<number> | undefined;
   /**
    * Random stream of each completion, (prompts × n). The token at position t of a sequence is drawn with the number at
    * (seed, stream, t), whatever else is in the batch. Default: the completion's index.
    */
   readonly streams?: Uint32Array | undefined;
-  /** Looked at between blocks of positions; throws its reason. */
-  readonly signal?: CancelSignal | undefined;
+}
+
+/** How a batch is run; none of it changes a completion, but for rounding. */
+export interface BatchOptions {
+  readonly model: GenerationModel;
   /** Memory for keys and values, all layers. Default: half of what the device has left, or 1 GiB where that is not known. */
   readonly cacheBytes?: number | undefined;
   /** Most completions decoded at once; the rest wait. Default 256, or what one buffer of logits can hold. */
@@ -84,6 +93,11 @@ export interface GenerateOptions {
   readonly stepsPerRead?: number | undefined;
   /** Prompt tokens computed in one pass, unless a single prompt is longer. Default 4096. */
   readonly prefillTokens?: number | undefined;
+}
+
+export interface GenerateOptions extends RequestOptions, BatchOptions {
+  /** Looked at between blocks of positions; throws its reason. */
+  readonly signal?: CancelSignal | undefined;
   /** Milliseconds since any origin, e.g. `performance.now`; where given, stats carry times. */
   readonly clock?: (() => number) | undefined;
   /** Receives the figures of a run that ended normally. */
@@ -92,6 +106,13 @@ export interface GenerateOptions {
 
 /** Why a completion ended: an EOS token, the length limit or the model's context, a stop string. */
 export type FinishReason = "stop" | "length" | "stop_string";
+
+/** A token that could have been drawn. */
+export interface TokenLogprob {
+  readonly token: number;
+  /** Under softmax(logits / temperature), before penalty and truncation. */
+  readonly logp: number;
+}
 
 export interface Completion {
   readonly promptIndex: number;
@@ -102,6 +123,8 @@ export interface Completion {
   readonly tokens: Uint32Array;
   /** Log-probability of each token under softmax(logits / temperature), before penalty and truncation. (T) */
   readonly logps: Float32Array;
+  /** The likeliest tokens at each position, the likeliest first; undefined unless asked for. (T) */
+  readonly topLogprobs?: readonly (readonly TokenLogprob[])[] | undefined;
   readonly finishReason: FinishReason;
   /** Without special tokens and without the stop string. Empty where the model has no tokenizer. */
   readonly text: string;

@@ -8,10 +8,13 @@ import type { Tape } from "../autograd/tape";
 import { attentionShape, type DecoderConfig } from "../models/config";
 import type { Tensor } from "../tensor/tensor";
 import { BlockAllocator } from "./block-allocator";
+import { PrefixIndex } from "./prefix-index";
 
 export class PagedCache {
   readonly blockSize: number;
   readonly blocks: BlockAllocator;
+  /** What the kept blocks hold. */
+  readonly prefixes: PrefixIndex;
   readonly byteLength: number;
   readonly #config: DecoderConfig;
   /** One per layer, (blocks · blockSize, 2 K D): [K key heads | K value heads] of each slot. */
@@ -21,7 +24,9 @@ export class PagedCache {
   constructor(session: Tape, config: DecoderConfig, blockSize: number, blockCount: number) {
     this.#config = config;
     this.blockSize = blockSize;
-    this.blocks = new BlockAllocator(blockCount);
+    const prefixes = new PrefixIndex(blockSize);
+    this.prefixes = prefixes;
+    this.blocks = new BlockAllocator(blockCount, (block) => prefixes.forget(block));
     this.byteLength = blockCount * layerBlockBytes(config, blockSize) * config.layers;
     const shape = [blockCount * blockSize, 2 * config.kvHeads * config.headDim];
     this.#layers = Array.from({ length: config.layers }, () => session.alloc(shape));
@@ -38,7 +43,7 @@ export class PagedCache {
     tape.run(ops.kvCache.write, { qkv, slots, cache: this.#layers[layer] }, { H, K, D });
   }
 
-  /** Attention of one new token per row over positions 0 .. lengths - 1, or the last of them where the layer has a window; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
+  /** Attention of N new tokens over positions 0 .. lengths - 1 of their rows, or the last of them where the layer has a window; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
   attend(tape: Tape, layer: number, qkv: Tensor, tables: Tensor, lengths: Tensor): Tensor {
     const shape = attentionShape(this.#config, layer);
     const o = tape.alloc([qkv.shape[0] as number, shape.H * shape.D]);

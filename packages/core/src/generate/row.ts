@@ -1,7 +1,17 @@
 /** One completion while it is being decoded. */
 import { CompletionText } from "./completion-text";
-import type { Completion, FinishReason } from "./options";
-import type { Settings } from "./settings";
+import type { Completion, FinishReason, TokenLogprob } from "./options";
+import { wordsOf } from "./sampling";
+import type { Sampling, Settings } from "./settings";
+import { likeliest } from "./top-logprobs";
+
+/** What a row gained. */
+export interface RowDelta {
+  readonly tokens: Uint32Array;
+  readonly logps: Float32Array;
+  readonly topLogprobs: readonly (readonly TokenLogprob[])[] | undefined;
+  readonly text: string;
+}
 
 export class Row {
   readonly promptIndex: number;
@@ -10,6 +20,7 @@ export class Row {
   /** Most tokens it may get: the option's, or what the context leaves. */
   readonly limit: number;
   readonly stream: number;
+  readonly sampling: Sampling;
   /** Added to its positions where the model is told them; set with its group. */
   positionShift = 0;
   /** Cache blocks of positions 0, 1, ...; set when the row is admitted. */
@@ -18,21 +29,22 @@ export class Row {
   readonly seen: Uint32Array | undefined;
   readonly tokens: number[] = [];
   readonly #logps: number[] = [];
+  readonly #topLogprobs: (readonly TokenLogprob[])[] | undefined;
   readonly #text: CompletionText;
-  readonly #eosTokenIds: ReadonlySet<number>;
   #finishReason: FinishReason | undefined;
 
   constructor(settings: Settings, promptIndex: number, sampleIndex: number) {
-    const { decoder, tokenizer, stop, n } = settings;
+    const { decoder, tokenizer, sampling, n } = settings;
     this.promptIndex = promptIndex;
     this.sampleIndex = sampleIndex;
     this.prompt = settings.prompts[promptIndex] as Uint32Array;
     this.limit = Math.min(settings.maxNewTokens[promptIndex] as number, decoder.config.maxPositions - this.prompt.length);
     this.stream = settings.streams[promptIndex * n + sampleIndex] as number;
-    this.#eosTokenIds = settings.eosTokenIds;
-    this.#text = new CompletionText(tokenizer, stop);
-    if (settings.repetitionPenalty !== 1) {
-      this.seen = new Uint32Array(Math.ceil(decoder.config.vocabSize / 32));
+    this.sampling = sampling;
+    this.#text = new CompletionText(tokenizer, sampling.stop);
+    if (sampling.topLogprobs > 0) this.#topLogprobs = [];
+    if (sampling.repetitionPenalty !== 1) {
+      this.seen = new Uint32Array(wordsOf(decoder.config.vocabSize));
       for (const token of this.prompt) this.#mark(token);
     }
   }
@@ -50,23 +62,31 @@ export class Row {
     return this.#finishReason !== undefined;
   }
 
-  /** Adds a token, unless the row has finished, and finds out whether it is the last. */
-  push(token: number, logp: number): void {
+  /** Positions that may be decoded before the host has to see a token. */
+  get steps(): number {
+    return this.#topLogprobs ? 1 : this.limit - this.tokens.length;
+  }
+
+  /** Adds a token, unless the row has finished, and finds out whether it is the last; `logits` (V), where the row reports likely tokens. */
+  push(token: number, logp: number, logits?: Float32Array): void {
     if (this.isFinished) return;
     this.tokens.push(token);
     this.#logps.push(logp);
+    const { topLogprobs, temperature } = this.sampling;
+    if (logits) this.#topLogprobs?.push(likeliest(logits, topLogprobs, temperature, { token, logp }));
     this.#mark(token);
-    if (this.#eosTokenIds.has(token)) this.#finishReason = "stop";
+    if (this.sampling.eosTokenIds.has(token)) this.#finishReason = "stop";
     else if (this.#text.push(token)) this.#finishReason = "stop_string";
     else if (this.tokens.length >= this.limit) this.#finishReason = "length";
     if (this.isFinished) this.#text.finish();
   }
 
   /** Tokens and log-probabilities from index `first` on, and the text that has become certain since the last call. */
-  since(first: number): { tokens: Uint32Array; logps: Float32Array; text: string } {
+  since(first: number): RowDelta {
     return {
       tokens: Uint32Array.from(this.tokens.slice(first)),
       logps: Float32Array.from(this.#logps.slice(first)),
+      topLogprobs: this.#topLogprobs?.slice(first),
       text: this.#text.take(),
     };
   }
@@ -80,6 +100,7 @@ export class Row {
       promptTokens: this.prompt,
       tokens: Uint32Array.from(this.tokens),
       logps: Float32Array.from(this.#logps),
+      topLogprobs: this.#topLogprobs && [...this.#topLogprobs],
       finishReason: this.#finishReason,
       text: this.#text.text,
     };

@@ -1,44 +1,62 @@
-/** Sampling on the device: logits to tokens and log-probabilities. */
+/** Sampling on the device: logits to tokens and log-probabilities, every row by its own settings. */
 import { ops, seedWords } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
-import type { Settings } from "./settings";
+import type { Row } from "./row";
 
-/** Each (R); `positions` are those of the tokens to be sampled, `seen` u32 (R, ⌈V / 32⌉). */
+/** Of R rows. */
 export interface SamplerRows {
-  readonly streams: Tensor;
+  /** (R, 5), see {@link settingsOf} */
+  readonly settings: Tensor;
+  /** u32 (R, 3), see {@link keysOf} */
+  readonly keys: Tensor;
+  /** u32 (R): those of the tokens to be sampled. */
   readonly positions: Tensor;
+  /** u32 (R, ⌈V / 32⌉) */
   readonly seen: Tensor | undefined;
+  /** u32 (R) */
   readonly tokens: Tensor;
+  /** (R) */
   readonly logp: Tensor;
 }
 
+/** Elements of a row of `settings` and of `keys`. */
+export const SETTINGS = 5;
+export const KEYS = 3;
+
 /** logits (R, V) -> a token and its log-probability per row. */
-export function sampleTokens(tape: Tape, settings: Settings, logits: Tensor, rows: SamplerRows): void {
-  const [seed_lo, seed_hi] = seedWords(settings.seed);
-  tape.run(
-    ops.sample.forward,
-    { logits, ...rows },
-    {
-      W: Math.ceil((logits.shape[1] as number) / 32),
-      temperature: settings.temperature,
-      top_k: settings.topK,
-      top_p: settings.topP,
-      min_p: settings.minP,
-      repetition_penalty: settings.repetitionPenalty,
-      seed_lo,
-      seed_hi,
-    },
+export function sampleTokens(tape: Tape, logits: Tensor, rows: SamplerRows): void {
+  tape.run(ops.sample.forward, { logits, ...rows }, { W: wordsOf(logits.shape[1] as number) });
+}
+
+/** Words of a bit mask of the vocabulary. */
+export const wordsOf = (vocabSize: number): number => Math.ceil(vocabSize / 32);
+
+/** Temperature, top-k, top-p, min-p and repetition penalty of each row, (R, 5). */
+export function settingsOf(rows: readonly Row[]): Float32Array {
+  return Float32Array.from(
+    rows.flatMap(({ sampling: { temperature, topK, topP, minP, repetitionPenalty } }) => [
+      temperature,
+      topK,
+      topP,
+      minP,
+      repetitionPenalty,
+    ]),
   );
 }
 
-/** The rows' bit masks of tokens that have occurred, one after another; undefined without a repetition penalty. */
-export function seenWords(rows: readonly { readonly seen: Uint32Array | undefined }[]): Uint32Array | undefined {
-  const words = rows[0]?.seen?.length;
+/** Seed and stream of each row, (R, 3). */
+export function keysOf(rows: readonly Row[]): Uint32Array {
+  return Uint32Array.from(rows.flatMap(({ sampling, stream }) => [...seedWords(sampling.seed), stream]));
+}
+
+/** The rows' bit masks of tokens that have occurred, (R, W), zeros where a row keeps none; undefined where no row does. */
+export function seenOf(rows: readonly Row[]): Uint32Array | undefined {
+  const words = rows.find(({ seen }) => seen)?.seen?.length;
   if (words === undefined) return undefined;
   const all = new Uint32Array(rows.length * words);
-  rows.forEach((row, r) => {
-    all.set(row.seen as Uint32Array, r * words);
+  rows.forEach(({ seen }, r) => {
+    if (seen) all.set(seen, r * words);
   });
   return all;
 }

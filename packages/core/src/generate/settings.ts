@@ -2,17 +2,10 @@
 import type { Seed } from "@trimtab/kernels";
 import { ConfigError, DataError } from "../errors";
 import type { Decoder } from "../models/decoder";
-import type { CancelSignal, GenerateOptions, LogitShift, TextCodec } from "./options";
+import type { CancelSignal, GenerateOptions, GenerationModel, LogitShift, TextCodec } from "./options";
 
-/** Options with defaults filled in and checked. */
-export interface Settings {
-  readonly decoder: Decoder;
-  readonly logitShift: LogitShift | undefined;
-  readonly tokenizer: TextCodec | undefined;
-  readonly prompts: readonly Uint32Array[];
-  readonly n: number;
-  /** Of each prompt's completions. */
-  readonly maxNewTokens: readonly number[];
+/** {@link SamplingOptions} with defaults filled in and checked. */
+export interface Sampling {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -21,20 +14,37 @@ export interface Settings {
   readonly eosTokenIds: ReadonlySet<number>;
   readonly stop: readonly string[];
   readonly seed: Seed;
-  readonly streams: Uint32Array;
-  readonly signal: CancelSignal | undefined;
+  readonly topLogprobs: number;
+}
+
+/** What all rows of a batch have in common. */
+export interface BatchSettings {
+  readonly decoder: Decoder;
+  readonly logitShift: LogitShift | undefined;
+  readonly tokenizer: TextCodec | undefined;
   readonly cacheBytes: number;
   readonly maxRows: number;
   readonly blockSize: number;
   readonly stepsPerRead: number;
   readonly prefillTokens: number;
+}
+
+/** Options with defaults filled in and checked. */
+export interface Settings extends BatchSettings {
+  readonly prompts: readonly Uint32Array[];
+  readonly n: number;
+  /** Of each prompt's completions. */
+  readonly maxNewTokens: readonly number[];
+  readonly sampling: Sampling;
+  readonly streams: Uint32Array;
+  readonly signal: CancelSignal | undefined;
   readonly clock: (() => number) | undefined;
 }
 
 const GIB = 2 ** 30;
 
-/** Fills in defaults. Throws ConfigError listing every bad option, DataError for a prompt that cannot be run. */
-export function resolveOptions(options: GenerateOptions): Settings {
+/** Fills in defaults. Throws ConfigError listing every bad option, DataError for a prompt that cannot be run; `where` begins their messages. */
+export function resolveOptions(options: GenerateOptions, where = "generate"): Settings {
   const { decoder, tokenizer, logitShift } = options.model;
   const { vocabSize, maxPositions } = decoder.config;
   const { info, counters } = decoder.device;
@@ -47,9 +57,16 @@ export function resolveOptions(options: GenerateOptions): Settings {
   const count = (name: string, value: number) => check(name, value, isCount(value), "a whole number of at least 1");
 
   const n = count("n", options.n ?? 1);
-  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, stop = [] } = options;
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, stop = [], topLogprobs = 0 } = options;
   check("temperature", temperature, Number.isFinite(temperature) && temperature >= 0, "a finite number of at least 0");
-  check("topK", topK, Number.isInteger(topK) && topK >= 0 && topK <= 0xffffffff, "a whole number of at least 0");
+  // Up to here every whole number is an f32.
+  check("topK", topK, Number.isInteger(topK) && topK >= 0 && topK <= 2 ** 24, "a whole number from 0 to 16777216");
+  check(
+    "topLogprobs",
+    topLogprobs,
+    Number.isInteger(topLogprobs) && topLogprobs >= 0 && topLogprobs <= vocabSize,
+    `a whole number from 0 to ${vocabSize}`,
+  );
   check("topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1");
   check("minP", minP, minP >= 0 && minP <= 1, "between 0 and 1");
   check("repetitionPenalty", repetitionPenalty, Number.isFinite(repetitionPenalty) && repetitionPenalty > 0, "a finite number above 0");
@@ -101,14 +118,7 @@ export function resolveOptions(options: GenerateOptions): Settings {
     tokenizer,
     n,
     maxNewTokens: limits,
-    temperature,
-    topK,
-    topP,
-    minP,
-    repetitionPenalty,
-    eosTokenIds: new Set(eosTokenIds),
-    stop,
-    seed,
+    sampling: { temperature, topK, topP, minP, repetitionPenalty, eosTokenIds: new Set(eosTokenIds), stop, seed, topLogprobs },
     streams,
     signal: options.signal,
     cacheBytes: count("cacheBytes", options.cacheBytes ?? Math.max(1, memory)),
@@ -118,25 +128,25 @@ export function resolveOptions(options: GenerateOptions): Settings {
     prefillTokens: count("prefillTokens", options.prefillTokens ?? 4096),
     clock: options.clock,
   };
-  if (problems.length > 0) throw new ConfigError(`generate: ${problems.join("; ")}. Correct these options.`);
-  return { ...settings, prompts: options.prompts.map((prompt, i) => promptTokens(prompt, i, decoder, tokenizer)) };
+  if (problems.length > 0) throw new ConfigError(`${where}: ${problems.join("; ")}. Correct these options.`);
+  return { ...settings, prompts: options.prompts.map((prompt, i) => promptTokens(prompt, i, options.model, where)) };
 }
 
-function promptTokens(prompt: Uint32Array | string, index: number, decoder: Decoder, tokenizer: TextCodec | undefined): Uint32Array {
+function promptTokens(prompt: Uint32Array | string, index: number, { decoder, tokenizer }: GenerationModel, where: string): Uint32Array {
   const { vocabSize, maxPositions } = decoder.config;
   const tokens = typeof prompt === "string" ? (tokenizer as TextCodec).encode(prompt) : prompt;
   if (tokens.length === 0) {
-    throw new DataError(`generate: every prompt must have at least one token, got none in prompt ${index}. Begin it with the BOS token.`);
+    throw new DataError(`${where}: every prompt must have at least one token, got none in prompt ${index}. Begin it with the BOS token.`);
   }
   if (tokens.length >= maxPositions) {
     throw new DataError(
-      `generate: every prompt must leave room for a token in the context of ${maxPositions} tokens, got ${tokens.length} tokens in prompt ${index}. Shorten it.`,
+      `${where}: every prompt must leave room for a token in the context of ${maxPositions} tokens, got ${tokens.length} tokens in prompt ${index}. Shorten it.`,
     );
   }
   const bad = tokens.findIndex((token) => token >= vocabSize);
   if (bad >= 0) {
     throw new DataError(
-      `generate: every token must be below the vocabulary size ${vocabSize}, got ${tokens[bad]} at position ${bad} of prompt ${index}. Use the model's own tokenizer.`,
+      `${where}: every token must be below the vocabulary size ${vocabSize}, got ${tokens[bad]} at position ${bad} of prompt ${index}. Use the model's own tokenizer.`,
     );
   }
   return tokens;

@@ -7,7 +7,7 @@ import { logits } from "../nn/head";
 import type { Tensor } from "../tensor/tensor";
 import type { LogitShift } from "./options";
 import { layerBlockBytes, PagedCache } from "./paged-cache";
-import type { Settings } from "./settings";
+import type { BatchSettings } from "./settings";
 
 /** A decoder and the keys and values of its layers. */
 export interface Trunk {
@@ -22,7 +22,7 @@ export class Trunks {
   readonly #shift: LogitShift | undefined;
 
   /** `session` owns the memory. */
-  constructor(session: Tape, { decoder, logitShift, blockSize }: Settings, blockCount: number) {
+  constructor(session: Tape, { decoder, logitShift, blockSize }: BatchSettings, blockCount: number) {
     const open = (of: Decoder): Trunk => ({ decoder: of, cache: new PagedCache(session, of.config, blockSize, blockCount) });
     this.policy = open(decoder);
     this.#guide = logitShift?.decoder && open(logitShift.decoder);
@@ -44,7 +44,7 @@ export class Trunks {
 }
 
 /** What a block costs: in all layers of all trunks, and in the layer where it is largest. */
-export function blockBytes({ decoder, logitShift, blockSize }: Settings): { readonly all: number; readonly largest: number } {
+export function blockBytes({ decoder, logitShift, blockSize }: BatchSettings): { readonly all: number; readonly largest: number } {
   const configs = [decoder, ...(logitShift?.decoder ? [logitShift.decoder] : [])].map(({ config }) => config);
   const perLayer = configs.map((config) => layerBlockBytes(config, blockSize));
   return {

@@ -1,4 +1,4 @@
-/** One token per row of logits: penalty, temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution. */
+/** One token per row of logits: mask, penalty, temperature, top-k, top-p, min-p, then the inverse of the cumulative distribution. */
 import { uniform } from "../lib/random";
 import { exp4, maxLanes } from "../lib/simd";
 
@@ -153,39 +153,72 @@ function topPThreshold(z: usize, weights: usize, padded: u32, mass: f64, peak: f
   return floatOf(low);
 }
 
+/** Lanes of tokens 4 i .. 4 i + 3 (bit i of a nibble is lane i). */
+// @ts-ignore: decorator
+@inline
+function lanesOf(nibble: u32): v128 {
+  return i32x4.ne(v128.and(i32x4.splat(nibble), i32x4(1, 2, 4, 8)), i32x4.splat(0));
+}
+
+/** z becomes -infinity where its bit is not set; returns the largest left. */
+function mask(z: usize, words: usize, V: u32): f32 {
+  const lowest = f32x4.splat(-Infinity);
+  let highest = lowest;
+  for (let j: u32 = 0; j < V; j += 4) {
+    const nibble = load<u32>(words + ((j >>> 5) << 2)) >>> (j & 31);
+    const v = v128.bitselect(v128.load(z + (j << 2)), lowest, lanesOf(nibble));
+    v128.store(z + (j << 2), v);
+    highest = f32x4.pmax(highest, v);
+  }
+  return maxLanes(highest);
+}
+
+/** Divides or multiplies the logits of seen tokens; returns the largest z. */
+function penalise(z: usize, row: usize, words: usize, V: u32, penalty: f32, inverse: f32): f32 {
+  let peak: f32 = -Infinity;
+  for (let j: u32 = 0; j < V; j++) {
+    const at: usize = j << 2;
+    let value = load<f32>(z + at);
+    if (value > -Infinity && (load<u32>(words + ((j >>> 5) << 2)) >>> (j & 31)) & 1) {
+      const logit = load<f32>(row + at);
+      value = (logit > 0 ? logit / penalty : logit * penalty) * inverse;
+      store<f32>(z + at, value);
+    }
+    peak = max<f32>(peak, value);
+  }
+  return peak;
+}
+
 /**
  * Items are rows `first` .. `first` + items - 1 of the batch; z and weights (items, ⌈V / 4⌉ · 4) are scratch. The cumulative sum is f64, so that
  * a token changes only when the draw falls within an ulp of a boundary.
  */
-export function sample_forward__rows(logits: usize, streams: usize, positions: usize, seen: usize, tokens: usize, logp: usize, z: usize, weights: usize, first: u32, V: u32, W: u32, temperature: f32, top_k: u32, top_p: f64, min_p: f64, repetition_penalty: f32, seed_lo: u32, seed_hi: u32, begin: u32, end: u32): void {
+export function sample_forward__rows(logits: usize, settings: usize, keys: usize, positions: usize, allowed: usize, seen: usize, tokens: usize, logp: usize, z: usize, weights: usize, first: u32, V: u32, W: u32, begin: u32, end: u32): void {
   const padded = (V + 3) & ~3;
-  const isGreedy = temperature == 0;
-  const inverse: f32 = isGreedy ? 1 : 1 / temperature;
   for (let item = begin; item < end; item++) {
     const n = first + item;
+    const setting = settings + n * 20;
+    const temperature = load<f32>(setting);
+    const top_k = <u32>load<f32>(setting, 4);
+    const top_p = load<f32>(setting, 8);
+    const min_p = load<f32>(setting, 12);
+    const repetition_penalty = load<f32>(setting, 16);
+    const key = keys + n * 12;
+    const isGreedy = temperature == 0;
+    const inverse: f32 = isGreedy ? 1 : 1 / temperature;
     const row = logits + ((n * V) << 2);
     const zs = z + ((item * padded) << 2);
     const ws = weights + ((item * padded) << 2);
-    // The log-sum-exp that training will see: before penalty and truncation.
+    // The log-sum-exp that training will see: before mask, penalty and truncation.
     let peak = copyScaled(row, zs, V, inverse);
     const plainPeak = peak;
     let total = exponentials(zs, ws, padded, peak, -Infinity);
     const plainLse = <f64>plainPeak + NativeMath.log1p(total - 1);
 
-    if (seen && repetition_penalty != 1) {
-      peak = -Infinity;
-      for (let j: u32 = 0; j < V; j++) {
-        const at: usize = j << 2;
-        let value = load<f32>(zs + at);
-        if ((load<u32>(seen + ((n * W + (j >>> 5)) << 2)) >>> (j & 31)) & 1) {
-          const logit = load<f32>(row + at);
-          value = (logit > 0 ? logit / repetition_penalty : logit * repetition_penalty) * inverse;
-          store<f32>(zs + at, value);
-        }
-        peak = max<f32>(peak, value);
-      }
-      total = exponentials(zs, ws, padded, peak, -Infinity);
-    }
+    const isPenalised = seen != 0 && repetition_penalty != 1;
+    if (allowed) peak = mask(zs, allowed + ((n * W) << 2), V);
+    if (isPenalised) peak = penalise(zs, row, seen + ((n * W) << 2), V, repetition_penalty, inverse);
+    if (allowed || isPenalised) total = exponentials(zs, ws, padded, peak, -Infinity);
 
     let token: u32 = V - 1;
     if (isGreedy) {
@@ -202,10 +235,10 @@ export function sample_forward__rows(logits: usize, streams: usize, positions: u
         total = exponentials(zs, ws, padded, peak, threshold);
       }
       if (top_p < 1) {
-        threshold = max<f32>(threshold, topPThreshold(zs, ws, padded, top_p * total, peak));
+        threshold = max<f32>(threshold, topPThreshold(zs, ws, padded, <f64>top_p * total, peak));
       }
-      if (threshold > -Infinity || min_p > 0) total = truncate(zs, ws, padded, peak, threshold, <f32>min_p);
-      const target = <f64>uniform(seed_lo, seed_hi, load<u32>(positions + (n << 2)), load<u32>(streams + (n << 2))) * total;
+      if (threshold > -Infinity || min_p > 0) total = truncate(zs, ws, padded, peak, threshold, min_p);
+      const target = <f64>uniform(load<u32>(key), load<u32>(key, 4), load<u32>(positions + (n << 2)), load<u32>(key, 8)) * total;
       token = min<u32>(V - 1, tokenAt(ws, padded, target));
     }
     store<u32>(tokens + (n << 2), token);

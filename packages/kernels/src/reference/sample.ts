@@ -1,4 +1,4 @@
-/** Reference of sampling: the logits processors one by one, then the inverse of the cumulative distribution. */
+/** Reference of sampling: mask and logits processors one by one, then the inverse of the cumulative distribution. */
 import { sample } from "../ops/sample";
 import { logSumExp } from "./attention";
 import { implement } from "./implement";
@@ -70,30 +70,39 @@ function inverseCdf(logits: readonly number[], u: number): number {
   return last;
 }
 
+const isMarked = (words: Float64Array, row: number, W: number, token: number): boolean =>
+  ((words[row * W + (token >>> 5)]! >>> (token & 31)) & 1) === 1;
+
 export const sampleReference = [
-  implement<
-    "logits" | "streams" | "positions" | "tokens" | "logp",
-    "N" | "V" | "W" | "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty" | "seed_lo" | "seed_hi",
-    "seen"
-  >(sample.forward, ({ logits, streams, positions, seen, tokens, logp }, values) => {
-    const { N, V, W, temperature, seed_lo, seed_hi } = values;
-    for (let n = 0; n < N; n++) {
-      const row = logits.subarray(n * V, (n + 1) * V);
-      const isGreedy = temperature === 0;
-      const isSeen = (j: number) => seen !== undefined && ((seen[n * W + (j >>> 5)]! >>> (j & 31)) & 1) === 1;
-      const processed = processLogits(row, isSeen, {
-        temperature: isGreedy ? 1 : temperature,
-        topK: isGreedy ? 0 : values.top_k,
-        topP: isGreedy ? 1 : values.top_p,
-        minP: isGreedy ? 0 : values.min_p,
-        repetitionPenalty: values.repetition_penalty,
-      });
-      const u = uniform([seed_lo, seed_hi], [streams[n]!, positions[n]!]);
-      const token = isGreedy ? argmax(processed) : inverseCdf(processed, u);
-      const untouched = Array.from(row, (logit) => logit / (isGreedy ? 1 : temperature));
-      tokens[n] = token;
-      logp[n] = untouched[token]! - logSumExp(untouched);
-      if (seen) seen[n * W + (token >>> 5)] = (seen[n * W + (token >>> 5)]! | (1 << (token & 31))) >>> 0;
-    }
-  }),
+  implement<"logits" | "settings" | "keys" | "positions" | "tokens" | "logp", "N" | "V" | "W", "allowed" | "seen">(
+    sample.forward,
+    ({ logits, settings, keys, positions, allowed, seen, tokens, logp }, { N, V, W }) => {
+      for (let n = 0; n < N; n++) {
+        const row = logits.subarray(n * V, (n + 1) * V);
+        const [temperature, topK, topP, minP, repetitionPenalty] = settings.subarray(5 * n) as unknown as [
+          number,
+          number,
+          number,
+          number,
+          number,
+        ];
+        const [seedLo, seedHi, stream] = keys.subarray(3 * n) as unknown as [number, number, number];
+        const isGreedy = temperature === 0;
+        const masked = allowed ? row.map((logit, j) => (isMarked(allowed, n, W, j) ? logit : Number.NEGATIVE_INFINITY)) : row;
+        const processed = processLogits(masked, (j) => seen !== undefined && isMarked(seen, n, W, j), {
+          temperature: isGreedy ? 1 : temperature,
+          topK: isGreedy ? 0 : topK,
+          topP: isGreedy ? 1 : topP,
+          minP: isGreedy ? 0 : minP,
+          repetitionPenalty,
+        });
+        const u = uniform([seedLo, seedHi], [stream, positions[n]!]);
+        const token = isGreedy ? argmax(processed) : inverseCdf(processed, u);
+        const untouched = Array.from(row, (logit) => logit / (isGreedy ? 1 : temperature));
+        tokens[n] = token;
+        logp[n] = untouched[token]! - logSumExp(untouched);
+        if (seen) seen[n * W + (token >>> 5)] = (seen[n * W + (token >>> 5)]! | (1 << (token & 31))) >>> 0;
+      }
+    },
+  ),
 ];

@@ -16,6 +16,7 @@ import { Heap } from "./heap";
 import { arenaBase, SCRATCH_BASE } from "./layout";
 import { engineBytes } from "./module-bytes";
 import { plans } from "./plans/index";
+import { FEW_ROWS } from "./plans/matmul";
 import type { PlanCall } from "./plans/plan";
 import { type Phase, type PoolWorkerInit, Team } from "./pool";
 import { instantiate, PAGE_BYTES, type WasmFunction, type WasmMemory, wasmApi } from "./webassembly";
@@ -100,6 +101,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     software: false,
     maxBufferBytes: maximum * PAGE_BYTES - arenaBase(threads) - OVERREAD_BYTES,
     memoryBytes: maximum * PAGE_BYTES,
+    fewRows: FEW_ROWS,
   };
   return new WasmDevice(info, memory, kernels, ports, threads > 1 ? new Team(memory, spins, mayWait) : undefined);
 }

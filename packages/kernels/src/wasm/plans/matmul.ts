@@ -79,8 +79,8 @@ export function blocks(product: Product): Phase {
   return phase("matmul__blocks", args, items, Math.max(1, rowBlock * columnBlock * K * FMA_NS));
 }
 
-/** Rows up to which outputs are dot products along K and weights are read once, unpacked. */
-const FEW_ROWS = 32;
+/** Rows up to which outputs are dot products along K and weights are read once, unpacked; beyond, sums over k in order. */
+export const FEW_ROWS = 32;
 
 /** A linear layer: pointers, sizes, and the bytes of a row of w where it is not f32. */
 interface Forward {

@@ -30,6 +30,8 @@ export const policyLossFused: Plan = (call) => {
 
 /** Most bytes of processed logits held at a time. */
 const SAMPLE_BYTES = 16 << 20;
+/** Nanoseconds per logit: 4 as it is, 20 more for each search of a threshold, which the rows' settings, not the call, decide. */
+const SAMPLE_NS = 8;
 
 export const sampleForward: Plan = (call) => {
   const [N, V] = [call.value("N"), call.value("V")];
@@ -37,15 +39,11 @@ export const sampleForward: Plan = (call) => {
   const batch = Math.max(1, Math.min(N, Math.floor(SAMPLE_BYTES / (padded * 8))));
   const z = call.scratch(batch * padded * 4);
   const weights = call.scratch(batch * padded * 4);
-  const pointers = ["logits", "streams", "positions", "seen", "tokens", "logp"].map((name) => call.pointer(name));
-  const scalars = ["W", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed_lo", "seed_hi"].map((name) =>
-    call.value(name),
-  );
-  const searches = Number(call.value("top_k") > 0) + Number(call.value("top_p") < 1);
+  const pointers = ["logits", "settings", "keys", "positions", "allowed", "seen", "tokens", "logp"].map((name) => call.pointer(name));
   const phases: Phase[] = [];
   for (let first = 0; first < N; first += batch) {
     phases.push(
-      phase("sample_forward__rows", [...pointers, z, weights, first, V, ...scalars], Math.min(batch, N - first), V * (4 + 20 * searches)),
+      phase("sample_forward__rows", [...pointers, z, weights, first, V, call.value("W")], Math.min(batch, N - first), V * SAMPLE_NS),
     );
   }
   return phases;
