@@ -28,10 +28,6 @@ export interface Case {
   readonly tolerance?: StatedTolerance | Readonly<Record<string, StatedTolerance>>;
   /** Outputs whose right value may be NaN; elsewhere a NaN in the reference is an error of the case. */
   readonly mayBeNaN?: readonly string[];
-  /** Floating-point operations of one dispatch; a multiply-add counts as two. */
-  readonly flops: (values: Values) => number;
-  /** Bytes that one dispatch must move; by default every tensor once, and tensors that are read and written twice. */
-  readonly bytes?: (values: Values) => number;
 }
 
 /** What a case's `inputs` works with. */

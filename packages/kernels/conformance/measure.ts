@@ -1,5 +1,6 @@
 /** The performance mode: the time of one case at one size, with the arithmetic and the bytes that its contract implies. */
 import { elementCount } from "../src/bind";
+import { type Cost, costOf } from "../src/cost";
 import type { Device, DeviceBuffer, TensorRef } from "../src/device";
 import { type Case, dataOf, roundScalars, shapeOf, type Values } from "./case";
 
@@ -21,6 +22,8 @@ export interface Measurement {
   /** Of one dispatch. */
   readonly medianMs: number;
   readonly bestMs: number;
+  /** Of one dispatch. */
+  readonly cost: Cost;
   /** Rates at the median. */
   readonly gflops: number;
   readonly gigabytesPerSecond: number;
@@ -61,27 +64,19 @@ export async function measure(device: Device, item: Case, values: Values, option
     for (let i = 0; i < samples; i++) times.push(await time(dispatchesPerSample));
     times.sort((a, b) => a - b);
     const medianMs = times[Math.floor(times.length / 2)] as number;
+    const cost = costOf(entry, { ...values, ...Object.fromEntries(absent.map((name) => [`has_${name}`, 0])) });
     return {
       entry: entry.name,
       name: item.name,
       values,
       medianMs,
       bestMs: times[0] as number,
-      gflops: item.flops(values) / medianMs / 1e6,
-      gigabytesPerSecond: (item.bytes?.(values) ?? contractBytes(item, values, absent)) / medianMs / 1e6,
+      cost,
+      gflops: cost.flops / medianMs / 1e6,
+      gigabytesPerSecond: cost.bytes / medianMs / 1e6,
       dispatchesPerSample,
     };
   } finally {
     for (const buffer of buffers) device.free(buffer);
   }
-}
-
-/** Every tensor once; those that are read and written (inout, accumulating) twice. */
-function contractBytes({ entry }: Case, values: Values, absent: readonly string[]): number {
-  let bytes = 0;
-  for (const spec of entry.tensors) {
-    if (absent.includes(spec.name)) continue;
-    bytes += elementCount(shapeOf(entry, spec, values)) * 4 * (spec.role === "inout" || spec.accumulates ? 2 : 1);
-  }
-  return bytes;
 }

@@ -16,12 +16,25 @@ import { ContractError } from "./errors";
 export type Dtype = "f32" | "u32";
 export type ScalarType = "f32" | "u32";
 
+/** Sizes of an entry point's dimension letters, values of the scalars that are sizes, and flags: 0 where an optional tensor is absent. */
+export type Sizes = Readonly<Record<SizeName, number>>;
+
+type Letter = "A" | "B" | "C" | "D" | "E" | "F" | "H" | "K" | "L" | "M" | "N" | "O" | "P" | "Q" | "R" | "S" | "T" | "U" | "V" | "W";
+type SizeName = Letter | "block" | "heads" | "window" | "has_bias" | "has_addend" | "has_dhead" | "has_refLogps";
+
 export interface EntrySpec {
   readonly name: string;
   readonly in?: Readonly<Record<string, string>>;
   readonly inout?: Readonly<Record<string, string>>;
   readonly out?: Readonly<Record<string, string>>;
   readonly scalars?: Readonly<Record<string, ScalarType>>;
+  /**
+   * Floating-point operations of one call: a multiply-add is two, a function such as exp one. What the definition asks for, not what a kernel
+   * happens to do. Where data and not shapes decide (ragged rows), the least that the shapes allow, or what the op's comment says.
+   */
+  readonly flops: (sizes: Sizes) => number;
+  /** Bytes that one call must move; by default every tensor once, and those that are read and written twice. */
+  readonly bytes?: (sizes: Sizes) => number;
 }
 
 /** Read from buffers only, written only, or both. */
@@ -61,6 +74,8 @@ export interface EntryPoint {
   readonly scalars: readonly ParamSpec[];
   /** Layout of the parameter block: dims, scalars, flags; four bytes each. */
   readonly params: readonly ParamSpec[];
+  readonly flops: EntrySpec["flops"];
+  readonly bytes: EntrySpec["bytes"];
 }
 
 /** WebGPU's default `maxStorageBuffersPerShaderStage`; no contract may need more. */
@@ -101,7 +116,7 @@ function parseEntry(entry: EntrySpec): EntryPoint {
     ...scalars,
     ...tensors.filter((t) => t.optional).map((t): ParamSpec => ({ name: `has_${t.name}`, type: "u32", kind: "flag" })),
   ];
-  return Object.freeze({ name: entry.name, tensors, dims, scalars, params });
+  return Object.freeze({ name: entry.name, tensors, dims, scalars, params, flops: entry.flops, bytes: entry.bytes });
 }
 
 const TENSOR = /^(\+=\s*)?(?:(f32|u32)\s*)?\(([^()]*)\)$/;

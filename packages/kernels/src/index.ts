@@ -1,6 +1,7 @@
 /** @trimtab/kernels: op contracts, the device interface, and host-side deterministic mathematics. */
 export * from "./bind";
 export * from "./contract";
+export * from "./cost";
 export * from "./device";
 export * from "./errors";
 export * from "./host/index";

@@ -73,13 +73,6 @@ function inputs({ values, draw }: InputContext) {
   return { qkv: draw("qkv", { outlier: 6 }), offsets: offsetsOf(lengthsOf(values)) };
 }
 
-/** Pairs of a row and a row that it sees, over all sequences. */
-const pairs = (values: Values) =>
-  lengthsOf(values).reduce((sum, length) => {
-    const seen = values.window! > 0 ? Math.min(values.window!, length) : length;
-    return sum + (seen * (seen + 1)) / 2 + (length - seen) * seen;
-  }, 0);
-
 const sizes = [...limited, ...raggeds].map(valuesOf);
 
 export const attentionCases: Case[] = [
@@ -88,7 +81,6 @@ export const attentionCases: Case[] = [
     name: "",
     sizes,
     inputs,
-    flops: (values) => 4 * pairs(values) * values.H! * values.D!,
   },
   {
     entry: attention.forward,
@@ -99,7 +91,6 @@ export const attentionCases: Case[] = [
       return { offsets, qkv: context.draw("qkv", { outlier: 40 }).map((x, i) => (i % 7 === 0 ? 4 * x : x)) };
     },
     tolerance: { rtol: 1e-4, reason: "an error in a score of several hundred is an error of its exponential" },
-    flops: (values) => 4 * pairs(values) * values.H! * values.D!,
   },
   {
     entry: attention.backward,
@@ -111,7 +102,6 @@ export const attentionCases: Case[] = [
       return { ...own, o: o!, lse: lse! };
     },
     tolerance: { rtol: 2e-5, reason: "two more products of rounded numbers than the forward pass, and do·v - δ cancels" },
-    flops: (values) => 10 * pairs(values) * values.H! * values.D!,
   },
 ];
 

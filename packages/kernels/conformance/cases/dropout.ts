@@ -11,7 +11,6 @@ export const dropoutCases: Case[] = [0, 0.05, 0.5, 0.9].map((rate) => ({
   name: `rate ${rate}`,
   sizes: withValues(sweep("N", [...EDGES, 5000], { N: 1 }), { ...draw, rate }),
   tolerance: { scale: "element", reason: "no element depends on another" },
-  flops: ({ N }) => N!,
 }));
 
 const values = { N: 40, ...draw, rate: 0.3 };

@@ -1,6 +1,6 @@
 /** Conformance of the elementwise functions: every kind, forward and backward, plus accumulate and fill. */
 import { accumulate, BINARY_KINDS, type BinaryKind, binary, fill, UNARY_KINDS, type UnaryKind, unary } from "../../src/ops/elementwise";
-import type { Case, InputContext, StatedTolerance, Values } from "../case";
+import type { Case, InputContext, StatedTolerance } from "../case";
 import type { GradientCheck } from "../gradient";
 import type { Random } from "../random";
 import { EDGES, FEW_EDGES, sweep, withValues } from "../sizes";
@@ -32,7 +32,7 @@ function intoDomain(kind: UnaryKind, x: number): number {
 const unaryCases = (Object.keys(UNARY_KINDS) as UnaryKind[]).flatMap((kind): Case[] => {
   const values = withValues(sizes, { kind: UNARY_KINDS[kind], ...(SCALARS[kind] ?? { a: 0, b: 0 }) });
   const inputs = ({ draw }: InputContext) => ({ x: draw("x").map((x) => intoDomain(kind, x)) });
-  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE, flops: ({ N }: Values) => N!, inputs };
+  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE, inputs };
   return [
     { ...shared, entry: unary.forward },
     { ...shared, entry: unary.backward },
@@ -54,7 +54,7 @@ const hidden = (kind: BinaryKind, data: Float32Array) =>
 const binaryCases = (Object.keys(BINARY_KINDS) as BinaryKind[]).flatMap((kind): Case[] => {
   const values = withValues(sizes, { kind: BINARY_KINDS[kind] });
   const inputs = ({ draw }: InputContext) => ({ x: hidden(kind, draw("x")), y: secondOperand(kind, draw("x"), draw("y")) });
-  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE, flops: ({ N }: Values) => N! };
+  const shared = { name: kind, sizes: values, tolerance: ELEMENTWISE };
   return [
     { ...shared, entry: binary.forward, inputs },
     { ...shared, entry: binary.backward, inputs: (context) => ({ ...inputs(context), dz: hidden(kind, context.draw("dz")) }) },
@@ -76,7 +76,6 @@ export const elementwiseCases: Case[] = [
     sizes: [{ N: 6, kind: UNARY_KINDS.log_sigmoid, a: 0, b: 0 }],
     inputs: () => ({ x: [-100, -30, 30, 100, 0, -1000] }),
     tolerance: ELEMENTWISE,
-    flops: ({ N }) => N!,
   },
   ...(["sigmoid", "silu", "gelu_tanh", "tanh"] as const).flatMap((kind): Case[] =>
     [unary.forward, unary.backward].map((entry) => ({
@@ -85,7 +84,6 @@ export const elementwiseCases: Case[] = [
       sizes: [{ N: 6, kind: UNARY_KINDS[kind], a: 0, b: 0 }],
       inputs: () => ({ x: [-100, -30, 30, 100, 0, -1000], ...(entry === unary.backward ? { dy: [1, 2, 3, 4, 5, 6] } : {}) }),
       tolerance: ELEMENTWISE,
-      flops: ({ N }: Values) => N!,
     })),
   ),
   ...ACCURATE.flatMap(({ kind, rtol, x }): Case[] =>
@@ -100,7 +98,6 @@ export const elementwiseCases: Case[] = [
         scale: "element",
         reason: "the point of the kind: relative accuracy where the plain formula has none",
       },
-      flops: ({ N }: Values) => N!,
     })),
   ),
   ...binaryCases,
@@ -110,15 +107,13 @@ export const elementwiseCases: Case[] = [
     sizes: [{ N: 5, kind: BINARY_KINDS.greater }],
     inputs: () => ({ x: [Number.NaN, 1, Number.NaN, 2, -1], y: [0, Number.NaN, Number.NaN, 1, 1] }),
     tolerance: { atol: 0, rtol: 0, reason: "0 or 1" },
-    flops: ({ N }) => N!,
   },
-  { entry: accumulate.add, name: "", sizes: sweep("N", EDGES, { N: 1 }), tolerance: ELEMENTWISE, flops: ({ N }) => N! },
+  { entry: accumulate.add, name: "", sizes: sweep("N", EDGES, { N: 1 }), tolerance: ELEMENTWISE },
   {
     entry: fill.set,
     name: "",
     sizes: [...sweep("N", EDGES, { N: 1, value: -2.5 }), { N: 9, value: 0 }],
     tolerance: { atol: 0, rtol: 0, reason: "a copy" },
-    flops: () => 0,
   },
 ];
 

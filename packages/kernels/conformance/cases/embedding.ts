@@ -48,16 +48,12 @@ export const embeddingCases: Case[] = [
     sizes: lookups,
     inputs: ({ values, random }) => ({ ids: Array.from({ length: values.N! }, () => random.integer(values.V!)) }),
     tolerance: { rtol: 0, atol: 0, reason: "copies" },
-    flops: () => 0,
-    bytes: ({ N, C }) => 4 * (2 * N! * C! + N!),
   },
   {
     entry: embedding.backward,
     name: "",
     sizes: scatters,
     inputs: ({ values, random }) => scatterIndex(usesOf(values as Record<"V" | "N" | "U", number>, random.permutation, random.integer)),
-    flops: ({ N, C }) => N! * C!,
-    bytes: ({ N, C, U }) => 4 * (N! * C! + 2 * U! * C! + N! + 2 * U!),
   },
 ];
 

@@ -61,8 +61,6 @@ export const kvCacheCases: Case[] = [
     sizes: writes,
     inputs: ({ values, random }) => ({ slots: random.permutation(values.L!).slice(0, values.N!) }),
     tolerance: EXACT,
-    flops: () => 0,
-    bytes: ({ N, K, D }) => 4 * (4 * N! * K! * D! + N!),
   },
   {
     entry: kvCache.copy,
@@ -74,8 +72,6 @@ export const kvCacheCases: Case[] = [
       return { to: slots.slice(0, values.N!), from: Array.from({ length: values.N! }, (_, n) => sources[n % sources.length]!) };
     },
     tolerance: EXACT,
-    flops: () => 0,
-    bytes: ({ N, E }) => 4 * (2 * N! * E! + 2 * N!),
   },
   {
     entry: kvCache.attend,
@@ -90,7 +86,5 @@ export const kvCacheCases: Case[] = [
       qkv: draw("qkv", { outlier: 6 }),
       ...paged(values, random.permutation, random.integer, draw("cache", { outlier: 6 })),
     }),
-    flops: ({ N, B, block, H, D }) => 4 * N! * ((B! * block!) / 2) * H! * D!,
-    bytes: ({ N, B, block, K, D }) => 4 * 2 * N! * ((B! * block!) / 2) * K! * D!,
   },
 ];

@@ -67,10 +67,9 @@ export const packedWeightCases: Case[] = Object.values(WEIGHT_FORMATS).flatMap((
     ({ values, random }: InputContext) => ({ w: packedRows(format, values[rows]!, values.K!, random) });
   const common = format.name === "f16" ? { tolerance: subnormals } : {};
   const sizes = sized(format.name === "nf4" ? shapes : fewShapes);
-  const flops = ({ M, K, N }: Values) => 2 * M! * K! * N!;
   return [
-    { entry: packedWeight.forward, name: format.name, sizes, inputs: weights("N"), flops, ...common },
-    { entry: packedWeight.backwardInput, name: format.name, sizes, inputs: weights("N"), flops, ...common },
+    { entry: packedWeight.forward, name: format.name, sizes, inputs: weights("N"), ...common },
+    { entry: packedWeight.backwardInput, name: format.name, sizes, inputs: weights("N"), ...common },
     {
       entry: packedWeight.rows,
       name: format.name,
@@ -80,8 +79,6 @@ export const packedWeightCases: Case[] = Object.values(WEIGHT_FORMATS).flatMap((
         ids: Array.from({ length: context.values.N! }, () => context.random.integer(context.values.V!)),
       }),
       tolerance: format.name === "f16" ? subnormals : { rtol: 1e-7, atol: 0, scale: "element", reason: "one product of two floats" },
-      flops: ({ N, K }) => N! * K!,
-      bytes: ({ N, K, W }) => 4 * N! * (1 + W! + K!),
     },
   ];
 });

@@ -41,22 +41,18 @@ function masked(context: InputContext, isMasked: (n: number) => boolean) {
   };
 }
 
-const flops = ({ N }: Values) => 30 * N!;
-
 export const policyLossCases: Case[] = [
   {
     entry: policyLoss.fused,
     name: "symmetric",
     sizes: withValues([...sweep("N", EDGES, { N: 1 }), { N: 1030 }], SYMMETRIC),
     inputs: (context) => masked(context, (n) => n % 4 === 3),
-    flops,
   },
   {
     entry: policyLoss.fused,
     name: "two-sided",
     sizes: withValues([...sweep("N", FEW_EDGES, { N: 1 }), { N: 5003 }], TWO_SIDED),
     inputs: (context) => masked(context, (n) => n % 3 === 1),
-    flops,
   },
   {
     entry: policyLoss.fused,
@@ -64,7 +60,6 @@ export const policyLossCases: Case[] = [
     sizes: withValues(sweep("N", [1, 65], { N: 1 }), SYMMETRIC),
     inputs: (context) => masked(context, () => true),
     tolerance: { rtol: 0, atol: 0, reason: "nothing counts, so everything is 0" },
-    flops,
   },
   {
     entry: policyLoss.fused,
@@ -79,7 +74,6 @@ export const policyLossCases: Case[] = [
       mask: [1, 1, 1, 1, 1, 1],
     }),
     tolerance: { scale: "element", reason: "a ratio of e^20 beside ratios of 1" },
-    flops,
   },
 ];
 

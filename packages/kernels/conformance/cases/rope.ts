@@ -37,7 +37,6 @@ export const ropeCases: Case[] = [1, -1].map((direction) => ({
   name: direction === 1 ? "forward" : "backward",
   sizes: shapes.map((shape) => ({ ...shape, direction })),
   inputs,
-  flops: ({ N, heads, R }) => 6 * N! * heads! * R!,
 }));
 
 const values = { N: 3, T: 5, R: 2, heads: 2, D: 5, P: 12, direction: 1 };

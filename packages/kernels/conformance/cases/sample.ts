@@ -71,7 +71,6 @@ const shared = {
   entry: sample.forward,
   sizes,
   tolerance: { atol: 1e-5, scale: "element", reason: "a difference of a logit and a log-sum-exp" },
-  flops: ({ N, V }: Values) => 5 * N! * V!,
 } as const;
 
 const kinds: Readonly<Record<string, Partial<Settings>>> = {

@@ -34,7 +34,6 @@ export const segmentCases: Case[] = [
       const offsets = offsetsOf(values, random);
       return { offsets, x: draw("x").map((x, n) => (n < offsets[0]! || n >= offsets.at(-1)! ? Number.NaN : x)) };
     },
-    flops: ({ N }) => N!,
   },
   {
     entry: segment.broadcast,
@@ -42,7 +41,6 @@ export const segmentCases: Case[] = [
     sizes,
     inputs: ({ values, random }) => ({ offsets: offsetsOf(values, random) }),
     tolerance: { rtol: 0, atol: 0, reason: "copies" },
-    flops: () => 0,
   },
 ];
 

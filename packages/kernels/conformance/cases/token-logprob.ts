@@ -43,8 +43,6 @@ function inputs({ values, random, draw, compute, isTimed }: InputContext) {
   return { hidden, head, targets, compute: () => compute(tokenLogprob.forward, { hidden, head, targets }, values) };
 }
 
-const logits = ({ N, C, V }: Values) => 2 * N! * C! * V!;
-
 export const tokenLogprobCases: Case[] = [
   {
     entry: tokenLogprob.forward,
@@ -55,13 +53,11 @@ export const tokenLogprobCases: Case[] = [
       return { hidden, head, targets };
     },
     tolerance: { atol: 2e-5, scale: "element", reason: "differences of logits and log-sum-exps of up to a few tens" },
-    flops: logits,
   },
   {
     entry: tokenLogprob.coefficients,
     name: "",
     sizes: sweep("N", EDGES, { N: 1 }),
-    flops: ({ N }) => 5 * N!,
   },
   {
     entry: tokenLogprob.backward,
@@ -80,7 +76,6 @@ export const tokenLogprobCases: Case[] = [
       return { hidden, head, targets, coefficients: coefficients! };
     },
     tolerance: { rtol: 5e-5, scale: "array", reason: "sums over the vocabulary that cancel: Σ_j dz_j of logp and entropy is 0" },
-    flops: (values) => 3 * logits(values),
   },
 ];
 

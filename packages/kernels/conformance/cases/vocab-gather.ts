@@ -26,23 +26,19 @@ const scatters: Values[] = [
 const PRODUCT: StatedTolerance = { rtol: 1e-6, scale: "element", reason: "one product a result" };
 
 export const vocabGatherCases: Case[] = [
-  { entry: vocabGather.forward, name: "", sizes, inputs: (context) => ({ targets: targets(context) }), flops: ({ N, C }) => 2 * N! * C! },
+  { entry: vocabGather.forward, name: "", sizes, inputs: (context) => ({ targets: targets(context) }) },
   {
     entry: vocabGather.backwardHidden,
     name: "",
     sizes,
     inputs: (context) => ({ targets: targets(context) }),
     tolerance: PRODUCT,
-    flops: ({ N, C }) => N! * C!,
-    bytes: ({ N, C }) => 4 * (2 * N! * C! + 2 * N!),
   },
   {
     entry: vocabGather.backwardHead,
     name: "",
     sizes: scatters,
     inputs: ({ values, random }) => scatterIndex(usesOf(values as Record<"V" | "N" | "U", number>, random.permutation, random.integer)),
-    flops: ({ N, C }) => 2 * N! * C!,
-    bytes: ({ N, C, U }) => 4 * (N! * C! + 2 * U! * C! + 2 * N! + 2 * U!),
   },
 ];
 

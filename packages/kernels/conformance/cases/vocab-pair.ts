@@ -49,8 +49,6 @@ const near =
     return { hidden, head, fixedHidden: hidden.map((x, i) => x + distance * noise[i]!), fixedHead: head };
   };
 
-const logits = ({ N, C, V, D }: Values) => 2 * N! * V! * (C! + D!);
-
 const FORWARD: Case["tolerance"] = {
   divergence: { rtol: 2e-5, scale: "element", reason: "weights e^(z - lse), whose argument is rounded to the size of the logits" },
   centre: {
@@ -92,7 +90,6 @@ const forward = (name: string, sizes: Values[], inputs: Sides, tolerance: Case["
   sizes,
   inputs,
   tolerance: tolerance!,
-  flops: logits,
 });
 
 const backward = (name: string, sizes: Values[], sides: Sides, tolerance: StatedTolerance = SUMS): Case => ({
@@ -107,7 +104,6 @@ const backward = (name: string, sizes: Values[], sides: Sides, tolerance: Stated
     return { ...given, coefficients: coefficients! };
   },
   tolerance,
-  flops: (values) => logits(values) + 4 * values.N! * values.C! * values.V!,
 });
 
 /** Divergences of a distribution from itself, to the last bit: both sides take the same way. */
@@ -126,7 +122,7 @@ export const vocabPairCases: Case[] = [
     forward(`beta ${beta}, close`, [{ ...SAME_SIZE, beta }], near(1e-2), CLOSE),
     forward(`beta ${beta}, equal`, [{ ...SAME_SIZE, beta }], near(0), NOTHING),
   ]),
-  { entry: vocabPair.coefficients, name: "", sizes: sweep("N", EDGES, { N: 1 }), flops: () => 0 },
+  { entry: vocabPair.coefficients, name: "", sizes: sweep("N", EDGES, { N: 1 }) },
   ...BETAS.map((beta) => backward(`beta ${beta}`, sizesOf(beta), independent)),
   backward("chunked", [CHUNKED], independent),
   ...BETAS.flatMap((beta) => [

@@ -11,5 +11,6 @@ export const dropout = defineOp({
     in: { x: "(N)" },
     out: { y: "(N)" },
     scalars: { rate: "f32", seed_lo: "u32", seed_hi: "u32", stream: "u32" },
+    flops: ({ N }) => N,
   },
 });

@@ -35,26 +35,39 @@ export const BINARY_KINDS = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5, ke
 export type BinaryKind = keyof typeof BINARY_KINDS;
 
 export const unary = defineOp({
-  forward: { name: "unary_forward", in: { x: "(N)" }, out: { y: "(N)" }, scalars: { kind: "u32", a: "f32", b: "f32" } },
-  backward: { name: "unary_backward", in: { dy: "(N)", x: "(N)" }, out: { dx: "(N)" }, scalars: { kind: "u32", a: "f32", b: "f32" } },
+  forward: {
+    name: "unary_forward",
+    in: { x: "(N)" },
+    out: { y: "(N)" },
+    scalars: { kind: "u32", a: "f32", b: "f32" },
+    flops: ({ N }) => N,
+  },
+  backward: {
+    name: "unary_backward",
+    in: { dy: "(N)", x: "(N)" },
+    out: { dx: "(N)" },
+    scalars: { kind: "u32", a: "f32", b: "f32" },
+    flops: ({ N }) => N,
+  },
 });
 
 export const binary = defineOp({
-  forward: { name: "binary_forward", in: { x: "(N)", y: "(N)" }, out: { z: "(N)" }, scalars: { kind: "u32" } },
+  forward: { name: "binary_forward", in: { x: "(N)", y: "(N)" }, out: { z: "(N)" }, scalars: { kind: "u32" }, flops: ({ N }) => N },
   backward: {
     name: "binary_backward",
     in: { dz: "(N)", x: "(N)", y: "(N)" },
     out: { dx: "(N)", dy: "(N)" },
     scalars: { kind: "u32" },
+    flops: ({ N }) => 2 * N,
   },
 });
 
 export const accumulate = defineOp({
   /** y += x: gradients that meet at a fan-out. */
-  add: { name: "accumulate_add", in: { x: "(N)" }, out: { y: "+= (N)" } },
+  add: { name: "accumulate_add", in: { x: "(N)" }, out: { y: "+= (N)" }, flops: ({ N }) => N },
 });
 
 export const fill = defineOp({
   /** y = value */
-  set: { name: "fill_set", out: { y: "(N)" }, scalars: { value: "f32" } },
+  set: { name: "fill_set", out: { y: "(N)" }, scalars: { value: "f32" }, flops: () => 0 },
 });

@@ -4,7 +4,13 @@
  * `cache` is (L, 2 K D): slot l holds one token's [K key heads | K value heads]. Position t of row r lives in slot
  * tables[r, ⌊t / block⌋] · block + t mod block.
  */
-import { defineOp } from "../contract";
+import { defineOp, type Sizes } from "../contract";
+
+/** Positions that a row attends to. */
+function filled({ B, block, window }: Sizes): number {
+  const half = (B * block) / 2;
+  return window > 0 ? Math.min(window, half) : half;
+}
 
 export const kvCache = defineOp({
   /** cache[slots[n]] = key and value heads of qkv[n]. Slots are distinct. */
@@ -13,14 +19,25 @@ export const kvCache = defineOp({
     in: { qkv: "(N, H * D + 2 * K * D)", slots: "u32 (N)" },
     inout: { cache: "(L, 2 * K * D)" },
     scalars: { H: "u32", K: "u32", D: "u32" },
+    flops: () => 0,
+    bytes: ({ N, K, D }) => 4 * (4 * N * K * D + N),
   },
   /** cache[to[n]] = cache[from[n]]: gives a group member its own copy of a half-filled prompt block. */
-  copy: { name: "kv_cache_copy", in: { from: "u32 (N)", to: "u32 (N)" }, inout: { cache: "(L, E)" } },
+  copy: {
+    name: "kv_cache_copy",
+    in: { from: "u32 (N)", to: "u32 (N)" },
+    inout: { cache: "(L, E)" },
+    flops: () => 0,
+    bytes: ({ N, E }) => 4 * (2 * N * E + 2 * N),
+  },
   /** o[r] = attention of row r's query over its positions 0 .. lengths[r] - 1 (the new token's own slot included); cap and window as in attention. */
   attend: {
     name: "kv_cache_attend",
     in: { qkv: "(N, H * D + 2 * K * D)", cache: "(L, 2 * K * D)", tables: "u32 (N, B)", lengths: "u32 (N)" },
     out: { o: "(N, H * D)" },
     scalars: { H: "u32", K: "u32", D: "u32", block: "u32", scale: "f32", cap: "f32", window: "u32" },
+    // Lengths are data: rows are taken to fill half of their tables.
+    flops: (sizes) => 4 * sizes.N * filled(sizes) * sizes.H * sizes.D,
+    bytes: (sizes) => 4 * (2 * sizes.N * filled(sizes) * sizes.K * sizes.D + 2 * sizes.N * sizes.H * sizes.D + sizes.N),
   },
 });

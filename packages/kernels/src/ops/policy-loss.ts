@@ -22,5 +22,6 @@ export const policyLoss = defineOp({
     in: { logps: "(N)", oldLogps: "(N)", "refLogps?": "(N)", advantages: "(N)", weights: "(N)", mask: "(N)" },
     out: { dlogps: "(N)", sums: "(Q)" },
     scalars: { Q: "u32", epsilon_low: "f32", epsilon_high: "f32", delta: "f32", beta: "f32" },
+    flops: ({ N }) => 30 * N,
   },
 });

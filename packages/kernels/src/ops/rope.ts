@@ -15,5 +15,8 @@ export const rope = defineOp({
     in: { cos: "(T, R)", sin: "(T, R)", positions: "u32 (N)" },
     inout: { x: "(N, P)" },
     scalars: { heads: "u32", D: "u32", direction: "f32" },
+    flops: ({ N, heads, R }) => 6 * N * heads * R,
+    // The rotated channels, read and written, and the rows of the tables that N positions can name.
+    bytes: ({ N, heads, R, T }) => 4 * (4 * N * heads * R + 2 * Math.min(N, T) * R + N),
   },
 });

@@ -25,5 +25,6 @@ export const sample = defineOp({
     inout: { "seen?": "u32 (N, W)" },
     out: { tokens: "u32 (N)", logp: "(N)" },
     scalars: { W: "u32" },
+    flops: ({ N, V }) => 5 * N * V,
   },
 });

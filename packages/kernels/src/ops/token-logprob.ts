@@ -4,7 +4,9 @@
  * z = inverse_temperature · hidden · headᵀ, p = softmax(z), t = target. Where cap > 0 the product is first capped, x -> cap tanh(x / cap):
  *   lse = log Σ exp z,  logp = z_t - lse,  entropy = lse - Σ p z,  hit = 1 if z_t = max z else 0
  */
-import { defineOp } from "../contract";
+import { defineOp, type Sizes } from "../contract";
+
+const logits = ({ N, C, V }: Sizes) => 2 * N * C * V;
 
 export const tokenLogprob = defineOp({
   forward: {
@@ -12,6 +14,7 @@ export const tokenLogprob = defineOp({
     in: { hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
     out: { logp: "(N)", entropy: "(N)", lse: "(N)", hit: "(N)" },
     scalars: { inverse_temperature: "f32", cap: "f32" },
+    flops: logits,
   },
   /**
    * Folds the upstream gradients g_logp, g_entropy, g_lse into one row of coefficients (a, c0, c1, lse):
@@ -22,6 +25,7 @@ export const tokenLogprob = defineOp({
     name: "token_logprob_coefficients",
     in: { dlogp: "(N)", "dentropy?": "(N)", "dlse?": "(N)", entropy: "(N)", lse: "(N)" },
     out: { coefficients: "(N, 4)" },
+    flops: ({ N }) => 5 * N,
   },
   /**
    * dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden, with dz times 1 - (x / cap)² of a capped x; z is
@@ -32,5 +36,7 @@ export const tokenLogprob = defineOp({
     in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", targets: "u32 (N)" },
     out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
     scalars: { inverse_temperature: "f32", cap: "f32" },
+    // the logits again, and one product for each gradient
+    flops: (sizes) => (2 + sizes.has_dhead) * logits(sizes),
   },
 });

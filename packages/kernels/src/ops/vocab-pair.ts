@@ -11,7 +11,9 @@
  * Every KL(a || b) is summed as Σ a log(a/b) - a + b: the same number, as both sum to 1, in terms that are never negative, so a
  * divergence of nearly equal distributions keeps its digits and none comes out below 0.
  */
-import { defineOp } from "../contract";
+import { defineOp, type Sizes } from "../contract";
+
+const bothLogits = ({ N, C, D, V }: Sizes) => 2 * N * V * (C + D);
 
 export const vocabPair = defineOp({
   /**
@@ -22,6 +24,7 @@ export const vocabPair = defineOp({
     name: "vocab_pair_forward",
     in: { hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
     out: { divergence: "(N)", centre: "(N)", lse: "(N)", fixedLse: "(N)" },
+    flops: bothLogits,
     scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", cap: "f32", fixed_cap: "f32", beta: "f32" },
   },
   /** One row of numbers for the backward pass: (ddivergence, centre, lse, fixedLse). */
@@ -29,6 +32,7 @@ export const vocabPair = defineOp({
     name: "vocab_pair_coefficients",
     in: { ddivergence: "(N)", centre: "(N)", lse: "(N)", fixedLse: "(N)" },
     out: { coefficients: "(N, 4)" },
+    flops: () => 0,
   },
   /**
    * dz_j = ddivergence (p_j g_j - p_j centre), times 1 - (x / cap)² of a capped x;  dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden;
@@ -38,6 +42,7 @@ export const vocabPair = defineOp({
     name: "vocab_pair_backward",
     in: { coefficients: "(N, 4)", hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)" },
     out: { dhidden: "(N, C)", "dhead?": "+= (V, C)" },
+    flops: (sizes) => bothLogits(sizes) + (1 + sizes.has_dhead) * 2 * sizes.N * sizes.V * sizes.C,
     scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", cap: "f32", fixed_cap: "f32", beta: "f32" },
   },
 });
