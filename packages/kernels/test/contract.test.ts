@@ -6,7 +6,9 @@ import type { DispatchArgs, TensorRef } from "../src/device";
 import { ContractError, ShapeError } from "../src/errors";
 import { entryPoints, ops } from "../src/ops/index";
 
-const define = (entry: Omit<EntrySpec, "flops">) => defineOp({ forward: { flops: () => 0, ...entry } }).forward;
+type Notation = Omit<EntrySpec, "flops">;
+
+const define = (entry: Notation) => defineOp({ forward: { flops: () => 0, ...entry } }).forward;
 
 /** A tensor that owns exactly the memory it needs, unless `byteLength` says otherwise. */
 function tensor(shape: readonly number[], dtype: "f32" | "u32" = "f32", byteLength = 4 * shape.reduce((a, b) => a * b, 1)): TensorRef {
@@ -57,7 +59,7 @@ describe("notation", () => {
     expect(qkv?.axes.map((axis) => axis.letter)).toEqual(["N", undefined]);
   });
 
-  it.each<[string, EntrySpec, RegExp]>([
+  it.each<[string, Notation, RegExp]>([
     [
       "a missing parenthesis",
       { name: "bad", in: { x: "(N" } },
