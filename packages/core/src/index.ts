@@ -22,6 +22,7 @@ export * from "./checkpoint/token-values";
 export * from "./data/agreement";
 export * from "./data/batch";
 export * from "./data/canonical-json";
+export { type ChatRenderer, chatRenderer, type RenderOptions } from "./data/chat-template";
 export * from "./data/conversion";
 export * from "./data/convert";
 export * from "./data/converters/chatml";

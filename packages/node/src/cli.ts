@@ -30,6 +30,7 @@ import { reinforceSchema } from "./cli/schemas/reinforce";
 import { rewardSchema } from "./cli/schemas/reward";
 import { rlooSchema } from "./cli/schemas/rloo";
 import { sampleSchema } from "./cli/schemas/sample";
+import { serveSchema } from "./cli/schemas/serve";
 import { sftSchema } from "./cli/schemas/sft";
 import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
 import { trpoSchema } from "./cli/schemas/trpo";
@@ -176,6 +177,13 @@ declare(
 declare(program, "gkd", "distil a teacher into a student", gkdSchema, async () => (await import("./cli/commands/gkd")).runGkd);
 declare(program, "eval", "measure a model on held-out prompts", evalSchema, async () => (await import("./cli/commands/eval")).runEval);
 declare(program, "generate", "complete prompts", generateSchema, async () => (await import("./cli/commands/generate")).runGenerate);
+declare(
+  program,
+  "serve",
+  "answer requests in the form of OpenAI's API",
+  serveSchema,
+  async () => (await import("./cli/commands/serve")).runServe,
+);
 declare(
   program,
   "sample",

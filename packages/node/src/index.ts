@@ -15,3 +15,4 @@ export { MetricsLog } from "./run/metrics-log";
 export { type Progress, type ProgressOptions, startProgress } from "./run/progress";
 export { sparkline } from "./run/sparkline";
 export { type CodeSandboxOptions, createCodeSandbox } from "./sandbox/code-sandbox";
+export { ApiServer, type ApiServerOptions, type RequestRecord } from "./serve/api-server";

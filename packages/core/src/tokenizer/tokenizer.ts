@@ -216,6 +216,20 @@ export class Tokenizer {
     );
   }
 
+  /**
+   * The bytes that an id adds to a text, so that `decode` is the text of all bytes together, less up to {@link leadingSpaces} spaces at its beginning.
+   * Undefined for special tokens, for ids without a token, and where the decoder does more than put bytes together (WordPiece).
+   */
+  tokenBytes(id: number): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#decoder.bytes === undefined || this.specialTokenIds.has(id) || !(id >= 0 && id < this.vocabSize)) return undefined;
+    return this.#encoder.piece(id);
+  }
+
+  /** Spaces that are dropped at the beginning of a decoded text: 1 for Llama 2 and its kin. */
+  get leadingSpaces(): number {
+    return this.#decoder.bytes?.stripStart ?? 0;
+  }
+
   /** Id of a token as it is written in tokenizer.json. */
   tokenToId(token: string): number | undefined {
     return this.#vocabulary.idOf(token);
