@@ -123,6 +123,7 @@ export * from "./losses/reward-model/choices";
 export * from "./losses/reward-model/pointwise";
 export * from "./losses/reward-model/ranking";
 export * from "./losses/token-weights";
+export * from "./models/base-dtype";
 export * from "./models/config";
 export * from "./models/decoder";
 export * from "./models/family";

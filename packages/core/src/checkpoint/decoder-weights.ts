@@ -2,12 +2,14 @@
 import { type Device, elementCount } from "@trimtab/kernels";
 import { CheckpointError } from "../errors";
 import type { DecoderConfig } from "../models/config";
-import { Decoder, parameterSpecs } from "../models/decoder";
+import { Decoder, type LinearFormat, parameterSpecs } from "../models/decoder";
 import type { Family, TensorPart } from "../models/family";
 import { familyOf, parseConfig } from "../models/registry";
+import { type PackedParameter, ParameterSet } from "../nn/parameters";
 import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
 import type { ReadableDirectory } from "./files";
 import { requireJson } from "./json-file";
+import { packRows } from "./pack-weights";
 import { extractPart, fillPart, firstElement } from "./parts";
 import { requireRoom } from "./room";
 import type { WrittenDtype, WrittenTensor } from "./safetensors-writer";
@@ -29,17 +31,21 @@ export async function loadConfig(directory: ReadableDirectory): Promise<DecoderC
  * Loads config.json and the weights, in f32, f16 or bf16, in one file or sharded. Refuses with OutOfMemoryError before reading a
  * model that does not fit, and with CheckpointError a checkpoint with missing, unknown or wrongly shaped tensors or values that are not
  * finite. Weights are read a few megabytes at a time, so that beside the device's memory no tensor is ever whole; only GPT-2's, which must be
- * transposed, and parts that begin where no window may are.
+ * transposed, and parts that begin where no window may are. Linear layers are brought to `format` on the way, one at a time.
  */
-export async function loadDecoder(device: Device, directory: ReadableDirectory): Promise<Decoder> {
+export async function loadDecoder(device: Device, directory: ReadableDirectory, format?: LinearFormat): Promise<Decoder> {
   const config = await loadConfig(directory);
-  requireRoom(device, config);
+  requireRoom(device, config, 1, format);
   const files = await openWeights(directory);
   let decoder: Decoder | undefined;
   try {
     const plan = planWeights(config, files);
-    decoder = new Decoder(device, config);
-    for (const planned of plan.parameters) await writeParameter(device, decoder.parameters.get(planned.name).value, planned);
+    decoder = new Decoder(device, config, new ParameterSet(device, parameterSpecs(config, format)));
+    for (const planned of plan.parameters) {
+      const weight = decoder.parameters.weight(planned.name);
+      if ("packed" in weight) await writePacked(device, weight, planned);
+      else await writeParameter(device, weight.value, planned);
+    }
     if (plan.tiedHead) await requireSame(embeddingOf(plan), plan.tiedHead);
     return decoder;
   } catch (error) {
@@ -194,6 +200,25 @@ async function writeParameter(device: Device, value: Tensor, planned: PlannedPar
       device.write(windowOf(value, (starts[i] as number) + begin, [values.length]), values);
     }
   }
+}
+
+/** Fills a parameter in low precision: whole rows at a time, which only the packed ones outlive. */
+async function writePacked(device: Device, { packed, format, shape }: PackedParameter, planned: PlannedParameter): Promise<void> {
+  const columns = shape[1] as number;
+  if (planned.parts.some(({ part }) => part.transposed)) {
+    device.write(packed, packRows(format, await readParameter(planned), columns));
+    return;
+  }
+  const words = new Uint32Array(elementCount(packed.shape));
+  const piece = Math.max(1, Math.floor(PIECE / columns)) * columns;
+  for (const { part, stored } of planned.parts) {
+    const count = elementCount(stored.shape);
+    for (let begin = 0; begin < count; begin += piece) {
+      const rows = packRows(format, await readFinite(stored, begin, Math.min(piece, count - begin)), columns);
+      words.set(rows, (part.firstRow + begin / columns) * (packed.shape[1] as number));
+    }
+  }
+  device.write(packed, words);
 }
 
 /** All of a tensor's values, or `count` from `begin`. */

@@ -8,6 +8,9 @@ const bitsOf = (value: number): number => {
   return word[0] as number;
 };
 
+/** The bits of floats, without copying them. */
+const allBits = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length);
+
 /** bfloat16 bits to f32. */
 export function widenBf16(bits: Uint16Array): Float32Array<ArrayBuffer> {
   const words = new Uint32Array(bits.length);
@@ -17,11 +20,14 @@ export function widenBf16(bits: Uint16Array): Float32Array<ArrayBuffer> {
 
 /** f32 to bfloat16 bits. */
 export function narrowBf16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(values, (value) => {
-    const bits = bitsOf(value);
-    if (Number.isNaN(value)) return (bits >>> 16) | 0x40;
-    return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
-  });
+  const words = allBits(values);
+  const halves = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const bits = words[i] as number;
+    const isNumber = (bits & 0x7fffffff) <= 0x7f800000;
+    halves[i] = isNumber ? (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16 : (bits >>> 16) | 0x40;
+  }
+  return halves;
 }
 
 /** IEEE half bits to f32. */
@@ -45,14 +51,20 @@ export function widenF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
 
 /** f32 to IEEE half bits; what exceeds 65504 by half a step or more becomes infinite. */
 export function narrowF16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(values, (value) => {
-    const bits = bitsOf(value);
-    const sign = (bits >>> 16) & 0x8000;
-    const magnitude = bits & 0x7fffffff;
-    if (magnitude > 0x7f800000) return sign | 0x7e00;
-    if (magnitude >= 0x477ff000) return sign | 0x7c00;
-    if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-    // Below 2^-14: adding 2^-1 shifts the multiple of 2^-24 into the low mantissa bits, rounded to nearest even by the addition.
-    return sign | (bitsOf(Math.abs(value) + 0.5) - 0x3f000000);
-  });
+  const words = allBits(values);
+  const halves = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const bits = words[i] as number;
+    halves[i] = ((bits >>> 16) & 0x8000) | halfMagnitude(bits & 0x7fffffff, values[i] as number);
+  }
+  return halves;
+}
+
+/** The half's bits without its sign. */
+function halfMagnitude(magnitude: number, value: number): number {
+  if (magnitude > 0x7f800000) return 0x7e00;
+  if (magnitude >= 0x477ff000) return 0x7c00;
+  if (magnitude >= 0x38800000) return (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
+  // Below 2^-14: adding 2^-1 shifts the multiple of 2^-24 into the low mantissa bits, rounded to nearest even by the addition.
+  return bitsOf(Math.abs(value) + 0.5) - 0x3f000000;
 }

@@ -1,7 +1,8 @@
 /** Whether a model fits a device, asked before anything is read or allocated. */
-import { type Device, elementCount, OutOfMemoryError } from "@trimtab/kernels";
+import { type Device, elementCount, OutOfMemoryError, packedRowWords, WEIGHT_FORMATS } from "@trimtab/kernels";
 import { type DecoderConfig, ropeRows, rotatedChannels } from "../models/config";
-import { type Decoder, parameterSpecs } from "../models/decoder";
+import { type Decoder, type LinearFormat, parameterSpecs } from "../models/decoder";
+import type { ParameterSpec } from "../nn/parameters";
 import { alignElements } from "../tensor/tensor";
 
 export interface ModelBytes {
@@ -13,9 +14,16 @@ export interface ModelBytes {
   readonly largest: number;
 }
 
-/** Device memory of a model; computed from two layers, so that a configuration of absurd size costs nothing to ask about. */
-export function modelBytes(config: DecoderConfig): ModelBytes {
-  const sizes = (layers: number) => parameterSpecs({ ...config, layers }).map(({ shape }) => 4 * alignElements(elementCount(shape)));
+/** Device memory of a parameter. */
+function parameterBytes({ shape, format }: ParameterSpec): number {
+  if (format === undefined) return 4 * alignElements(elementCount(shape));
+  const [rows, columns] = shape as [number, number];
+  return 4 * alignElements(rows * packedRowWords(WEIGHT_FORMATS[format], columns));
+}
+
+/** Device memory of a model whose linear layers are in `format`; computed from two layers, so that a configuration of absurd size costs nothing to ask about. */
+export function modelBytes(config: DecoderConfig, format?: LinearFormat): ModelBytes {
+  const sizes = (layers: number) => parameterSpecs({ ...config, layers }, format).map(parameterBytes);
   const sum = (list: readonly number[]) => list.reduce((total, size) => total + size, 0);
   const one = sizes(1);
   const perLayer = sum(sizes(2)) - sum(one);
@@ -29,9 +37,9 @@ export function modelBytes(config: DecoderConfig): ModelBytes {
 }
 
 /** Throws OutOfMemoryError unless the device has room for `copies` of the weights (1 to run; 4 to train: gradients and two moments). */
-export function requireRoom(device: Device, config: DecoderConfig, copies = 1): void {
+export function requireRoom(device: Device, config: DecoderConfig, copies = 1, format?: LinearFormat): void {
   const { memoryBytes, maxBufferBytes, name } = device.info;
-  const { weights, tables, largest } = modelBytes(config);
+  const { weights, tables, largest } = modelBytes(config, format);
   if (largest > maxBufferBytes) {
     throw new OutOfMemoryError(
       `requireRoom: the model's largest tensor must fit one buffer of ${inMiB(maxBufferBytes)} on ${name}, got ${inMiB(largest)}. Use another device or a smaller model.`,
@@ -51,10 +59,11 @@ export function requireRoom(device: Device, config: DecoderConfig, copies = 1): 
   );
 }
 
-/** {@link requireRoom} for training: of an adapted decoder only the adapter is copied. */
+/** {@link requireRoom} for training: of an adapted decoder only the adapter is copied. Throws ConfigError for a whole one in low precision. */
 export function requireTrainingRoom(decoder: Decoder, copies: number): void {
   const { adapter, config, device } = decoder;
   if (!adapter) {
+    decoder.parameters.requireTrainable();
     requireRoom(device, config, copies);
     return;
   }

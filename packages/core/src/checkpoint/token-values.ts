@@ -8,6 +8,7 @@ import { loadDecoder } from "./decoder-weights";
 import type { FileContents, ReadableDirectory, WritableDirectory } from "./files";
 import { jsonBytes, requireJson } from "./json-file";
 import { modelFiles } from "./model-files";
+import { parameterReader } from "./read-parameter";
 import { SafetensorsFile } from "./safetensors";
 import { writeSafetensors } from "./safetensors-writer";
 
@@ -20,9 +21,7 @@ export async function saveTokenValues(values: TokenValues, directory: WritableDi
   const { shape, decoder } = values;
   const files: Map<string, FileContents> = new Map();
   if (decoder) {
-    const { config, device, parameters } = decoder;
-    const read = async (name: string) => (await device.read(parameters.get(name).value)) as Float32Array;
-    for (const [name, contents] of modelFiles({ config }, read)) files.set(name, contents);
+    for (const [name, contents] of modelFiles({ config: decoder.config }, parameterReader(decoder))) files.set(name, contents);
   }
   const tensors = setsOf(values).flatMap(([prefix, set]) =>
     set.all.map(({ name, shape: of, value }) => ({

@@ -4,7 +4,7 @@ import { ClientModel } from "./client-model";
 import { ClientRun } from "./client-run";
 import { Connection, type EngineThread } from "./connection";
 import { cross } from "./crossing";
-import type { Engine, EngineInfo, EngineModel, EngineRun, LoadProgress } from "./engine";
+import type { Engine, EngineInfo, EngineLoadOptions, EngineModel, EngineRun } from "./engine";
 import type { EngineEndpoint, ModelRecord } from "./protocol";
 
 /** The engine on the other end of `endpoint`. Throws what opening the device throws, and DeviceError where the thread does not start. */
@@ -29,12 +29,12 @@ class ClientEngine<Place> implements Engine<Place> {
     this.lost = connection.lost;
   }
 
-  async loadModel(from: Place, options: { readonly onProgress?: (progress: LoadProgress) => void } = {}): Promise<EngineModel<Place>> {
+  async loadModel(from: Place, { onProgress, ...precision }: EngineLoadOptions = {}): Promise<EngineModel<Place>> {
     const connection = this.#connection;
     let loaded: ModelRecord | undefined;
     try {
-      const record = await connection.askWhileTelling(options.onProgress, connection.newJob(), async (listener) => {
-        loaded = await connection.ask("loadModel", from, listener);
+      const record = await connection.askWhileTelling(onProgress, connection.newJob(), async (listener) => {
+        loaded = await connection.ask("loadModel", from, precision, listener);
         return loaded;
       });
       return new ClientModel(connection, record);

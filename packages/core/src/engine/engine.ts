@@ -7,6 +7,7 @@
  */
 import type { DeviceInfo } from "@trimtab/kernels";
 import type { DatasetRow } from "../data/jsonl";
+import type { PrecisionOptions } from "../models/base-dtype";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
 import type { LoraOptions } from "../models/lora-options";
@@ -29,6 +30,10 @@ export interface LoadProgress {
   readonly totalBytes: number | undefined;
 }
 
+export interface EngineLoadOptions extends PrecisionOptions {
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
+
 export interface Engine<Place> {
   readonly info: EngineInfo;
   /**
@@ -36,8 +41,11 @@ export interface Engine<Place> {
    * rejects with DeviceError: make a new engine, load the model that the run was started with, and train with `resumeFrom` the run's autosave.
    */
   readonly lost: Promise<Error>;
-  /** Loads a language model or a reward model (a score head) with its tokenizer. Throws CheckpointError, ConfigError or OutOfMemoryError. */
-  loadModel(from: Place, options?: { readonly onProgress?: (progress: LoadProgress) => void }): Promise<EngineModel<Place>>;
+  /**
+   * Loads a language model or a reward model (a score head) with its tokenizer; with a `dtype` below float32 for inference, or to train an adapter
+   * on. Throws CheckpointError, ConfigError or OutOfMemoryError.
+   */
+  loadModel(from: Place, options?: EngineLoadOptions): Promise<EngineModel<Place>>;
   /** A model with random weights and a tokenizer trained on `texts`. */
   newModel(options: {
     readonly shape: NewModelConfig;

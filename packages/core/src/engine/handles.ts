@@ -3,6 +3,7 @@ import type { Device } from "@trimtab/kernels";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
 import { besideNormalization, loadRewardNormalization } from "../checkpoint/reward-normalization";
 import { ConfigError } from "../errors";
+import type { PrecisionOptions } from "../models/base-dtype";
 import { type LanguageModel, loadLanguageModel, saveAdapter, saveLanguageModel } from "../models/language-model";
 import { newLora } from "../models/lora";
 import type { LoraOptions } from "../models/lora-options";
@@ -68,8 +69,8 @@ export class Handles {
     throw new ConfigError(`${where}: the model must predict tokens, got one with a score head. Use a language model.`);
   }
 
-  async load(device: Device, directory: ReadableDirectory): Promise<ModelRecord> {
-    const model = await loadLanguageModel(device, directory);
+  async load(device: Device, directory: ReadableDirectory, options: PrecisionOptions): Promise<ModelRecord> {
+    const model = await loadLanguageModel(device, directory, options);
     if (model.decoder.config.head === "lm") return this.add(model);
     const normalization = await loadRewardNormalization(directory);
     return this.add(model, { normalization });

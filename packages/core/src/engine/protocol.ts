@@ -1,6 +1,7 @@
 /** What the application's thread and the engine's say to each other: plain data, and names for what stays on either side. */
 
 import type { DatasetRow } from "../data/jsonl";
+import type { PrecisionOptions } from "../models/base-dtype";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
 import type { LoraOptions } from "../models/lora-options";
@@ -100,7 +101,7 @@ export interface RewardReply {
 /** The engine's thread, as the application's calls it. Every method answers with an {@link Outcome}. */
 export interface EngineService {
   open(caller: Answering<EngineCaller>): Promise<EngineInfo>;
-  loadModel(place: unknown, onProgress: number | undefined): Promise<ModelRecord>;
+  loadModel(place: unknown, options: PrecisionOptions, onProgress: number | undefined): Promise<ModelRecord>;
   newModel(options: { shape: NewModelConfig; texts: readonly string[]; vocabSize: number; seed: number }): Promise<ModelRecord>;
   cloneModel(model: number): Promise<ModelRecord>;
   withAdapter(model: number, options: LoraOptions): Promise<ModelRecord>;

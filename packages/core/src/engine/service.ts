@@ -5,6 +5,7 @@ import type { DatasetRow } from "../data/jsonl";
 import { asTurns } from "../data/tokenize";
 import { ConfigError } from "../errors";
 import { inspectCompletion } from "../evaluation/inspect-completion";
+import type { PrecisionOptions } from "../models/base-dtype";
 import { type NewModelConfig, newLanguageModel } from "../models/language-model";
 import type { LoraOptions } from "../models/lora-options";
 import { newScalarModel } from "../models/scalar-model";
@@ -57,11 +58,11 @@ export class Service implements EngineService {
     return { device: device.info, notes: this.#host.notes?.(device) ?? [] };
   }
 
-  loadModel(place: unknown, onProgress: number | undefined): Promise<ModelRecord> {
+  loadModel(place: unknown, options: PrecisionOptions, onProgress: number | undefined): Promise<ModelRecord> {
     return this.#alone(async ({ device, caller }) => {
       const directory = await this.#host.openPlace(place);
       const told = onProgress === undefined ? directory : readingProgress(directory, (news) => caller.tell(onProgress, news));
-      const record = await this.#handles.load(device, told);
+      const record = await this.#handles.load(device, told, options);
       await caller.heard();
       return record;
     });

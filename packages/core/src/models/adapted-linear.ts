@@ -7,8 +7,9 @@ import { Tape } from "../autograd/tape";
 import { dropout } from "../nn/dropout";
 import { embedding } from "../nn/embedding";
 import { linear } from "../nn/linear";
-import type { Parameter } from "../nn/parameters";
+import type { Parameter, Weight } from "../nn/parameters";
 import { product, scaleColumns } from "../nn/product";
+import { withValues } from "../nn/unpacked";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
 import { type Lora, type LoraGroup, rowNorms } from "./lora";
 
@@ -18,7 +19,7 @@ interface LinearOptions {
 }
 
 /** x (N, in), w (out, in) -> (N, out) */
-export function adaptedLinear(tape: Tape, x: Tensor, w: Parameter, lora: Lora, group: LoraGroup, options: LinearOptions): Tensor {
+export function adaptedLinear(tape: Tape, x: Tensor, w: Weight, lora: Lora, group: LoraGroup, options: LinearOptions): Tensor {
   const dropped = dropout(tape, x, lora.settings.loraDropout, group.ordinal);
   const inner = scaled(tape, linear(tape, dropped, lora.a(group)), group); // (N, T R)
   if (!group.magnitudes) return outward(tape, inner, lora, group, linear(tape, x, w, options));
@@ -45,11 +46,11 @@ function scaled(tape: Tape, inner: Tensor, { scales, rank }: LoraGroup): Tensor 
 }
 
 /** g, (1, out): 1 where an output has no adapter. */
-function outputGains(tape: Tape, w: Parameter, lora: Lora, group: LoraGroup): Tensor {
+function outputGains(tape: Tape, w: Weight, lora: Lora, group: LoraGroup): Tensor {
   const { magnitudes, outputs } = group;
   if (!magnitudes) throw new TypeError("outputGains: not a group of DoRA.");
   const norms = tape.alloc([outputs, 1]);
-  const merged = withUpdate(lora, group, w.value);
+  const merged = withValues(tape.device, w, (values) => withUpdate(lora, group, values));
   const computed = rowNorms(tape.device, merged);
   tape.device.copy(computed, norms);
   for (const { buffer } of [merged, computed]) tape.device.free(buffer);
@@ -58,7 +59,7 @@ function outputGains(tape: Tape, w: Parameter, lora: Lora, group: LoraGroup): Te
 }
 
 /** (x - dropped) Wᵀ: PEFT adds (g - 1) ⊙ (dropped Wᵀ) to x Wᵀ, where the input of the first is dropped and that of the second is not. */
-function undropped(tape: Tape, x: Tensor, dropped: Tensor, w: Parameter): Tensor {
+function undropped(tape: Tape, x: Tensor, dropped: Tensor, w: Weight): Tensor {
   return linear(tape, binary(tape, "sub", x, dropped), w);
 }
 
@@ -98,9 +99,9 @@ export function withUpdate(lora: Lora, group: LoraGroup, w: Tensor): Tensor {
 }
 
 /** The weights (out, in) that do what the layer with its adapter does; the caller frees them. */
-export function mergedWeight(lora: Lora, group: LoraGroup, w: Parameter): Tensor {
+export function mergedWeight(lora: Lora, group: LoraGroup, w: Weight): Tensor {
   const { device } = lora;
-  const sum = withUpdate(lora, group, w.value);
+  const sum = withValues(device, w, (values) => withUpdate(lora, group, values));
   if (!group.magnitudes) return sum;
   const tape = new Tape(device, { grad: false });
   const gains = outputGains(tape, w, lora, group);

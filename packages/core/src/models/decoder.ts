@@ -4,7 +4,7 @@
  * The forward pass is given its attention, so training (flash attention over rows), prefill (the same, and fill the cache)
  * and decoding (attention over the paged cache) are one piece of code.
  */
-import { type Device, ropeTable } from "@trimtab/kernels";
+import { type Device, ropeTable, type WeightFormatName } from "@trimtab/kernels";
 import { add, affine, unary } from "../autograd/elementwise";
 import { type RowIndex, rowIndex } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
@@ -177,7 +177,7 @@ export class Decoder {
   }
 
   #linear(tape: Tape, x: Tensor, name: string, options: { bias?: Parameter | undefined; addend?: Tensor }): Tensor {
-    const weight = this.parameters.get(name);
+    const weight = this.parameters.weight(name);
     const group = this.adapter?.groups.get(name);
     return this.adapter && group ? adaptedLinear(tape, x, weight, this.adapter, group, options) : linear(tape, x, weight, options);
   }
@@ -229,11 +229,17 @@ export function positionsOf(rows: Rows, shiftOf: (row: number) => number = () =>
   return positions;
 }
 
+/** What the frozen linear layers of a decoder are kept in; undefined is f32. */
+export type LinearFormat = WeightFormatName | undefined;
+
+/** The format of a decoder's linear layers. */
+export const linearFormatOf = ({ parameters }: Decoder): LinearFormat => parameters.packed[0]?.format;
+
 /**
- * The parameters of a decoder under our names; linear weights are (out, in). `qkv` stacks query, key and value rows, and in a
+ * The parameters of a decoder under our names; linear weights are (out, in), in `format`. `qkv` stacks query, key and value rows, and in a
  * gated MLP `up` stacks gate and up rows, so that each is one matrix product.
  */
-export function parameterSpecs(config: DecoderConfig): ParameterSpec[] {
+export function parameterSpecs(config: DecoderConfig, format?: LinearFormat): ParameterSpec[] {
   const { vocabSize: V, hiddenSize: C, intermediateSize: F, heads: H, kvHeads: K, headDim: D, bias, initializerRange: std } = config;
   const normal: Init = { std };
   /** GPT-2's scaling of the projections back into the residual stream, by 1 / √(2 layers). */
@@ -249,7 +255,7 @@ export function parameterSpecs(config: DecoderConfig): ParameterSpec[] {
     if (config.norm.kind === "layer") add(`${name}.bias`, [C], zero);
   };
   const addLinear = (name: string, out: number, input: number, hasBias: boolean, init: Init) => {
-    add(name, [out, input], init);
+    specs.push({ name, shape: [out, input], init, format });
     if (hasBias) add(`${name}.bias`, [out], zero);
   };
   add("embedding", [V, C], normal);

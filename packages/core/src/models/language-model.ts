@@ -5,10 +5,12 @@ import { loadConfig, loadDecoder } from "../checkpoint/decoder-weights";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
 import { readJson, readText, requireJson } from "../checkpoint/json-file";
 import { adaptedModelFiles, modelFiles, type WeightOptions } from "../checkpoint/model-files";
+import { parameterReader } from "../checkpoint/read-parameter";
 import { requireRoom } from "../checkpoint/room";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files";
 import { CheckpointError, ConfigError } from "../errors";
 import { Tokenizer, type TokenizerConfigJson, type TokenizerJson } from "../tokenizer";
+import { linearFormat, type PrecisionOptions } from "./base-dtype";
 import type { DecoderConfig } from "./config";
 import { Decoder } from "./decoder";
 import { type GenerationConfig, parseGenerationConfig } from "./generation-config";
@@ -23,28 +25,36 @@ export interface LanguageModel {
 
 /**
  * Reads config.json, tokenizer files, generation_config.json and weights. Everything small is read and checked before the weights are
- * touched. The caller disposes of the decoder.
+ * touched. Weights are brought to `dtype` one tensor at a time, so that the peak is the model in `dtype` and one tensor. The caller disposes of the
+ * decoder. Throws ConfigError for an unknown `dtype`, and for weights beyond its range.
  */
-export async function loadLanguageModel(device: Device, directory: ReadableDirectory): Promise<LanguageModel> {
+export async function loadLanguageModel(
+  device: Device,
+  directory: ReadableDirectory,
+  options: PrecisionOptions = {},
+): Promise<LanguageModel> {
+  const format = linearFormat(options);
   const tokenizer = await loadTokenizer(directory);
   const json = await readJson(directory, "generation_config.json");
   const stored = parseGenerationConfig(json ?? {});
   requireVocabulary(tokenizer, await loadConfig(directory));
-  const decoder = await loadDecoder(device, directory);
+  const decoder = await loadDecoder(device, directory, format);
   return { decoder, tokenizer, generationConfig: withEnd(stored, decoder.config, tokenizer) };
 }
 
-/** Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less, in one file unless they exceed `maxShardBytes`. */
+/**
+ * Writes a Hugging Face directory. Weights are stored in f32 unless `dtype` asks for less, in one file unless they exceed `maxShardBytes`; what is
+ * in low precision on the device is written with the values that it stands for.
+ */
 export async function saveLanguageModel(model: LanguageModel, directory: WritableDirectory, options: WeightOptions = {}): Promise<void> {
   const { decoder, tokenizer, generationConfig } = model;
-  const { config, device, parameters, adapter } = decoder;
+  const { config, adapter } = decoder;
   if (adapter) {
     throw new ConfigError(
       "saveLanguageModel: the model must be whole, got one with an adapter. Write the adapter with saveAdapter, or merge it first.",
     );
   }
-  const read = async (name: string) => (await device.read(parameters.get(name).value)) as Float32Array;
-  const files = modelFiles({ config, tokenizer, generationConfig }, read, options);
+  const files = modelFiles({ config, tokenizer, generationConfig }, parameterReader(decoder), options);
   // Readers prefer one file to an index, and an older one must not stand for these weights.
   await directory.write(files, { remove: [SINGLE_FILE, INDEX_FILE] });
 }

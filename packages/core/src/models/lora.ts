@@ -10,6 +10,7 @@
  */
 import { type Device, elementCount, ops, UNARY_KINDS, uniform } from "@trimtab/kernels";
 import { ParameterSet, type ParameterSpec } from "../nn/parameters";
+import { withValues } from "../nn/unpacked";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
 import type { DecoderConfig } from "./config";
 import type { TensorPart } from "./family";
@@ -198,7 +199,7 @@ export class Lora {
 
   /** ‖W‖ of each output that has a module, by the dispatches that the forward pass makes. */
   #writeMagnitudes(group: LoraGroup, magnitudes: RowBlocks, base: ParameterSet): void {
-    const norms = rowNorms(this.device, base.get(group.parameter).value);
+    const norms = withValues(this.device, base.weight(group.parameter), (values) => rowNorms(this.device, values));
     const table = this.magnitude(group).value;
     this.device.dispatch(ops.embedding.backward, {
       tensors: { dy: reshape(norms, [group.outputs, 1]), ...magnitudes.sorted, dtable: table },

@@ -1,11 +1,17 @@
 /** An adapter folded into its base's weights, and the base's own bits back again. */
+import { ConfigError } from "../errors";
+import { unpackInto } from "../nn/unpacked";
 import { allocate, type Tensor } from "../tensor/tensor";
 import { mergedWeight } from "./adapted-linear";
-import type { Decoder } from "./decoder";
+import { Decoder } from "./decoder";
 
-/** A decoder of its own that does what the adapted one does; base and adapter stay as they are. The caller disposes of it. Throws as {@link mergeAdapter}. */
+/**
+ * A decoder of its own that does what the adapted one does; base and adapter stay as they are. It is in f32 throughout: a base in low precision is
+ * decoded and the update added to the values that it stands for, as the adapter was trained on them. The caller disposes of it. Throws as
+ * {@link mergeAdapter}.
+ */
 export function mergedCopy(adapted: Decoder): Decoder {
-  const copy = adapted.withAdapter(undefined).clone();
+  const copy = copyInF32(adapted);
   try {
     mergeAdapter(copy.withAdapter(adapted.adapter), { keep: false });
     return copy;
@@ -13,6 +19,17 @@ export function mergedCopy(adapted: Decoder): Decoder {
     copy.dispose();
     throw error;
   }
+}
+
+/** The base of a decoder in f32, with weights of its own. */
+function copyInF32({ device, config, parameters }: Decoder): Decoder {
+  const copy = new Decoder(device, config);
+  for (const { name, value } of copy.parameters.all) {
+    const weight = parameters.weight(name);
+    if ("packed" in weight) unpackInto(device, weight, value);
+    else device.copy(weight.value, value);
+  }
+  return copy;
 }
 
 /** A base that holds an adapter's update. */
@@ -26,11 +43,17 @@ export interface MergedBase {
 /**
  * Writes W + s B A (DoRA: g ⊙ of it) and the saved modules over the base's weights, for every view of that base. What was there is kept on the
  * device until `unmerge`, which copies it back: subtracting the update would leave its rounding. With `keep: false` nothing is kept, and
- * `unmerge` throws.
+ * `unmerge` throws. Throws ConfigError where the base is in low precision, which could not hold the update.
  */
 export function mergeAdapter(adapted: Decoder, { keep = true }: { readonly keep?: boolean } = {}): MergedBase {
   const { adapter, device, parameters } = adapted;
   if (!adapter) throw new TypeError("mergeAdapter: the decoder must have an adapter, got none. Put one on with withAdapter.");
+  const [packed] = parameters.packed;
+  if (packed) {
+    throw new ConfigError(
+      `mergeAdapter: the base must be in float32 to hold the update, got ${packed.format}. Use mergedCopy, or load the base in float32.`,
+    );
+  }
   const kept: { readonly weight: Tensor; readonly copy: Tensor }[] = [];
   const replace = (weight: Tensor, by: Tensor) => {
     if (keep) {

@@ -8,10 +8,10 @@ import { reshaped } from "../autograd/reshape";
 import type { Tape } from "../autograd/tape";
 import type { Batch } from "../data/batch";
 import { linear } from "../nn/linear";
-import { type Parameter, ParameterSet } from "../nn/parameters";
+import { type PackedParameter, type Parameter, ParameterSet } from "../nn/parameters";
 import type { Tensor } from "../tensor/tensor";
 import type { Tokenizer } from "../tokenizer/tokenizer";
-import { Decoder, type Rows } from "./decoder";
+import { Decoder, linearFormatOf, parameterSpecs, type Rows } from "./decoder";
 
 /** A decoder with a score head, and the tokenizer of its texts. */
 export interface ScalarModel {
@@ -42,11 +42,14 @@ export function targetValues(tape: Tape, { decoder, score }: Pick<ScalarModel, "
 
 /**
  * A scalar model on a copy of a language model's trunk, or of another scalar model's with its head. A new head is normal with standard
- * deviation 1 / √(C + 1), as in lm-human-preferences; the same seed gives the same bits. The caller disposes of the decoder.
+ * deviation 1 / √(C + 1), as in lm-human-preferences; the same seed gives the same bits. Linear layers in low precision stay so. The caller disposes
+ * of the decoder.
  */
 export function newScalarModel(base: { readonly decoder: Decoder; readonly tokenizer: Tokenizer }, seed: number): ScalarModel {
   const { device, config, parameters } = base.decoder;
-  const decoder = new Decoder(device, { ...config, head: "score" });
+  const scored = { ...config, head: "score" } as const;
+  const decoder = new Decoder(device, scored, new ParameterSet(device, parameterSpecs(scored, linearFormatOf(base.decoder))));
+  for (const { name, packed } of decoder.parameters.packed) device.copy((parameters.weight(name) as PackedParameter).packed, packed);
   for (const parameter of decoder.parameters.all) {
     if (parameter.name !== "score" || config.head === "score") device.copy(parameters.get(parameter.name).value, parameter.value);
     else if ("std" in parameter.init) {

@@ -1,24 +1,29 @@
-/** Linear layer: y = x · wᵀ + bias (+ addend). */
-import { ops } from "@trimtab/kernels";
+/** Linear layer: y = x · wᵀ + bias (+ addend), w in f32 or frozen in low precision. */
+import { ops, WEIGHT_FORMATS } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
-import type { Parameter } from "./parameters";
+import type { PackedParameter, Parameter } from "./parameters";
 
 /** x (M, K), w (N, K), bias (N), addend (M, N), a residual stream added in the same pass -> y (M, N). */
 export function linear(
   tape: Tape,
   x: Tensor,
-  w: Pick<Parameter, "value" | "grad" | "shape">,
+  w: Pick<Parameter, "value" | "grad" | "shape"> | PackedParameter,
   options: { bias?: Parameter | undefined; addend?: Tensor | undefined } = {},
 ): Tensor {
   const { bias, addend } = options;
   const y = tape.alloc([x.shape[0] as number, w.shape[0] as number]);
-  tape.run(ops.matmul.forward, { x, w: w.value, bias: bias?.value, addend, y });
+  const inputs = { x, bias: bias?.value, addend, y };
+  if ("packed" in w) tape.run(ops.packedWeight.forward, { ...inputs, w: w.packed }, { format: WEIGHT_FORMATS[w.format].id });
+  else tape.run(ops.matmul.forward, { ...inputs, w: w.value });
   tape.record([y], () => {
     const dy = tape.grad(y) as Tensor;
-    if (w.grad) tape.run(ops.matmul.backwardWeight, { dy, x, dw: w.grad });
+    if (!("packed" in w) && w.grad) tape.run(ops.matmul.backwardWeight, { dy, x, dw: w.grad });
     if (bias?.grad) tape.run(ops.matmul.backwardBias, { dy, db: bias.grad });
-    tape.addGrad(x, (dx) => tape.run(ops.matmul.backwardInput, { dy, w: w.value, dx }));
+    tape.addGrad(x, (dx) => {
+      if ("packed" in w) tape.run(ops.packedWeight.backwardInput, { dy, w: w.packed, dx }, { format: WEIGHT_FORMATS[w.format].id });
+      else tape.run(ops.matmul.backwardInput, { dy, w: w.value, dx });
+    });
     if (addend) tape.passGrad(y, addend);
   });
   return y;

@@ -101,14 +101,19 @@ export function resolveCritic(
   };
 }
 
-/** Throws OutOfMemoryError unless the device has room for gradients and moments of the policy, the reference and the value model. */
+/**
+ * Throws OutOfMemoryError unless the device has room for gradients and moments of the policy, the reference and the value model; ConfigError where
+ * weights to be trained whole are in low precision.
+ */
 export function requireCriticRoom({ reference, valueModel }: CriticPlan, decoder: CriticOptions["model"]["decoder"]): void {
   const { device, config, adapter } = decoder;
   const own = 3 + (reference.isCopied ? 1 : 0);
   const others = valueModel === "separate" ? 4 : 0;
+  if (valueModel === "separate") decoder.parameters.requireTrainable();
+  else if (valueModel !== "shared") valueModel.decoder.parameters.requireTrainable();
   if (adapter) {
     requireTrainingRoom(decoder, own);
     requireRoom(device, config, others);
-  } else requireRoom(device, config, own + others);
+  } else requireTrainingRoom(decoder, own + others);
   if (typeof valueModel !== "string") requireRoom(device, valueModel.decoder.config, 4);
 }
