@@ -11,6 +11,7 @@ import {
   loadAdapterConfig,
   loadTokenizer as loadAnyTokenizer,
   loadLanguageModel,
+  type PrecisionOptions,
   parseHubName,
   saveAdapter,
   saveLanguageModel,
@@ -27,15 +28,18 @@ export type ModelPlace = string | HubPlace;
 /**
  * Loads config.json, safetensors weights (single or sharded) and the tokenizer; or an adapter, and the base that it names. Models of the hub are
  * downloaded into the Hugging Face cache, by the rules and variables of Python's huggingface_hub. Throws what {@link modelDirectory} throws, and
- * CheckpointError for what the files hold.
+ * CheckpointError for what the files hold. With a `dtype` below "float32" the linear layers are frozen, for inference or an adapter.
  */
-export async function loadModel(from: ModelPlace, { device, ...hub }: HubOptions & { readonly device: Device }): Promise<LanguageModel> {
+export async function loadModel(
+  from: ModelPlace,
+  { device, dtype, ...hub }: HubOptions & PrecisionOptions & { readonly device: Device },
+): Promise<LanguageModel> {
   const path = await modelDirectory(from, hub);
   const directory = nodeDirectory(path);
-  if (existsSync(resolve(path, "config.json")) || !(await isAdapter(directory))) return loadLanguageModel(device, directory);
+  if (existsSync(resolve(path, "config.json")) || !(await isAdapter(directory))) return loadLanguageModel(device, directory, { dtype });
   const base = await baseOf(path);
   const { endpoint, token } = typeof from === "string" ? hub : { ...hub, ...from };
-  return withAdapterFrom(await loadModel(base.from, { ...hub, endpoint, token, revision: base.revision, device }), directory);
+  return withAdapterFrom(await loadModel(base.from, { ...hub, endpoint, token, revision: base.revision, device, dtype }), directory);
 }
 
 /**

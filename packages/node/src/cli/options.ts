@@ -30,7 +30,8 @@ interface JsonSchema {
   readonly aliases?: readonly string[];
 }
 
-const kebab = (key: string) => key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+/** Words begin at capitals, and at counts of bits: `loadIn4bit` is `load-in-4bit`. */
+const kebab = (key: string) => key.replace(/[A-Z]|(?<=[a-z])\d+(?=bit)/g, (c) => `-${c.toLowerCase()}`);
 const snake = (key: string) => kebab(key).replaceAll("-", "_");
 
 function fieldsOf(schema: z.ZodObject): Field[] {

@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { peftFields } from "../cli/schemas/fields";
 import { isOnHub } from "../model";
 import { loadNamedModel } from "./named-model";
+import { baseDtype } from "./precision-flags";
 
 /** TRL's options of an adapter. */
 export type PeftFlags = Readonly<z.output<z.ZodObject<typeof peftFields>>> & { readonly seed: number };
@@ -17,7 +18,10 @@ export interface ModelFlags {
 
 /** Loads the model; one that already has an adapter goes on with it. */
 export async function loadTrainedModel(options: PeftFlags & ModelFlags, device: Device): Promise<LanguageModel> {
-  return withPeft(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision }), options);
+  return withPeft(
+    await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) }),
+    options,
+  );
 }
 
 /** What adapter_config.json says of the base: where PEFT finds it. */

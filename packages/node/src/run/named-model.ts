@@ -8,7 +8,7 @@ const LEAST_SHOWN_BYTES = 1_000_000;
 
 export function loadNamedModel(
   name: string,
-  options: Pick<Parameters<typeof loadModel>[1], "device" | "revision">,
+  options: Pick<Parameters<typeof loadModel>[1], "device" | "revision" | "dtype">,
 ): Promise<LanguageModel> {
   return withDownloads((onProgress) => loadModel(name, { ...options, onProgress }));
 }

@@ -4,6 +4,7 @@ import { readDataset } from "../datasets";
 import { withDevice } from "../device";
 import { type ModelFlags, type PeftFlags, withPeft } from "./load-trained-model";
 import { loadNamedModel } from "./named-model";
+import { baseDtype } from "./precision-flags";
 import { openRun } from "./run-directory";
 import { type TrainingStep, type TrainOptions, train } from "./train";
 
@@ -54,7 +55,9 @@ async function trainOn<Model extends LanguageModel>(
   const dataset = await readDataset(options.datasetName);
   return withDevice(options, async (device) => {
     const run = await openRun(options);
-    const model = prepare(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision }));
+    const model = prepare(
+      await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) }),
+    );
     const steps = start({ model, dataset, resume: run.resume, clock: () => performance.now() });
     return train({ command, model, device, steps, run, options });
   });

@@ -5,6 +5,7 @@ import { prepareDataset, readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { loadRewardModules } from "../../rewards/reward-functions";
 import { loadNamedModel } from "../../run/named-model";
+import { baseDtype } from "../../run/precision-flags";
 import type { bestOfNSchema } from "../schemas/best-of-n";
 import { writeConversion } from "../write-conversion";
 
@@ -29,7 +30,7 @@ export async function runBestOfN(options: z.output<typeof bestOfNSchema>): Promi
       sampleBestOfN({
         ...settings,
         rows,
-        model: await loadNamedModel(modelNameOrPath, { device, revision }),
+        model: await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) }),
         rewards: rewards.functions,
         signal: stop.signal,
       }),

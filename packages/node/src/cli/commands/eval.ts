@@ -20,6 +20,7 @@ import { judgeOf } from "../../judges/judge-of";
 import { type EvaluationRun, evaluationReport } from "../../report/evaluation-report";
 import { loadRewardModules } from "../../rewards/reward-functions";
 import { loadNamedModel } from "../../run/named-model";
+import { baseDtype } from "../../run/precision-flags";
 import { rewardsOf } from "../../run/rewards-of";
 import type { evalSchema } from "../schemas/eval";
 
@@ -34,8 +35,9 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
   const modules = await loadRewardModules(rewardFuncs, { timeoutMs: options.rewardTimeout * 1000 });
   try {
     const run = await withDevice(options, async (device): Promise<EvaluationRun> => {
-      const model = await loadNamedModel(modelNameOrPath, { device, revision });
-      const reference = referencePath === undefined ? undefined : await loadNamedModel(referencePath, { device });
+      const model = await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) });
+      const reference =
+        referencePath === undefined ? undefined : await loadNamedModel(referencePath, { device, dtype: baseDtype(options) });
       const rewards = await rewardsOf(options, { modules: modules.functions, isFromEnvironment: rolloutFunction !== undefined, device });
       const settings = { ...options, prompts, rewards, rolloutFunction };
       const result = await evaluatePolicy({ ...settings, model, reference });

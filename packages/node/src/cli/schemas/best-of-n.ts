@@ -1,6 +1,16 @@
 /** Options of `trimtab best-of-n`. */
 import { z } from "zod";
-import { count, deviceFields, modelField, outputFileField, path, promptsField, rolloutFields, samplingFields } from "./fields";
+import {
+  count,
+  deviceFields,
+  modelField,
+  outputFileField,
+  path,
+  precisionFields,
+  promptsField,
+  rolloutFields,
+  samplingFields,
+} from "./fields";
 
 const { rewardWeights, rewardTimeout, onRewardError, maxCompletionLength } = rolloutFields({
   learningRate: 0,
@@ -10,6 +20,7 @@ const { rewardWeights, rewardTimeout, onRewardError, maxCompletionLength } = rol
 
 export const bestOfNSchema = z.strictObject({
   ...modelField,
+  ...precisionFields,
   ...promptsField,
   ...outputFileField,
   ...deviceFields,

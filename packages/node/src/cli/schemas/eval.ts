@@ -7,6 +7,7 @@ import {
   judgeFields,
   modelField,
   path,
+  precisionFields,
   promptsField,
   rolloutFields,
   samplingFields,
@@ -20,6 +21,7 @@ const { rewardFuncs, rewardModel, rewardWeights, rewardTimeout, onRewardError } 
 
 export const evalSchema = z.strictObject({
   ...modelField,
+  ...precisionFields,
   ...promptsField,
   ...deviceFields,
   reference: path()

@@ -41,8 +41,20 @@ export const outputFields = {
   report: z.boolean().default(true).describe("write report.html at the end"),
 };
 
+/** What frozen linear layers are kept in, under the names of TRL's ModelConfig. */
+export const precisionFields = {
+  dtype: z
+    .enum(["float32", "float16", "bfloat16"])
+    .optional()
+    .describe("what linear layers are kept in; below float32 they are frozen, under an adapter or for inference; default: float32"),
+  loadIn8bit: z.boolean().default(false).describe("keep frozen linear layers in 8 bits"),
+  loadIn4bit: z.boolean().default(false).describe("keep frozen linear layers in 4 bits; with --use-peft this is QLoRA"),
+  bnb4bitQuantType: z.enum(["nf4", "int4"]).optional().describe("which 4 bits; default: nf4 (TRL also has fp4, which is not supported)"),
+};
+
 /** An adapter instead of all weights, under the names of TRL's ModelConfig. */
 export const peftFields = {
+  ...precisionFields,
   usePeft: z.boolean().default(false).describe("train a low-rank adapter; the output is the adapter alone"),
   loraR: count().default(16).describe("rank of the adapter"),
   loraAlpha: z.number().positive().default(32).describe("the adapter's update is scaled by alpha / r"),

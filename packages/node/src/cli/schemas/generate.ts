@@ -1,9 +1,10 @@
 /** Options of `trimtab generate`. */
 import { z } from "zod";
-import { count, deviceFields, modelField, path, samplingFields } from "./fields";
+import { count, deviceFields, modelField, path, precisionFields, samplingFields } from "./fields";
 
 export const generateSchema = z.strictObject({
   ...modelField,
+  ...precisionFields,
   prompt: z.array(z.string()).optional().describe("text to continue; may be given several times"),
   datasetName: path()
     .optional()

@@ -1,11 +1,12 @@
 /** Options of `trimtab sample`. */
 import { z } from "zod";
-import { count, datasetField, deviceFields, modelField, outputFileField, samplingFields } from "./fields";
+import { count, datasetField, deviceFields, modelField, outputFileField, precisionFields, samplingFields } from "./fields";
 
 const { temperature: _, ...sampling } = samplingFields;
 
 export const sampleSchema = z.strictObject({
   ...modelField,
+  ...precisionFields,
   ...datasetField("dataset with a `prompt` column; other columns are handed on"),
   ...outputFileField,
   ...deviceFields,
