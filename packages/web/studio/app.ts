@@ -8,14 +8,9 @@ import { autoIcon, checkIcon, closeIcon, mark, moonIcon, sunIcon, viewIcons } fr
 import { nextStep, type Step, stepsOf } from "./steps";
 import type { Theme, ViewName } from "./store";
 import { StudioElement } from "./studio-element";
+import { VIEWS } from "./views";
 import "./parts/device-card";
 import "./parts/session-menu";
-import "./views/export-view";
-import "./views/feedback-view";
-import "./views/model-view";
-import "./views/prompts-view";
-import "./views/sample-view";
-import "./views/train-view";
 
 const THEMES: readonly { readonly theme: Theme; readonly label: string; readonly icon: TemplateResult }[] = [
   { theme: "auto", label: "Theme: as the system", icon: autoIcon },
@@ -28,6 +23,12 @@ export class TrimtabStudio extends StudioElement {
   static override styles = [elementTokens, controls, appStyles];
 
   #shown: ViewName | undefined;
+  readonly #loaded = new Set<ViewName>();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.#loadViews();
+  }
 
   protected override render() {
     const { session, notices } = this.state;
@@ -87,20 +88,30 @@ export class TrimtabStudio extends StudioElement {
     </button>`;
   }
 
-  #view(view: ViewName): TemplateResult {
-    switch (view) {
-      case "model":
-        return html`<studio-model-view .studio=${this.studio}></studio-model-view>`;
-      case "prompts":
-        return html`<studio-prompts-view .studio=${this.studio}></studio-prompts-view>`;
-      case "sample":
-        return html`<studio-sample-view .studio=${this.studio}></studio-sample-view>`;
-      case "feedback":
-        return html`<studio-feedback-view .studio=${this.studio}></studio-feedback-view>`;
-      case "train":
-        return html`<studio-train-view .studio=${this.studio}></studio-train-view>`;
-      case "export":
-        return html`<studio-export-view .studio=${this.studio}></studio-export-view>`;
+  #view(view: ViewName) {
+    if (this.#loaded.has(view)) return VIEWS[view].show(this.studio);
+    void this.#load(view);
+    return "";
+  }
+
+  async #load(view: ViewName): Promise<void> {
+    try {
+      await VIEWS[view].load();
+      this.#loaded.add(view);
+      this.requestUpdate();
+    } catch (error) {
+      this.studio.notify("error", `This part of the studio could not be loaded; reload the page. ${(error as Error).message}`);
+    }
+  }
+
+  /** Loads the views that are not shown yet, one after the other, so that they are there when they are wanted. */
+  async #loadViews(): Promise<void> {
+    for (const view of Object.values(VIEWS)) {
+      await new Promise<void>((resolve) =>
+        "requestIdleCallback" in globalThis ? requestIdleCallback(() => resolve()) : setTimeout(resolve, 100),
+      );
+      // one that fails is told of when it is wanted
+      await view.load().catch(() => {});
     }
   }
 

@@ -1,11 +1,9 @@
 /**
  * The studio as a person uses it, from nothing to an exported model: feedback of every kind by mouse and by keyboard, a reward model trained on it,
- * GRPO to a higher reward with a reload in the middle, and exports that load in Node. Pictures of every state are written to build/studio-pictures,
- * or to where STUDIO_PICTURES says (docs/images has some of them).
+ * GRPO to a higher reward with a reload in the middle, and exports that load in Node. With STUDIO_PICTURES, pictures of every state are written there
+ * (docs/images has some of them).
  */
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { detectFormat, inspectCompletion, loadLanguageModel, parseJsonl, withAdapterFrom } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { unzipSync } from "fflate";
@@ -13,11 +11,12 @@ import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { droppedDirectory } from "../src/files/dropped-files";
 import type { Session, StudioState } from "../studio/store";
-import { describeBrowser, openPage, screenshot, type WatchedPage } from "./browser";
+import { violations as axeViolations } from "./axe";
+import { describeBrowser, openPage, type WatchedPage } from "./browser";
 import { type StudioSite, serveStudio } from "./studio-site";
 
-const pictures = process.env.STUDIO_PICTURES ?? fileURLToPath(new URL("../build/studio-pictures", import.meta.url));
-const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+/** Where pictures go for review; none are made without it. */
+const PICTURES = process.env.STUDIO_PICTURES;
 
 describeBrowser("the studio", (browser) => {
   let site: StudioSite;
@@ -40,7 +39,9 @@ describeBrowser("the studio", (browser) => {
   const session = () => page.evaluate(() => (document.querySelector("trimtab-studio") as unknown as { state: StudioState }).state.session);
   const go = (view: Session["view"]) => page.locator(`button[data-view="${view}"]`).click();
   const button = (name: string | RegExp) => page.getByRole("button", { name, exact: typeof name === "string" });
-  const picture = (name: string) => page.screenshot({ path: `${pictures}/${name}.png`, animations: "disabled" });
+  const picture = async (name: string) => {
+    if (PICTURES) await page.screenshot({ path: `${PICTURES}/${name}.png`, animations: "disabled" });
+  };
 
   let longestMs = 0;
   /** Takes the longest task so far into account and forgets all: what the test itself does to the page does not count. */
@@ -53,21 +54,10 @@ describeBrowser("the studio", (browser) => {
     });
   }
 
-  /** What axe finds on the page as it stands, in light and in dark. */
+  /** What axe finds on the page as it stands. */
   async function violations(): Promise<string[]> {
     await settleTasks(true);
-    const found: string[] = [];
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.evaluate(axe);
-      const results = await page.evaluate(() =>
-        (globalThis as unknown as { axe: typeof import("axe-core") }).axe.run(document, { resultTypes: ["violations"] }),
-      );
-      for (const { id, nodes } of results.violations) {
-        for (const { target, failureSummary } of nodes) found.push(`${colorScheme}: ${id}: ${JSON.stringify(target)}: ${failureSummary}`);
-      }
-    }
-    await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+    const found = await axeViolations(page);
     await settleTasks(false);
     return found;
   }
@@ -200,9 +190,9 @@ describeBrowser("the studio", (browser) => {
   it("lets a rule answer, and says how far two raters agree", async () => {
     await button(/^Compare/).click();
     await page.getByText("Or let a rule or a judge answer").click();
-    await page.getByLabel("Best number of words").fill("4");
+    await page.getByLabel("Best number of words").fill("9");
     await button("Let it judge").click();
-    await page.getByText(/near a length \(4 words\): \d+ answers/).waitFor();
+    await page.getByText(/near a length \(9 words\): \d+ answers/).waitFor();
     await button("Dismiss").click();
     await page.getByRole("table").filter({ hasText: "Agreement" }).scrollIntoViewIfNeeded();
     expect(await violations()).toEqual([]);
@@ -232,11 +222,11 @@ describeBrowser("the studio", (browser) => {
     await page.getByRole("radio", { name: /^GRPO/ }).check();
     await page.getByRole("radio", { name: /^An adapter/ }).check();
     await page.getByRole("checkbox", { name: /^Reward model 1/ }).check();
-    await page.getByRole("textbox", { name: "Steps" }).fill("16");
+    await page.getByRole("textbox", { name: "Steps" }).fill("12");
     await page.getByRole("textbox", { name: "Completion length" }).fill("16");
     await picture("studio-adapter");
     await button("Start training").click();
-    await expect.poll(async () => (await runs())[1]?.history.length ?? 0, { timeout: 90_000 }).toBeGreaterThan(3);
+    await expect.poll(async () => (await runs())[1]?.history.length ?? 0, { timeout: 90_000 }).toBeGreaterThan(2);
     await button("Pause").click();
     await statusOf(1).toBe("paused");
     const before = (await runs())[1];
@@ -259,13 +249,13 @@ describeBrowser("the studio", (browser) => {
 
   it("ends with a higher reward", async () => {
     const history = (await runs())[1]?.history ?? [];
-    expect(history.map(({ step }) => step)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    expect(history.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
     const rewards = history.map(({ metrics }) => metrics.reward as number);
     const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
     console.info(
-      `GRPO: reward ${mean(rewards.slice(0, 4)).toFixed(2)} in the first four steps, ${mean(rewards.slice(-4)).toFixed(2)} in the last four`,
+      `GRPO: reward ${mean(rewards.slice(0, 3)).toFixed(2)} in the first three steps, ${mean(rewards.slice(-3)).toFixed(2)} in the last three`,
     );
-    expect(mean(rewards.slice(-4))).toBeGreaterThan(mean(rewards.slice(0, 4)));
+    expect(mean(rewards.slice(-3))).toBeGreaterThan(mean(rewards.slice(0, 3)) + 0.1);
     expect(await violations()).toEqual([]);
     await picture("studio-grpo");
     await page.getByText("What it learned from", { exact: true }).click();
@@ -357,7 +347,6 @@ describeBrowser("the studio", (browser) => {
 
   it("has had no errors on the console", async () => {
     console.info(`the studio's longest task on the main thread: ${longestMs} ms (0: none of 50 or more)`);
-    await screenshot(page, pictures, "studio-phone-whole");
     expect(watched.problems).toEqual([]);
   });
 });

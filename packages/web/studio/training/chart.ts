@@ -6,7 +6,7 @@ import uPlot from "uplot";
 import uPlotStyle from "uplot/dist/uPlot.min.css?inline";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
-import { FramedElement } from "./animation-frame";
+import { FramedElement, inFrame } from "./animation-frame";
 import { figureCard } from "./figure-card";
 import { formatValue } from "./numbers";
 import { DASHES, SERIES_COUNT, seriesColours } from "./palette";
@@ -125,11 +125,23 @@ export class StudioChart extends FramedElement {
   #data: PlotData = { x: [], lines: [] };
   #plot: uPlot | undefined;
   #shape = "";
+  /** What the plot shows. */
+  #plotted: PlotData | undefined;
+  #isPlotting = false;
+  /** In sight, or nearly: what is not is plotted when it comes to be. */
+  #isNear = false;
   readonly #resized = new ResizeObserver(([entry]) => {
     const width = Math.floor(entry?.contentRect.width ?? 0);
     if (this.#plot && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.height });
-    else if (!this.#plot) this.requestUpdate();
+    else if (!this.#plot) void this.#replot();
   });
+  readonly #seen = new IntersectionObserver(
+    ([entry]) => {
+      this.#isNear = entry?.isIntersecting ?? false;
+      void this.#replot();
+    },
+    { rootMargin: "200px" },
+  );
   readonly #dark = matchMedia("(prefers-color-scheme: dark)");
   readonly #themed = new MutationObserver(() => this.#recolour());
   readonly #recolour = () => {
@@ -141,12 +153,15 @@ export class StudioChart extends FramedElement {
     super.connectedCallback();
     this.#dark.addEventListener("change", this.#recolour);
     this.#themed.observe(document.documentElement, { attributes: true });
+    this.#seen.observe(this);
   }
 
   override disconnectedCallback(): void {
     this.#dark.removeEventListener("change", this.#recolour);
     this.#themed.disconnect();
     this.#resized.disconnect();
+    this.#seen.disconnect();
+    this.#isNear = false;
     this.#destroy();
     super.disconnectedCallback();
   }
@@ -171,22 +186,37 @@ export class StudioChart extends FramedElement {
     </figure>`;
   }
 
-  override updated(changed: PropertyValues<this>): void {
+  override updated(): void {
+    if (this.place) this.#resized.observe(this.place);
+    else this.#destroy();
+    if (this.#plot) this.#plotNow();
+    else void this.#replot();
+  }
+
+  /** Plots in a frame of its own: a page of charts would keep a person waiting. */
+  async #replot(): Promise<void> {
+    if (this.#isPlotting || !this.#isNear) return;
+    this.#isPlotting = true;
+    await inFrame(() => {
+      this.#isPlotting = false;
+      this.#plotNow();
+    });
+  }
+
+  #plotNow(): void {
     const { place } = this;
-    if (!place) {
-      this.#destroy();
+    if (!place || !this.#isNear) return;
+    const shape = JSON.stringify([this.#data.lines.map(({ name, role, mark }) => [name, role, mark]), this.colours, this.chart.yLabel]);
+    if (this.#plot && this.#shape === shape && this.#plot.root.parentElement === place) {
+      if (this.#plotted !== this.#data) this.#plot.setData(this.#columns());
+      this.#plotted = this.#data;
       return;
     }
     const width = Math.floor(place.clientWidth);
-    this.#resized.observe(place);
-    const shape = JSON.stringify([this.#data.lines.map(({ name, role, mark }) => [name, role, mark]), this.colours, this.chart.yLabel]);
-    if (this.#plot && this.#shape === shape && this.#plot.root.parentElement === place) {
-      if (changed.has("chart") || changed.has("smooth")) this.#plot.setData(this.#columns());
-      return;
-    }
     if (width === 0) return;
     this.#destroy();
     this.#shape = shape;
+    this.#plotted = this.#data;
     this.#plot = new uPlot(this.#options(width), this.#columns(), place);
   }
 

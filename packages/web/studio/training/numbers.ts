@@ -1,13 +1,17 @@
 /** How numbers are written for people: values, shares, durations, rates. */
 
+// Made once: a formatter takes longer to make than to use a hundred times.
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const USUAL = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const SMALL = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const PERCENT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+
 /** Four digits at most: 0.0123, 12.3, 1,234, 1.2e-5. A minus sign is a minus sign. */
 export function formatValue(value: number): string {
   if (!Number.isFinite(value)) return "none";
   const size = Math.abs(value);
   const text =
-    size !== 0 && (size < 1e-3 || size >= 1e7)
-      ? value.toExponential(1)
-      : value.toLocaleString("en", size >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: size < 1 ? 3 : 4 });
+    size !== 0 && (size < 1e-3 || size >= 1e7) ? value.toExponential(1) : (size >= 1000 ? WHOLE : size < 1 ? SMALL : USUAL).format(value);
   return text.replace("-", "−");
 }
 
@@ -18,7 +22,7 @@ export function formatSigned(value: number): string {
 
 /** "12 %". */
 export function formatShare(value: number): string {
-  return `${(100 * value).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
+  return `${PERCENT.format(100 * value)} %`;
 }
 
 /** "42 s", "3 min 20 s", "1 h 05 min". */

@@ -1,14 +1,15 @@
 /** `<studio-token-text>`: a completion token by token, shaded by a measure; the values of each under the pointer or the arrow keys. */
 import type { EngineToken } from "@trimtab/core";
-import { css, html, LitElement, nothing } from "lit";
+import { css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
+import { QueuedElement } from "./animation-frame";
 import { shadeColours } from "./palette";
 import { describeToken, type Measure, measured, shadeClass, shadeOf } from "./token-measures";
 
 @customElement("studio-token-text")
-export class StudioTokenText extends LitElement {
+export class StudioTokenText extends QueuedElement {
   static override styles = [
     elementTokens,
     controls,

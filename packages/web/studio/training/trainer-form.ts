@@ -209,12 +209,15 @@ export class StudioTrainerForm extends LitElement {
   @state() private chosenRewards: ReadonlySet<string> = new Set();
   @state() private texts: Readonly<Record<string, string>> = {};
 
+  /** Rows are converted once, not for every key that is pressed. */
+  #choices: ReadonlyMap<EngineAlgorithm, readonly DataChoice[]> = new Map();
+
   override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has("datasets"))
+      this.#choices = new Map(TRAINERS.map(({ algorithm }) => [algorithm, dataChoices(algorithm, this.datasets)]));
     // until somebody chooses: what there is data for
     if (!this.hasUpdated && changed.has("datasets")) {
-      const first = TRAINERS.find(
-        ({ learnsFrom, algorithm }) => learnsFrom === "feedback" && dataChoices(algorithm, this.datasets).length > 0,
-      );
+      const first = TRAINERS.find(({ learnsFrom, algorithm }) => learnsFrom === "feedback" && this.#dataFor(algorithm).length > 0);
       this.algorithm = first?.algorithm ?? (this.prompts.length > 0 ? "grpo" : "reward");
     }
   }
@@ -257,8 +260,7 @@ export class StudioTrainerForm extends LitElement {
   }
 
   #trainer({ algorithm, title, summary, learnsFrom }: Trainer) {
-    const count =
-      learnsFrom === "prompts" ? this.prompts.length : Math.max(0, ...dataChoices(algorithm, this.datasets).map(({ rows }) => rows.length));
+    const count = learnsFrom === "prompts" ? this.prompts.length : Math.max(0, ...this.#dataFor(algorithm).map(({ rows }) => rows.length));
     const noun = learnsFrom === "prompts" ? "prompt" : "row";
     return html`<label>
       <input
@@ -292,7 +294,7 @@ export class StudioTrainerForm extends LitElement {
   }
 
   #data() {
-    const choices = dataChoices(this.algorithm, this.datasets);
+    const choices = this.#dataFor(this.algorithm);
     const chosen = this.#chosenData(choices);
     const held = this.algorithm === "reward" && chosen ? splitHeldOut(chosen.rows).heldOut.length : 0;
     return html`<div class="field">
@@ -301,7 +303,7 @@ export class StudioTrainerForm extends LitElement {
         ${choices.length === 0 ? html`<option value="">No feedback of its kind yet</option>` : nothing}
         ${choices.map(({ id, label, rows }) => html`<option value=${id} ?selected=${id === chosen?.id}>${rows.length} ${label}</option>`)}
       </select>
-      <p class="help">${held > 0 ? `${held} of them are kept back, to judge it by.` : "What you said on the feedback page."}</p>
+      <p class="help">${held > 0 ? `${held} of them ${held === 1 ? "is" : "are"} kept back, to judge it by.` : "What you said on the feedback page."}</p>
     </div>`;
   }
 
@@ -436,6 +438,10 @@ export class StudioTrainerForm extends LitElement {
     return languageModels.find(({ id }) => id === wanted) ?? languageModels[0];
   }
 
+  #dataFor(algorithm: EngineAlgorithm): readonly DataChoice[] {
+    return this.#choices.get(algorithm) ?? [];
+  }
+
   #chosenData(choices: readonly DataChoice[]): DataChoice | undefined {
     return choices.find(({ id }) => id === this.dataId) ?? choices[0];
   }
@@ -444,8 +450,7 @@ export class StudioTrainerForm extends LitElement {
   #missing({ learnsFrom }: Trainer): string | undefined {
     if (!this.#model()) return "There is no model to start from. Choose one on the model page.";
     if (learnsFrom === "feedback") {
-      if (dataChoices(this.algorithm, this.datasets).length === 0)
-        return `It learns from ${wantedData(this.algorithm)}. Give some feedback first.`;
+      if (this.#dataFor(this.algorithm).length === 0) return `It learns from ${wantedData(this.algorithm)}. Give some feedback first.`;
       return undefined;
     }
     if (this.prompts.length === 0) return "It needs prompts. Write or import some first.";
@@ -460,7 +465,7 @@ export class StudioTrainerForm extends LitElement {
     const model = this.#model();
     if (!model || this.busy || this.#missing(trainer)) return;
     const options = { ...standingOptions(this.algorithm), ...this.#optionsOf(trainer.fields, model) };
-    const chosen = this.#chosenData(dataChoices(this.algorithm, this.datasets));
+    const chosen = this.#chosenData(this.#dataFor(this.algorithm));
     const { rows, heldOut } =
       trainer.learnsFrom === "prompts"
         ? { rows: this.prompts, heldOut: [] }

@@ -27,6 +27,9 @@ export class SampleView extends StudioElement {
       .prompt {
         display: grid;
         gap: var(--_space-3);
+        /* lays out what is in sight */
+        content-visibility: auto;
+        contain-intrinsic-size: auto 12rem;
       }
       .prompt h3 {
         overflow-wrap: anywhere;
@@ -202,6 +205,7 @@ export class SampleView extends StudioElement {
     if (completions.length === 0) return "";
     const grouped = byPrompt(completions);
     const answered = prompts.filter(({ id }) => grouped.has(id));
+    const isOne = completions.every(({ modelId }) => modelId === completions[0]?.modelId);
     return html`
       <div class="panel-head">
         <h2>${counted(completions.length, "completion")}</h2>
@@ -210,7 +214,7 @@ export class SampleView extends StudioElement {
       ${repeat(
         answered.slice(0, this.shown),
         ({ id }) => id,
-        (prompt) => this.#answered(prompt, grouped.get(prompt.id) ?? []),
+        (prompt) => this.#answered(prompt, grouped.get(prompt.id) ?? [], isOne),
       )}
       ${
         answered.length > this.shown
@@ -226,9 +230,9 @@ export class SampleView extends StudioElement {
     `;
   }
 
-  #answered(prompt: StudioPrompt, completions: readonly StudioCompletion[]) {
+  /** `isOne`: one model wrote all completions, and need not be named. */
+  #answered(prompt: StudioPrompt, completions: readonly StudioCompletion[], isOne: boolean) {
     const { models } = this.state.session;
-    const isOne = new Set(this.state.session.completions.map(({ modelId }) => modelId)).size === 1;
     return html`<section class="panel prompt">
       <h3>${promptText(prompt)}</h3>
       <div class="completions">

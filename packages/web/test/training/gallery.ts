@@ -1,8 +1,9 @@
 /** The page of the training views' tests: shows one element with recorded data, chosen by `globalThis.show`. */
-import { css, html, render, type TemplateResult } from "lit";
+import { css, html, nothing, render, type TemplateResult } from "lit";
 import { pageTokens } from "../../src/feedback/theme";
 import { type Datasets, type Session, Store, type StudioModel, type StudioRun, type StudioState } from "../../studio/store";
 import type { Studio } from "../../studio/studio";
+import { inFrame } from "../../studio/training/animation-frame";
 import type { SampleGroup } from "../../studio/training/sample-group";
 import "../../studio/training/frontier";
 import "../../studio/training/reward-model";
@@ -131,5 +132,11 @@ for (const type of ["run-action", "run-start", "run-rename", "run-remove", "comp
 Object.assign(globalThis, {
   events,
   exhibits: Object.keys(exhibits),
-  show: (name: string) => render((exhibits[name] as () => TemplateResult)(), main),
+  async show(name: string) {
+    render(nothing, main);
+    events.length = 0;
+    render((exhibits[name] as () => TemplateResult)(), main);
+    // what is seen draws in frames of its own: after the first it is known what that is
+    for (let frame = 0; frame < 3; frame++) await inFrame(() => {});
+  },
 });

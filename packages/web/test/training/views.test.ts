@@ -1,14 +1,13 @@
 /** The training views in a real browser, with recorded runs: what they draw, how the keyboard works them, and what axe-core finds. */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { StudioRun } from "../../studio/store";
-import { describeBrowser, screenshot, type WatchedPage } from "../browser";
+import { violations } from "../axe";
+import { describeBrowser, screenshot } from "../browser";
 import type { Site } from "../site";
 import { serveGallery } from "./gallery-site";
 import recordedRuns from "./recorded-runs.json" with { type: "json" };
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Where screenshots go for review; none are written without it. */
 const SCREENSHOTS = process.env.SCREENSHOTS;
 const WIDE = { width: 1180, height: 900 };
@@ -16,64 +15,53 @@ const WIDE = { width: 1180, height: 900 };
 interface Gallery {
   readonly events: readonly { readonly type: string; readonly detail: unknown }[];
   readonly exhibits: readonly string[];
-  show(name: string): void;
+  show(name: string): Promise<void>;
 }
 
 describeBrowser("training views", (browser) => {
   let site: Site;
+  let page: Page;
+  let problems: readonly string[];
   beforeAll(async () => {
     site = await serveGallery();
+    ({ page, problems } = await browser.open(site.origin, { viewport: WIDE, reducedMotion: "reduce" }));
   });
+  afterEach(() => expect(problems).toEqual([]));
   afterAll(() => site?.close());
 
-  async function open(exhibit: string, options: Parameters<typeof browser.open>[1] = {}): Promise<WatchedPage> {
-    const watched = await browser.open(site.origin, { viewport: WIDE, reducedMotion: "reduce", bypassCSP: false, ...options });
-    await show(watched, exhibit);
-    return watched;
-  }
-
-  async function show({ page }: WatchedPage, exhibit: string): Promise<void> {
+  /** Shows an exhibit from the beginning. */
+  async function show(exhibit: string): Promise<void> {
     await page.evaluate((name) => (globalThis as unknown as Gallery).show(name), exhibit);
-    await page.waitForTimeout(150);
     expect(await page.evaluate(() => [...document.querySelectorAll("main :not(:defined)")].map(({ localName }) => localName))).toEqual([]);
   }
 
-  for (const colorScheme of ["light", "dark"] as const) {
-    it(`has no accessibility problems in ${colorScheme}`, async () => {
-      // axe's own script is added past the policy; everything else of the page stays under it
-      const watched = await open("grpo", { colorScheme, bypassCSP: true });
-      await watched.page.addScriptTag({ content: AXE });
-      for (const name of await watched.page.evaluate(() => (globalThis as unknown as Gallery).exhibits)) {
-        await show(watched, name);
-        // what does not depend on colours is looked at once
-        const found = await watched.page.evaluate(
-          async (rules) => {
-            const { violations } = await (globalThis as unknown as { axe: typeof import("axe-core") }).axe.run("main", rules);
-            return violations.map(
-              ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
-            );
-          },
-          colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {},
-        );
-        expect(found, name).toEqual([]);
-        if (SCREENSHOTS) await screenshot(watched.page, SCREENSHOTS, `${name}-${colorScheme}`);
-      }
-      expect(watched.problems).toEqual([]);
-    });
-  }
+  const exhibits = () => page.evaluate(() => (globalThis as unknown as Gallery).exhibits);
+  const events = () => page.evaluate(() => (globalThis as unknown as Gallery).events);
 
-  it("fits a phone", async () => {
-    const watched = await open("grpo", { viewport: { width: 360, height: 740 } });
-    for (const name of await watched.page.evaluate(() => (globalThis as unknown as Gallery).exhibits)) {
-      await show(watched, name);
-      expect(await watched.page.evaluate(() => document.documentElement.scrollWidth), name).toBeLessThanOrEqual(360);
-      if (SCREENSHOTS) await screenshot(watched.page, SCREENSHOTS, `${name}-phone`);
+  it("have no accessibility problems", async () => {
+    for (const name of await exhibits()) {
+      await show(name);
+      expect(await violations(page, "main"), name).toEqual([]);
+      if (!SCREENSHOTS) continue;
+      for (const colorScheme of ["dark", "light"] as const) {
+        await page.emulateMedia({ colorScheme });
+        await screenshot(page, SCREENSHOTS, `${name}-${colorScheme}`);
+      }
     }
-    expect(watched.problems).toEqual([]);
   });
 
-  it("draws curves, says their values at each step, and shows them as numbers", async () => {
-    const { page, problems } = await open("grpo");
+  it("fit a phone", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const name of await exhibits()) {
+      await show(name);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), name).toBeLessThanOrEqual(360);
+      if (SCREENSHOTS) await screenshot(page, SCREENSHOTS, `${name}-phone`);
+    }
+    await page.setViewportSize(WIDE);
+  });
+
+  it("draw curves, say their values at each step, and show them as numbers", async () => {
+    await show("grpo");
     const reward = page.locator("studio-chart").first();
     // drawn: not all of the canvas is empty
     const painted = await reward.locator("canvas").evaluate((canvas: HTMLCanvasElement) => {
@@ -97,11 +85,10 @@ describeBrowser("training views", (browser) => {
     await page.getByRole("switch", { name: "Show numbers" }).click();
     await expect.poll(() => reward.locator("tbody tr").count()).toBe(42);
     expect(await reward.locator("tbody tr").nth(1).locator("td").allTextContents()).toEqual(["2", said(metrics.reward as number)]);
-    expect(problems).toEqual([]);
   });
 
-  it("goes through a completion token by token, by keys and by pointer", async () => {
-    const { page, problems } = await open("samples");
+  it("go through a completion token by token, by keys and by pointer", async () => {
+    await show("samples");
     const text = page.getByRole("listbox").nth(1);
     await text.focus();
     await page.keyboard.press("ArrowRight");
@@ -115,12 +102,12 @@ describeBrowser("training views", (browser) => {
     await page.keyboard.press("ArrowLeft");
     await expect.poll(() => page.getByRole("radio", { name: "Advantage" }).getAttribute("aria-checked")).toBe("true");
     await expect.poll(() => page.locator("[role=option].shade--5").count()).toBeGreaterThan(0);
-    expect(problems).toEqual([]);
   });
 
-  it("keeps text readable on every shade", async () => {
-    for (const colorScheme of ["light", "dark"] as const) {
-      const { page } = await open("samples", { colorScheme });
+  it("keep text readable on every shade", async () => {
+    await show("samples");
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
       const ratios = await page.evaluate(() => {
         const host = document.querySelector("studio-samples")?.shadowRoot?.querySelector("studio-token-text")?.shadowRoot as ShadowRoot;
         const [canvas, probe] = [document.createElement("canvas"), document.createElement("span")];
@@ -153,9 +140,8 @@ describeBrowser("training views", (browser) => {
     }
   });
 
-  it("takes a trainer's options by keyboard, and shows what was refused beside them", async () => {
-    const watched = await open("form");
-    const { page, problems } = watched;
+  it("take a trainer's options by keyboard, and show what was refused beside them", async () => {
+    await show("form");
     await page.getByRole("radio", { name: /^GRPO/ }).focus();
     await page.keyboard.press("Space");
     expect(await page.getByRole("button", { name: "Start training" }).isDisabled()).toBe(true);
@@ -165,8 +151,7 @@ describeBrowser("training views", (browser) => {
     await page.getByLabel("Steps", { exact: true }).fill("7");
     await page.getByLabel("Temperature").fill("0,8");
     await page.keyboard.press("Enter");
-    const started = await page.evaluate(() => (globalThis as unknown as Gallery).events);
-    expect(started).toMatchObject([
+    expect(await events()).toMatchObject([
       {
         type: "run-start",
         detail: {
@@ -181,29 +166,27 @@ describeBrowser("training views", (browser) => {
         },
       },
     ]);
-    await show(watched, "form-grpo");
+    await show("form-grpo");
     const field = page.locator("studio-trainer-form").getByLabel("Learning rate");
     expect(await field.getAttribute("aria-invalid")).toBe("true");
     const describedBy = (await field.getAttribute("aria-describedby")) as string;
     expect(await page.locator(`#${describedBy.split(" ")[1]}`).textContent()).toBe("It must be a number at least 0, got -1.");
-    expect(problems).toEqual([]);
   });
 
-  it("renames and, once sure, forgets a run", async () => {
-    const { page, problems } = await open("comparison");
+  it("rename and, once sure, forget a run", async () => {
+    await show("comparison");
     await page.getByRole("button", { name: "Rename GRPO 2" }).click();
     await page.keyboard.type("Cheerful");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Delete DPO 1" }).click();
     await page.keyboard.press("Enter");
-    expect(await page.evaluate(() => (globalThis as unknown as Gallery).events)).toEqual([
+    expect(await events()).toEqual([
       { type: "run-rename", detail: { id: "run-2", name: "Cheerful" } },
       { type: "run-remove", detail: "run-3" },
     ]);
     const charts = await page.locator("studio-chart").count();
     await page.getByRole("checkbox", { name: "Show DPO 1 in the charts" }).uncheck();
     await expect.poll(() => page.locator("studio-chart").count()).toBeLessThan(charts);
-    expect(problems).toEqual([]);
   });
 });
 
