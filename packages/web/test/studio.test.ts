@@ -190,9 +190,9 @@ describeBrowser("the studio", (browser) => {
   it("lets a rule answer, and says how far two raters agree", async () => {
     await button(/^Compare/).click();
     await page.getByText("Or let a rule or a judge answer").click();
-    await page.getByLabel("Best number of words").fill("9");
+    await page.getByLabel("Best number of words").fill("6");
     await button("Let it judge").click();
-    await page.getByText(/near a length \(9 words\): \d+ answers/).waitFor();
+    await page.getByText(/near a length \(6 words\): \d+ answers/).waitFor();
     await button("Dismiss").click();
     await page.getByRole("table").filter({ hasText: "Agreement" }).scrollIntoViewIfNeeded();
     expect(await violations()).toEqual([]);
