@@ -78,9 +78,17 @@ export interface DispatchArgs {
   readonly scalars?: Readonly<Record<string, number>>;
 }
 
+/** Told which phase of a step the work belongs to that is dispatched and done. */
+export interface PhaseMarks {
+  /** Runs `work`, or awaits it, as part of a phase. */
+  within<T>(phase: string, work: () => T): T;
+}
+
 export interface Device {
   readonly info: DeviceInfo;
   readonly counters: Readonly<DeviceCounters>;
+  /** There on a device that is profiled. */
+  readonly profiler?: PhaseMarks | undefined;
   /** Resolves, with the reason, when the device is gone although nobody destroyed it. Undefined where that cannot happen. */
   readonly lost?: Promise<DeviceError>;
   /** Allocates at least `byteLength` bytes; contents are undefined. Throws OutOfMemoryError. */
@@ -93,6 +101,11 @@ export interface Device {
   copy(from: TensorRef, to: TensorRef): void;
   /** Runs one entry point; shapes are checked first (ShapeError). Returns before the work is done. */
   dispatch(entry: EntryPoint, args: DispatchArgs): void;
+  /**
+   * As {@link dispatch}; `report` is told the milliseconds it took on the device's own clock, in parts and later, at the latest when `read` or `sync`
+   * resolves. Undefined where `dispatch` returns no sooner than the work is done (wasm, reference), and on GPUs without timestamps.
+   */
+  readonly dispatchTimed?: ((entry: EntryPoint, args: DispatchArgs, report: (ms: number) => void) => void) | undefined;
   /** Waits for the work so far and returns the tensor's values. Throws DeviceError when any of that work failed. */
   read(tensor: TensorRef): Promise<TensorData>;
   /** Waits for the work so far. */

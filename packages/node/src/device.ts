@@ -8,6 +8,7 @@ import {
   type DeviceListing,
   hardwareOf,
   listDevicesOf,
+  profiled,
   useDevice,
 } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
@@ -45,7 +46,15 @@ export function listDevices(): Promise<DeviceListing[]> {
   return listDevicesOf((choice) => createDevice(choice));
 }
 
+/** Where a command computes, and whether its ops are timed. */
+export type DeviceFlags = DeviceOptions & { readonly device: DeviceChoice; readonly profile?: boolean };
+
 /** Runs `use` with a device and gives the device back, whatever happens. */
-export function withDevice<T>(options: DeviceOptions & { readonly device: DeviceChoice }, use: (device: Device) => Promise<T>): Promise<T> {
-  return useDevice(createDevice(options.device, options), use);
+export function withDevice<T>(options: DeviceFlags, use: (device: Device) => Promise<T>): Promise<T> {
+  return useDevice(openDevice(options), use);
+}
+
+async function openDevice(options: DeviceFlags): Promise<Device> {
+  const device = await createDevice(options.device, options);
+  return options.profile ? profiled(device, { now: () => performance.now() }) : device;
 }

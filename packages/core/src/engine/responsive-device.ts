@@ -11,6 +11,8 @@ export function responsiveDevice(device: Device): Device {
     info: device.info,
     counters: device.counters,
     lost: device.lost,
+    profiler: device.profiler,
+    dispatchTimed: device.dispatchTimed,
     alloc: (byteLength) => device.alloc(byteLength),
     free: (buffer) => device.free(buffer),
     write: (tensor, data) => device.write(tensor, data),

@@ -11,7 +11,10 @@ export const SERIES_COLOURS = SERIES.light.length;
 
 const declarations = (colours: readonly string[]) => colours.map((colour, i) => `--s${i}: ${colour};`).join(" ");
 const rules = SERIES.light
-  .map((_, i) => `.line.s${i} { stroke: var(--s${i}); } .dot.s${i} { fill: var(--s${i}); } .swatch.s${i} { background: var(--s${i}); }`)
+  .map(
+    (_, i) =>
+      `.line.s${i} { stroke: var(--s${i}); } .dot.s${i} { fill: var(--s${i}); } .swatch.s${i} { background: var(--s${i}); } .frame.s${i} { fill: var(--s${i}); }`,
+  )
   .join("\n");
 
 export const STYLE = `
@@ -34,6 +37,7 @@ h2 { font-size: 1.15rem; margin: 48px 0 4px; } h3 { font-size: 0.95rem; margin: 
 .chart p { color: var(--muted); font-size: 0.82rem; margin: 2px 0 8px; } .chart svg { display: block; width: 100%; height: auto; overflow: visible; }
 .chart output { position: absolute; top: 12px; right: 16px; font-size: 0.78rem; color: var(--muted); font-variant-numeric: tabular-nums; }
 .grid line { stroke: var(--rule); stroke-width: 1; } .axis line, .cursor { stroke: var(--muted); stroke-width: 1; } .cursor { stroke-dasharray: 3 3; }
+.flame { margin-top: 16px; } .frame { fill-opacity: 0.3; } .flame text { fill: var(--ink); font-size: 12px; } .flame g:hover .frame { fill-opacity: 0.55; }
 .axis text, svg .label { fill: var(--muted); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .line.raw { opacity: 0.3; stroke-width: 1.2; }
 ${rules}

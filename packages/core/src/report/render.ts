@@ -1,5 +1,6 @@
 /** Turns a report into one HTML page that needs nothing else: no network, no other file. */
 import { renderChart } from "./chart";
+import { renderFlame } from "./flame";
 import { escapeHtml } from "./html";
 import { SCRIPT, STYLE } from "./page";
 import type { Figure, ReportPage, Table } from "./report";
@@ -20,6 +21,7 @@ export function renderReport(report: ReportPage): string {
 <p class="lead">${escapeHtml(report.lead)}</p>
 ${report.figures.length > 0 ? `<ul class="figures">${report.figures.map(renderFigure).join("")}</ul>` : ""}
 ${report.charts.length > 0 ? `<h2>Curves</h2><div class="charts">${report.charts.map(renderChart).join("\n")}</div>` : ""}
+${(report.flames ?? []).map(renderFlame).join("\n")}
 ${report.tables.map(renderTable).join("\n")}
 <footer>Written by Trimtab.</footer>
 </main>

@@ -34,11 +34,28 @@ export interface Table {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
+/** A duration and the parts it has; what the parts leave over is its own. */
+export interface FlameFrame {
+  readonly name: string;
+  readonly value: number;
+  readonly children?: readonly FlameFrame[];
+}
+
+/** A picture of nested durations, as wide as they took long. */
+export interface Flame {
+  readonly title: string;
+  readonly description: string;
+  readonly unit: string;
+  readonly root: FlameFrame;
+}
+
 export interface ReportPage {
   readonly title: string;
   readonly lead: string;
   readonly figures: readonly Figure[];
   readonly charts: readonly Chart[];
+  /** Shown under the curves, as wide as the page. */
+  readonly flames?: readonly Flame[];
   /** Samples, configuration, environment: shown in this order after the charts. */
   readonly tables: readonly Table[];
 }

@@ -3,6 +3,7 @@ import { type RewardScale, type Seed, seedWords } from "@trimtab/kernels";
 import type { Turns } from "../data/formats";
 import { asTurns, type EncodedPrompt } from "../data/tokenize";
 import { DataError } from "../errors";
+import { inPhase } from "../profile/profiled-device";
 import { LoggedMetrics } from "../rl/logged-metrics";
 import { completionMetrics, rewardMetrics } from "../rl/metrics";
 import { joinScores, rewardName, type ScoredBatch, scoreCompletions, type TrainerState } from "../rl/rewards";
@@ -58,22 +59,25 @@ export async function sampleAndScore(
 ): Promise<Sample> {
   const { numGenerations: G, rewards: functions, rewardWeights, onRewardError, rewardTimeoutMs, signal } = settings;
   const logged = new LoggedMetrics();
-  const completions = await settings.rolloutFunction({
-    model,
-    prompts: prompts.map((prompt) => prompt.tokens),
-    rows: prompts,
-    n: G,
-    maxNewTokens: settings.maxCompletionLength,
-    temperature: settings.temperature,
-    ...settings.sampling,
-    stop: settings.stop,
-    seed: samplingKey(settings.seed),
-    streams: Uint32Array.from({ length: prompts.length * G }, (_, i) => position * G + i),
-    trainerState,
-    onRewardError,
-    signal,
-    logMetric: (name, value) => logged.log(name, value),
-  });
+  const { device } = model.decoder;
+  const completions = await inPhase(device, "rollout", () =>
+    settings.rolloutFunction({
+      model,
+      prompts: prompts.map((prompt) => prompt.tokens),
+      rows: prompts,
+      n: G,
+      maxNewTokens: settings.maxCompletionLength,
+      temperature: settings.temperature,
+      ...settings.sampling,
+      stop: settings.stop,
+      seed: samplingKey(settings.seed),
+      streams: Uint32Array.from({ length: prompts.length * G }, (_, i) => position * G + i),
+      trainerState,
+      onRewardError,
+      signal,
+      logMetric: (name, value) => logged.log(name, value),
+    }),
+  );
   requireCompletions(completions, prompts.length * G, model.decoder.config.vocabSize);
   const asked = completions.map((completion) => prompts[completion.promptIndex] as EncodedPrompt);
   const names = new Set(prompts.flatMap((prompt) => Object.keys(prompt.columns)));
@@ -82,16 +86,18 @@ export async function sampleAndScore(
     return completion.turns ?? { prompt, completion: asTurns(prompt, completion.text) };
   });
   const isFromEnvironment = completions.some(({ reward }) => reward !== undefined);
-  const scored = await scoreCompletions(
-    {
-      prompts: turns.map(({ prompt }) => prompt),
-      completions: turns.map(({ completion }) => completion),
-      completionIds: completions.map(({ tokens }) => tokens),
-      columns: Object.fromEntries([...names].map((name) => [name, asked.map(({ columns }) => columns[name])])),
-      environmentRewards: isFromEnvironment ? completions.map(({ reward }) => reward ?? null) : undefined,
-      trainerState,
-    },
-    { functions, weights: rewardWeights, onRewardError, timeoutMs: rewardTimeoutMs, signal },
+  const scored = await inPhase(device, "reward", () =>
+    scoreCompletions(
+      {
+        prompts: turns.map(({ prompt }) => prompt),
+        completions: turns.map(({ completion }) => completion),
+        completionIds: completions.map(({ tokens }) => tokens),
+        columns: Object.fromEntries([...names].map((name) => [name, asked.map(({ columns }) => columns[name])])),
+        environmentRewards: isFromEnvironment ? completions.map(({ reward }) => reward ?? null) : undefined,
+        trainerState,
+      },
+      { functions, weights: rewardWeights, onRewardError, timeoutMs: rewardTimeoutMs, signal },
+    ),
   );
   return { completions, turns, scored: { ...scored, metrics: { ...scored.metrics, ...logged.means() } } };
 }

@@ -25,6 +25,7 @@ import { generate } from "../generate/generate";
 import type { GenerationModel } from "../generate/options";
 import { weighted } from "../losses/objective";
 import type { Decoder } from "../models/decoder";
+import { inPhase } from "../profile/profiled-device";
 import type { Tensor } from "../tensor/tensor";
 import { frozenPass } from "./frozen-pass";
 import { optimiserStep, total, type Updating } from "./optimiser-step";
@@ -121,15 +122,17 @@ async function sampled(
 ): Promise<Sequence[]> {
   const prompts = rows.map(({ tokens, mask }) => tokens.slice(0, mask.indexOf(1)));
   const [lo, hi] = seedWords(seed);
-  const completions = await generate({
-    model: { decoder: model.decoder, generationConfig: model.generationConfig },
-    prompts,
-    maxNewTokens: prompts.map(({ length }) => Math.min(maxNewTokens, context - length)),
-    temperature,
-    seed: [lo, (hi ^ SAMPLING_KEY) >>> 0],
-    streams: Uint32Array.from(prompts, (_, i) => position + i),
-    signal,
-  });
+  const completions = await inPhase(model.decoder.device, "rollout", () =>
+    generate({
+      model: { decoder: model.decoder, generationConfig: model.generationConfig },
+      prompts,
+      maxNewTokens: prompts.map(({ length }) => Math.min(maxNewTokens, context - length)),
+      temperature,
+      seed: [lo, (hi ^ SAMPLING_KEY) >>> 0],
+      streams: Uint32Array.from(prompts, (_, i) => position + i),
+      signal,
+    }),
+  );
   return completions.map(({ promptTokens, tokens }) => joinCompletion(promptTokens, tokens));
 }
 

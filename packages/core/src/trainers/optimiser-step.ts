@@ -3,6 +3,7 @@ import type { Device } from "@trimtab/kernels";
 import { Tape } from "../autograd/tape";
 import type { Roots } from "../losses/objective";
 import type { AdamW, StepOutcome } from "../optim/adamw";
+import { inPhase } from "../profile/profiled-device";
 import type { Tensor } from "../tensor/tensor";
 import { Readback } from "./readback";
 
@@ -86,7 +87,7 @@ export async function forwardOnly<Name extends string>(
     (microBatch, report) => {
       const tape = new Tape(device, { grad: false });
       try {
-        microBatch.forward(tape, report(tape));
+        inPhase(device, "forward", () => microBatch.forward(tape, report(tape)));
       } finally {
         tape.dispose();
       }
@@ -104,7 +105,8 @@ function runBackward<Name extends string>(
 ): void {
   const tape = new Tape(device, { checkpoint: gradientCheckpointing, draw });
   try {
-    tape.backward(microBatch.forward(tape, report(tape)));
+    const roots = inPhase(device, "forward", () => microBatch.forward(tape, report(tape)));
+    inPhase(device, "backward", () => tape.backward(roots));
   } finally {
     tape.dispose();
   }
@@ -139,7 +141,7 @@ async function readReports<Name extends string, Piece extends { readonly reads: 
       );
     });
     updating.forEach(({ optimizer, learningRate }, i) => {
-      optimizer.apply(learningRate);
+      inPhase(device, "optimiser", () => optimizer.apply(learningRate));
       readback.copy(optimizer.stats, i);
     });
     const windows = await readback.read();

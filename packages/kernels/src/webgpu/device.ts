@@ -19,6 +19,7 @@ import type { PlanContext } from "./plans/plan";
 import { type Block, BufferPool } from "./pool";
 import type { Program } from "./program";
 import { type Binding, type Grid, Recorder } from "./recorder";
+import { type TimeReport, Timestamps } from "./timestamps";
 
 /** A {@link Device} on WebGPU. */
 export interface WebGpuDevice extends Device {
@@ -62,6 +63,7 @@ const LIMITS = [
 
 const USAGE = { mapRead: 0x1, copySrc: 0x4, copyDst: 0x8, storage: 0x80 } as const;
 const MAP_READ = 1;
+const TIMESTAMPS = "timestamp-query";
 const DEFAULT_SCRATCH_BYTES = 64 * 2 ** 20;
 
 /** Makes a WebGPU device over an injected adapter or GPUDevice. Throws DeviceError when the adapter refuses. */
@@ -76,9 +78,12 @@ export async function createWebGpuDevice(options: WebGpuOptions): Promise<WebGpu
   if (gpuDevice) return new QueueDevice(gpuDevice, gpuDevice.adapterInfo, false, options);
   const source = adapter as GPUAdapter;
   const requiredLimits: Record<string, number> = {};
+  // Costs nothing until a dispatch is timed.
+  const features = new Set(requiredFeatures);
+  if (limits === "adapter" && source.features.has(TIMESTAMPS)) features.add(TIMESTAMPS);
   if (limits === "adapter") for (const name of LIMITS) requiredLimits[name] = source.limits[name];
   try {
-    const made = await source.requestDevice({ label: "trimtab", requiredFeatures, requiredLimits });
+    const made = await source.requestDevice({ label: "trimtab", requiredFeatures: [...features], requiredLimits });
     return new QueueDevice(made, source.info, true, options);
   } catch (cause) {
     throw new DeviceError(
@@ -106,6 +111,7 @@ class Allocation implements DeviceBuffer {
 class QueueDevice implements WebGpuDevice {
   readonly info: DeviceInfo;
   readonly counters: DeviceCounters = newCounters();
+  readonly dispatchTimed: Device["dispatchTimed"];
   readonly #gpu: GPUDevice;
   readonly #isOwned: boolean;
   readonly #isDebug: boolean;
@@ -121,6 +127,9 @@ class QueueDevice implements WebGpuDevice {
   #calls: BoundCall[] = [];
   /** The one being encoded: a plan may go on in the next batch. */
   #call: BoundCall | undefined;
+  readonly #timestamps: Timestamps | undefined;
+  /** Whom to tell how long the one being encoded takes. */
+  #report: TimeReport | undefined;
   #nextId = 1;
 
   constructor(gpu: GPUDevice, adapterInfo: GPUAdapterInfo, isOwned: boolean, options: WebGpuOptions) {
@@ -142,7 +151,11 @@ class QueueDevice implements WebGpuDevice {
     this.#errors = new ErrorWatch(gpu);
     const guard = <T>(work: () => T): T => this.#errors.guard(() => this.#calls.slice(), work);
     this.#pipelines = new PipelineCache(gpu);
-    this.#recorder = new Recorder(gpu, this.#pipelines, guard);
+    if (gpu.features.has(TIMESTAMPS)) {
+      this.#timestamps = new Timestamps(gpu);
+      this.dispatchTimed = (entry, args, report) => this.#dispatchTimed(entry, args, report);
+    }
+    this.#recorder = new Recorder(gpu, this.#pipelines, guard, this.#timestamps);
     const pool = (label: string, usage: number, budgetBytes: number) =>
       new BufferPool(gpu, {
         label,
@@ -285,6 +298,7 @@ class QueueDevice implements WebGpuDevice {
     }
     this.#errors.close(new DeviceError("the device must be alive, got one that was destroyed. Make a new one."));
     this.#recorder.destroy();
+    this.#timestamps?.destroy();
     this.#pool.destroy();
     this.#staging.destroy();
     this.counters.liveBytes = 0;
@@ -303,6 +317,16 @@ class QueueDevice implements WebGpuDevice {
     this.#errors.requireAlive(what);
     if (rejection !== undefined)
       throw new DeviceError(`${what}: the GPU must finish its work, got: ${String(rejection)}`, { cause: rejection });
+    await this.#timestamps?.settle();
+  }
+
+  #dispatchTimed(entry: EntryPoint, args: DispatchArgs, report: TimeReport): void {
+    this.#report = report;
+    try {
+      this.dispatch(entry, args);
+    } finally {
+      this.#report = undefined;
+    }
   }
 
   #flush(): void {
@@ -336,7 +360,7 @@ class QueueDevice implements WebGpuDevice {
       this.#recorder.copy(input, copy);
       bound = bound.with(i, copy);
     }
-    this.#recorder.dispatch(program, bound, values, grid);
+    this.#recorder.dispatch(program, bound, values, grid, this.#report);
     this.counters.dispatches += 1;
   }
 

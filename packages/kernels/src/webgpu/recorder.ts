@@ -3,6 +3,7 @@ import type { Compiled, PipelineCache } from "./pipelines";
 import { MAX_PARAM_BYTES } from "./pipelines";
 import type { Block } from "./pool";
 import type { Program } from "./program";
+import type { TimeReport, Timestamps } from "./timestamps";
 
 /** Bytes [offset, offset + bytes) of a block. */
 export interface Binding {
@@ -36,6 +37,7 @@ export class Recorder {
   readonly #device: GPUDevice;
   readonly #pipelines: PipelineCache;
   readonly #guard: Guard;
+  readonly #timestamps: Timestamps | undefined;
   readonly #stride: number;
   readonly #ring: { readonly buffer: GPUBuffer; readonly group: GPUBindGroup }[];
   readonly #staging = new ArrayBuffer(DISPATCHES_PER_BATCH * 256);
@@ -47,8 +49,9 @@ export class Recorder {
   #pass: GPUComputePassEncoder | undefined;
   #current: Compiled | undefined;
 
-  constructor(device: GPUDevice, pipelines: PipelineCache, guard: Guard) {
+  constructor(device: GPUDevice, pipelines: PipelineCache, guard: Guard, timestamps: Timestamps | undefined) {
     this.#device = device;
+    this.#timestamps = timestamps;
     this.#guard = guard;
     this.#pipelines = pipelines;
     this.#stride = Math.max(MAX_PARAM_BYTES, device.limits.minUniformBufferOffsetAlignment);
@@ -71,8 +74,14 @@ export class Recorder {
     return this.dispatches >= DISPATCHES_PER_BATCH;
   }
 
-  /** `bindings[i]` goes to binding number i; undefined and empty ones get a stand-in. */
-  dispatch(program: Program, bindings: readonly (Binding | undefined)[], values: Readonly<Record<string, number>>, grid: Grid): void {
+  /** `bindings[i]` goes to binding number i; undefined and empty ones get a stand-in. With `report` it gets a pass of its own, which is timed. */
+  dispatch(
+    program: Program,
+    bindings: readonly (Binding | undefined)[],
+    values: Readonly<Record<string, number>>,
+    grid: Grid,
+    report?: TimeReport,
+  ): void {
     const compiled = this.#pipelines.has(program) ? this.#pipelines.get(program) : this.#guard(() => this.#pipelines.get(program));
     const group = this.#bindGroup(compiled, bindings);
     const offset = this.dispatches * this.#stride;
@@ -81,10 +90,12 @@ export class Recorder {
       if (type === "u32") this.#u32[offset / 4 + i] = value;
       else this.#f32[offset / 4 + i] = value;
     });
+    if (report) this.#endPass();
     let pass = this.#pass;
     if (!pass) {
       this.#encoder ??= this.#device.createCommandEncoder();
-      pass = this.#encoder.beginComputePass();
+      const timestampWrites = report && this.#timestamps?.writesFor(report);
+      pass = this.#encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
       this.#pass = pass;
       this.#current = undefined;
     }
@@ -95,6 +106,7 @@ export class Recorder {
     pass.setBindGroup(0, group);
     pass.setBindGroup(1, this.#ring[this.batch % RING]!.group, [offset]);
     pass.dispatchWorkgroups(grid[0], grid[1], grid[2]);
+    if (report) this.#endPass();
     this.dispatches += 1;
     for (const binding of bindings) if (binding) binding.block.batch = this.batch;
   }
@@ -115,6 +127,7 @@ export class Recorder {
   /** Hands everything recorded to the queue and begins a new batch. */
   submit(): void {
     const encoder = this.#endPass();
+    this.#timestamps?.resolve(encoder);
     if (this.dispatches > 0)
       this.#device.queue.writeBuffer(this.#ring[this.batch % RING]!.buffer, 0, this.#staging, 0, this.dispatches * this.#stride);
     this.#encoder = undefined;
@@ -122,6 +135,7 @@ export class Recorder {
     this.dispatches = 0;
     this.copies = 0;
     this.#guard(() => this.#device.queue.submit([encoder.finish()]));
+    this.#timestamps?.collect();
   }
 
   /** Forgets cached bind groups: the blocks they refer to are about to go. */

@@ -1,7 +1,17 @@
 /** The report of a command-line run: what was trained on what, its curves, samples, options and environment. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Device, type Figure, type MetricRow, metricCharts, renderReport, type Table } from "@trimtab/core";
+import {
+  type Device,
+  type Figure,
+  type MetricRow,
+  metricCharts,
+  type Profile,
+  profileFlame,
+  profileTable,
+  renderReport,
+  type Table,
+} from "@trimtab/core";
 import { environmentOf } from "../environment";
 import { formatSeconds } from "../run/progress";
 
@@ -15,6 +25,8 @@ export interface TrainingRun {
   readonly parameterCount: number;
   /** A completion, its prompt and reward, from the last steps. */
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly completion: string; readonly reward: number }[];
+  /** Where the time of so many steps went; undefined where nobody asked. */
+  readonly profiled?: { readonly profile: Profile; readonly steps: number } | undefined;
 }
 
 const HEADLINES: readonly (readonly [metric: string, label: string])[] = [
@@ -28,7 +40,7 @@ const short = (value: number) => String(Number(value.toPrecision(4)));
 
 /** Writes report.html into a directory and returns its path. */
 export async function writeTrainingReport(directory: string, run: TrainingRun): Promise<string> {
-  const { command, rows, samples } = run;
+  const { command, rows, samples, profiled } = run;
   const [first, last] = [rows[0], rows.at(-1)];
   const figures = HEADLINES.flatMap(([metric, label]): Figure[] => {
     const [from, to] = [first?.[metric], last?.[metric]];
@@ -46,7 +58,9 @@ export async function writeTrainingReport(directory: string, run: TrainingRun): 
     lead: `${last?.step ?? 0} steps on ${run.device.info.name} in ${formatSeconds(run.elapsedMs / 1000)}, a model of ${run.parameterCount.toLocaleString("en")} parameters.`,
     figures: [...figures, { label: "Tokens seen", value: Math.round(last?.num_tokens ?? 0).toLocaleString("en") }],
     charts: metricCharts(rows),
+    flames: profiled ? [profileFlame(profiled.profile, profiled.steps)] : [],
     tables: [
+      ...(profiled ? [profileTable(profiled.profile, profiled.steps)] : []),
       ...(samples.length > 0 ? [sampleTable] : []),
       {
         title: "Options",

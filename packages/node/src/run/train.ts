@@ -1,5 +1,14 @@
 /** Drives a trainer for the command line: progress, metrics, checkpoints, Ctrl-C, the final model and the report. */
-import { type Device, type LanguageModel, type MetricRow, saveCheckpoint, type TrainingState } from "@trimtab/core";
+import {
+  type Device,
+  formatProfile,
+  type LanguageModel,
+  type MetricRow,
+  type Profile,
+  profilerOf,
+  saveCheckpoint,
+  type TrainingState,
+} from "@trimtab/core";
 import { nodeDirectory } from "../files";
 import { saveModel } from "../model";
 import { type TrainingRun, writeTrainingReport } from "../report/training-report";
@@ -48,11 +57,18 @@ export async function train<S extends TrainingStep>(training: TrainOptions<S>): 
   let progress: ReturnType<typeof startProgress> | undefined;
   let samples: TrainingRun["samples"] = [];
   let savedStep = resumedStep;
+  const profiler = profilerOf(device);
+  let profiled: { readonly profile: Profile; readonly steps: number } | undefined;
   try {
+    profiler?.reset();
     for await (const step of steps) {
       if (!progress) {
         if (resumedStep === 0) await clearCheckpoints(outputDir);
         progress = startProgress({ label: command, total: step.maxSteps, done: resumedStep });
+      }
+      if (profiler) {
+        await device.sync();
+        profiled = { profile: profiler.take(), steps: step.step - resumedStep };
       }
       const row: MetricRow = { ...step.metrics, step: step.step };
       log.add(row);
@@ -79,11 +95,12 @@ export async function train<S extends TrainingStep>(training: TrainOptions<S>): 
   }
   await saveModel(model, outputDir);
   console.log(`${model.decoder.adapter ? "Adapter" : "Model"} in ${outputDir}, metrics in ${log.path}`);
+  if (profiled) console.log(`\n${formatProfile(profiled.profile, profiled.steps)}\n`);
   if (options.report) {
     const parameterCount = model.decoder.parameters.count;
     const elapsedMs = performance.now() - started;
     console.log(
-      `Report in ${await writeTrainingReport(outputDir, { command, device, rows: log.rows, options, elapsedMs, parameterCount, samples })}`,
+      `Report in ${await writeTrainingReport(outputDir, { command, device, rows: log.rows, options, elapsedMs, parameterCount, samples, profiled })}`,
     );
   }
   return 0;

@@ -39,6 +39,7 @@ export const outputFields = {
   saveTotalLimit: count().optional().describe("keep only this many checkpoints; default: all"),
   loggingSteps: count().default(1).describe("steps per row of metrics.jsonl (TRL: 10; rows in a local file are cheap)"),
   report: z.boolean().default(true).describe("write report.html at the end"),
+  profile: z.boolean().default(false).describe("time every op: print where a step's time goes, and draw it in report.html"),
 };
 
 /** What frozen linear layers are kept in, under the names of TRL's ModelConfig. */
