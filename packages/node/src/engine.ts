@@ -3,6 +3,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { connectEngine, type DeviceChoice, DeviceError, type Engine } from "@trimtab/core";
 import type { DeviceOptions } from "./device";
 import type { EngineWorkerData } from "./engine-worker-data";
+import type { ModelPlace } from "./model";
 import { workerEntry } from "./worker-entry";
 
 export interface EngineOptions extends DeviceOptions {
@@ -11,9 +12,9 @@ export interface EngineOptions extends DeviceOptions {
 }
 
 /**
- * Starts an engine; places are paths of directories. Until `close` it keeps the process alive. Throws what `createDevice` throws.
+ * Starts an engine. Places are paths of directories; models are loaded by their name on the hub too. Until `close` it keeps the process alive. Throws what `createDevice` throws.
  */
-export function createEngine({ device = "auto", threads, relaxed }: EngineOptions = {}): Promise<Engine<string>> {
+export function createEngine({ device = "auto", threads, relaxed }: EngineOptions = {}): Promise<Engine<ModelPlace>> {
   const { port1, port2 } = new MessageChannel();
   const workerData: EngineWorkerData = { port: port2, device, threads, relaxed };
   const worker = new Worker(workerEntry("engine-worker"), { workerData, transferList: [port2] });
@@ -21,7 +22,7 @@ export function createEngine({ device = "auto", threads, relaxed }: EngineOption
     worker.once("error", resolve);
     worker.once("exit", (code) => resolve(new DeviceError(`engine worker: it must run until close(), but it exited with code ${code}.`)));
   });
-  return connectEngine<string>(port1, {
+  return connectEngine<ModelPlace>(port1, {
     ended,
     async terminate() {
       await worker.terminate();

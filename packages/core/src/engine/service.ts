@@ -15,7 +15,7 @@ import { Tokenizer } from "../tokenizer/tokenizer";
 import { normalizeRewardModel } from "../trainers/normalize-reward-model";
 import { rewardModelFunction } from "../trainers/reward-model-function";
 import { Caller } from "./caller";
-import type { EngineCompletion, EngineInfo } from "./engine";
+import type { EngineCompletion, EngineInfo, LoadProgress } from "./engine";
 import { generateVaried } from "./generate-varied";
 import { Handles } from "./handles";
 import type { EngineHost } from "./host";
@@ -58,10 +58,15 @@ export class Service implements EngineService {
     return { device: device.info, notes: this.#host.notes?.(device) ?? [] };
   }
 
-  loadModel(place: unknown, options: PrecisionOptions, onProgress: number | undefined): Promise<ModelRecord> {
+  async loadModel(place: unknown, options: PrecisionOptions, onProgress: number | undefined): Promise<ModelRecord> {
+    const tell = (news: LoadProgress) => {
+      if (onProgress !== undefined) this.#opened?.caller.tell(onProgress, news);
+    };
+    // A download may take long, and needs no turn.
+    const opened = await this.#host.openModel?.(place, tell);
     return this.#alone(async ({ device, caller }) => {
-      const directory = await this.#host.openPlace(place);
-      const told = onProgress === undefined ? directory : readingProgress(directory, (news) => caller.tell(onProgress, news));
+      const directory = opened ?? (await this.#host.openPlace(place));
+      const told = onProgress === undefined ? directory : readingProgress(directory, tell);
       const record = await this.#handles.load(device, told, options);
       await caller.heard();
       return record;
