@@ -7,8 +7,8 @@ import type { z } from "zod";
 import { withDevice } from "../../device";
 import { nodeDirectory } from "../../files";
 import { apiKeyFrom } from "../../judges/api-key";
-import { loadModel } from "../../model";
 import { listenForInterrupt } from "../../run/interrupt";
+import { loadNamedModel, namedDirectory } from "../../run/named-model";
 import { ApiServer, type RequestRecord } from "../../serve/api-server";
 import type { serveSchema } from "../schemas/serve";
 
@@ -71,13 +71,13 @@ function keyOf({ apiKey, apiKeyVariable }: Options): string | undefined {
 
 /** The model, and its adapters as views of it. */
 async function loadModels(device: Device, options: Options): Promise<Map<string, LanguageModel>> {
-  const { modelNameOrPath, servedModelName = basename(resolve(modelNameOrPath)), adapter = [] } = options;
-  const base = await loadModel(modelNameOrPath, { device });
+  const { modelNameOrPath, modelRevision: revision, servedModelName = basename(resolve(modelNameOrPath)), adapter = [] } = options;
+  const base = await loadNamedModel(modelNameOrPath, { device, revision });
   const models = new Map([[servedModelName, base]]);
   for (const given of adapter) {
     const [name = "", directory = ""] = given.split(/=(.*)/s);
     if (models.has(name)) throw new ConfigError(`trimtab serve: names must differ, got ${name} twice. Rename one.`);
-    models.set(name, await withAdapterFrom(base, nodeDirectory(directory)));
+    models.set(name, await withAdapterFrom(base, nodeDirectory(await namedDirectory(directory))));
   }
   return models;
 }
