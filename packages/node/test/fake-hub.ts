@@ -163,6 +163,7 @@ export class FakeHub {
     if (request.headers.authorization) return refuse(response, 400);
     if (!bytes) return refuse(response, 404);
     response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("ETag", `"${sha256(bytes)}"`);
     return this.#send(request, response, decodeURIComponent(path), bytes);
   }
 

@@ -11,5 +11,5 @@ export { removeStored } from "./files/storage-directory";
 export * from "./files/storage-estimate";
 export { clearModelCache } from "./files/url-cache";
 export type { UrlPlace } from "./files/url-directory";
-export { loadModel, loadTokenizer, saveModel } from "./model";
+export { type HubOptions, loadModel, loadTokenizer, saveModel } from "./model";
 export type { WorkerUrl } from "./worker-entry";

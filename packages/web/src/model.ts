@@ -1,6 +1,8 @@
 /** Language models on the calling thread, from and to the places of a browser. */
 import {
+  ConfigError,
   type Device,
+  type HubPlace,
   type LanguageModel,
   loadTokenizer as loadAnyTokenizer,
   loadLanguageModel,
@@ -10,9 +12,15 @@ import {
 } from "@trimtab/core";
 import { openPlace, type Place } from "./files/place";
 
-/** Loads config.json, safetensors weights (single or sharded) and the tokenizer from a directory. */
-export async function loadModel(from: Place, { device }: { readonly device: Device }): Promise<LanguageModel> {
-  return loadLanguageModel(device, await openPlace(from));
+/** Of a model on the hub that is given by its name; the same in Node. */
+export type HubOptions = Omit<HubPlace, "hub">;
+
+/**
+ * Loads config.json, safetensors weights (single or sharded) and the tokenizer from a directory or, e.g. `"org/name"`, from the Hugging Face hub. Throws
+ * CheckpointError for what the files hold, HubError for what the hub refuses.
+ */
+export async function loadModel(from: Place, { device, ...hub }: HubOptions & { readonly device: Device }): Promise<LanguageModel> {
+  return loadLanguageModel(device, await openPlace(withOptions(from, hub)));
 }
 
 /** Writes a model as a Hugging Face directory that transformers, TRL and vLLM read; `dtype` is that of the weights, default f32. */
@@ -21,6 +29,15 @@ export async function saveModel(model: LanguageModel, to: Place, options: { read
 }
 
 /** Loads tokenizer.json and tokenizer_config.json from a directory. */
-export async function loadTokenizer(from: Place): Promise<Tokenizer> {
-  return loadAnyTokenizer(await openPlace(from));
+export async function loadTokenizer(from: Place, hub: HubOptions = {}): Promise<Tokenizer> {
+  return loadAnyTokenizer(await openPlace(withOptions(from, hub)));
+}
+
+/** Throws ConfigError for options of the hub beside another place. */
+function withOptions(from: Place, hub: HubOptions): Place {
+  if (Object.values(hub).every((value) => value === undefined)) return from;
+  if (typeof from === "string") return { ...hub, hub: from };
+  throw new ConfigError(
+    `loadModel: ${Object.keys(hub).join(", ")} must come with a name on the hub, got another place. Leave them out, or put them into \`{ hub }\`.`,
+  );
 }

@@ -395,7 +395,8 @@ const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", "toke
 
 /** The place itself where a reload can read it again; not one that only this page can read, nor one that needs a token, which is kept nowhere. */
 function placeToKeep(from: Place): KeptPlace | undefined {
-  if ("storage" in from) return from;
+  if (typeof from === "string") return { hub: from };
+  if ("storage" in from || ("hub" in from && from.token === undefined)) return from;
   if ("url" in from && from.headers === undefined) return from;
   return undefined;
 }

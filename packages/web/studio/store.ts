@@ -6,7 +6,10 @@ import type { SampleGroup } from "./training/sample-group";
 export type ViewName = "model" | "prompts" | "sample" | "feedback" | "train" | "export";
 
 /** Where files are that the engine can read again later: JSON, so that a session can be kept. */
-export type KeptPlace = { readonly url: string; readonly names?: readonly string[] } | { readonly storage: string };
+export type KeptPlace =
+  | { readonly hub: string }
+  | { readonly url: string; readonly names?: readonly string[] }
+  | { readonly storage: string };
 
 /** A model that the session knows; whether it is loaded now is the shelf's affair (`studio.openModel(id)`). */
 export interface StudioModel {

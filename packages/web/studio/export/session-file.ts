@@ -10,7 +10,7 @@ export function sessionJson(session: Session): string {
 }
 
 /**
- * The session of a file that `sessionJson` wrote, under a new id. Models stay in it where a URL finds them; runs stay as records. Throws
+ * The session of a file that `sessionJson` wrote, under a new id. Models stay in it where a URL or the hub finds them; runs stay as records. Throws
  * Error, saying what is wrong, for anything else.
  */
 export function readSessionJson(text: string): Session {
@@ -25,7 +25,7 @@ export function readSessionJson(text: string): Session {
     throw new Error(`The file must be a session that the studio exported, got ${JSON.stringify(format) ?? "other JSON"}. Choose another.`);
   }
   new FeedbackSessions(session.feedback); // throws where an answer does not fit its question
-  const models = session.models.filter(({ place }) => place && "url" in place);
+  const models = session.models.filter(({ place }) => place && !("storage" in place));
   return {
     ...newSession(session.name, Date.now()),
     ...session,

@@ -1,5 +1,5 @@
 /** Drives the studio's training runs: opens them on the engine, takes step after step, keeps them, and shows what came of them. */
-import type { Engine, EngineModel, EngineRun, EngineStep, EngineTrainingOptions } from "@trimtab/core";
+import { type Engine, type EngineModel, type EngineRun, type EngineStep, type EngineTrainingOptions, parseHubName } from "@trimtab/core";
 import { newId } from "../session";
 import type { RunSetup, StudioModel, StudioRun } from "../store";
 import type { Place, Studio } from "../studio";
@@ -362,7 +362,7 @@ function newTrainee(
 
 /** "owner/model" of a model that came from the hub: what PEFT finds an adapter's base by. */
 function hubName({ place }: StudioModel): string | undefined {
-  return place && "url" in place ? /^https:\/\/huggingface\.co\/([^/]+\/[^/]+)\/resolve\//.exec(place.url)?.[1] : undefined;
+  return place && "hub" in place ? parseHubName(place.hub)?.repository : undefined;
 }
 
 /** The run with one more step; what a kept session had beyond where it goes on from is dropped. */

@@ -1,4 +1,5 @@
 /** Step 1: choose a model, and see what it will run on. */
+import { parseHubName } from "@trimtab/core";
 import { css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { checkIcon, folderIcon, linkIcon, trashIcon, viewIcons } from "../icons";
@@ -290,16 +291,20 @@ export class ModelView extends StudioElement {
     const form = event.target as HTMLFormElement;
     const fields = new FormData(form);
     const text = String(fields.get("url")).trim();
-    const onHub = /^[\w.-]+\/[\w.-]+$/.test(text);
-    const address = onHub ? `https://huggingface.co/${text}/resolve/main/` : text;
-    this.problem = /^https?:\/\/.+/.test(address) && URL.canParse(address) ? "" : "This must be owner/model or a whole address, https://…";
-    if (this.problem) return;
-    const { pathname, host, href } = new URL(address);
-    const name = onHub ? text.split("/")[1] : pathname.split("/").filter(Boolean).at(-1);
     const token = String(fields.get("token")).trim();
+    const onHub = parseHubName(text);
+    const isAddress = /^https?:\/\/.+/.test(text) && URL.canParse(text);
+    this.problem = onHub || isAddress ? "" : "This must be owner/model, owner/model@revision or a whole address, https://…";
+    if (this.problem) return;
     form.reset();
+    if (onHub) {
+      const name = onHub.repository.split("/")[1] as string;
+      await this.studio.loadModel({ hub: text, ...(token ? { token } : {}) }, { name, origin: "from the hub" });
+      return;
+    }
+    const { pathname, host, href } = new URL(text);
     const from = token ? { url: href, headers: { Authorization: `Bearer ${token}` } } : { url: href };
-    await this.studio.loadModel(from, { name: name ?? host, origin: onHub ? "from the hub" : host });
+    await this.studio.loadModel(from, { name: pathname.split("/").filter(Boolean).at(-1) ?? host, origin: host });
   }
 
   async #chooseDevice(event: Event): Promise<void> {
