@@ -92,3 +92,12 @@ export class BusyError extends TrimtabError {
     super("BUSY", message, options);
   }
 }
+
+/** A schema or a regular expression that completions cannot be held to; `feature` is the keyword or construct that is in the way. */
+export class ConstraintError extends TrimtabError {
+  readonly feature: string;
+  constructor(message: string, feature: string, options?: ErrorOptions) {
+    super("CONSTRAINT", message, options);
+    this.feature = feature;
+  }
+}

@@ -19,6 +19,7 @@ export * from "./checkpoint/reward-normalization";
 export * from "./checkpoint/safetensors";
 export * from "./checkpoint/state";
 export * from "./checkpoint/token-values";
+export type { Constraint } from "./constraints/constraint";
 export * from "./data/agreement";
 export * from "./data/batch";
 export * from "./data/canonical-json";

@@ -171,6 +171,34 @@ describe("the API", () => {
     for (const { reason } of refusedOnes) expect(reason).toMatchObject({ status: 429, code: "rate_limit_exceeded" });
   });
 
+  it("holds answers to a schema, an object, or an expression", async () => {
+    const schema = { type: "object", properties: { age: { type: "integer" }, ok: { type: "boolean" } }, required: ["age", "ok"] };
+    const response_format = { type: "json_schema", json_schema: { name: "person", schema } } as const;
+    const asked = { ...fixed, max_tokens: 100, messages: conversation, response_format };
+    const [whole, many] = await Promise.all([
+      client.chat.completions.create({ ...asked, n: 2 }),
+      client.chat.completions.stream(asked).finalChatCompletion(),
+    ]);
+    for (const { message, finish_reason } of [...whole.choices, ...many.choices]) {
+      expect(finish_reason).toBe("stop");
+      expect(JSON.parse(message.content as string)).toEqual({ age: expect.any(Number), ok: expect.any(Boolean) });
+    }
+    const { choices } = await client.chat.completions.create({
+      ...fixed,
+      messages: conversation,
+      response_format: { type: "json_object" },
+    });
+    expect(choices[0]?.message.content).toMatch(/^\{/);
+    const guided = await post("/v1/completions", { ...fixed, prompt: "the", guided_regex: "(cat|dog)s?!" });
+    expect(await guided.json()).toMatchObject({ choices: [{ text: expect.stringMatching(/^(cat|dog)s?!$/), finish_reason: "stop" }] });
+    const refused = { ...response_format, json_schema: { name: "x", schema: { not: {} } } };
+    await expect(client.chat.completions.create({ ...fixed, messages: conversation, response_format: refused })).rejects.toMatchObject({
+      status: 400,
+      code: "unsupported_schema",
+      param: "response_format",
+    });
+  });
+
   it("draws anew without a seed", async () => {
     const texts = await Promise.all([0, 1].map(() => client.completions.create({ model: "tiny", prompt: "the", max_tokens: 20 })));
     expect(texts[0]?.choices[0]?.text).not.toBe(texts[1]?.choices[0]?.text);

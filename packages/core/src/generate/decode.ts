@@ -6,7 +6,7 @@ import { Tape } from "../autograd/tape";
 import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
 import type { BatchSize } from "./groups";
 import type { Row } from "./row";
-import { KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf, wordsOf } from "./sampling";
+import { allowedOf, KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf, wordsOf } from "./sampling";
 import type { BatchSettings } from "./settings";
 import { readLogits } from "./top-logprobs";
 import type { Trunks } from "./trunks";
@@ -21,8 +21,8 @@ export class BlockDecoder {
   /** Sampled tokens and their log-probabilities, (steps, stride) each. */
   readonly #tokens: Tensor;
   readonly #logps: Tensor;
-  /** What the sampler knows of the rows: (R, 5), u32 (R, 3), and u32 (R, ⌈V / 32⌉) since a row wanted it. */
-  readonly #sampler: { readonly settings: Tensor; readonly keys: Tensor; seen: Tensor | undefined };
+  /** What the sampler knows of the rows: (R, 5), u32 (R, 3), and u32 (R, ⌈V / 32⌉) since a row wanted them. */
+  readonly #sampler: { readonly settings: Tensor; readonly keys: Tensor; allowed: Tensor | undefined; seen: Tensor | undefined };
   #sampledRows: readonly Row[] = [];
 
   /** `session` owns the memory. */
@@ -35,7 +35,12 @@ export class BlockDecoder {
     this.#uploaded = session.alloc([layoutOf(maxRows, maxTable, steps).length], "u32");
     this.#tokens = session.alloc([steps * alignElements(maxRows)], "u32");
     this.#logps = session.alloc([steps * alignElements(maxRows)]);
-    this.#sampler = { settings: session.alloc([maxRows, SETTINGS]), keys: session.alloc([maxRows, KEYS], "u32"), seen: undefined };
+    this.#sampler = {
+      settings: session.alloc([maxRows, SETTINGS]),
+      keys: session.alloc([maxRows, KEYS], "u32"),
+      allowed: undefined,
+      seen: undefined,
+    };
   }
 
   /** Decodes as many positions of every row as all of them have to go, at most `stepsPerRead`, hands the rows their tokens, and returns how many. */
@@ -101,16 +106,19 @@ export class BlockDecoder {
     return layout;
   }
 
-  /** The sampler keeps the marks of seen tokens up to date on the device; everything is uploaded when other rows are in the batch. */
-  #uploadSampler(rows: readonly Row[]): Pick<SamplerRows, "settings" | "keys" | "seen"> {
+  /** The sampler keeps the marks of seen tokens up to date on the device; the rest is uploaded when other rows are in the batch. */
+  #uploadSampler(rows: readonly Row[]): Pick<SamplerRows, "settings" | "keys" | "allowed" | "seen"> {
     const { device, config } = this.#settings.decoder;
     const sampler = this.#sampler;
     const words = wordsOf(config.vocabSize);
     const isSeen = rows.some(({ seen }) => seen);
     if (isSeen) sampler.seen ??= this.#session.alloc([this.#maxRows, words], "u32");
+    const allowed = allowedOf(rows, config.vocabSize);
+    if (allowed) sampler.allowed ??= this.#session.alloc([this.#maxRows, words], "u32");
     const used = {
       settings: windowOf(sampler.settings, 0, [rows.length, SETTINGS]),
       keys: windowOf(sampler.keys, 0, [rows.length, KEYS]),
+      allowed: allowed && sampler.allowed ? windowOf(sampler.allowed, 0, [rows.length, words]) : undefined,
       seen: isSeen && sampler.seen ? windowOf(sampler.seen, 0, [rows.length, words]) : undefined,
     };
     if (rows.length !== this.#sampledRows.length || rows.some((row, r) => row !== this.#sampledRows[r])) {
@@ -119,6 +127,8 @@ export class BlockDecoder {
       if (used.seen) device.write(used.seen, seenOf(rows) as Uint32Array);
       this.#sampledRows = [...rows];
     }
+    // Every token changes what may come next.
+    if (used.allowed) device.write(used.allowed, allowed as Uint32Array);
     return used;
   }
 }

@@ -1,6 +1,7 @@
 /** What `generate` is asked for, and what it returns. */
 import type { Seed } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
+import type { Constraint } from "../constraints/constraint";
 import type { Decoder } from "../models/decoder";
 import type { Tensor } from "../tensor/tensor";
 import type { GenerationStats } from "./stats";
@@ -18,6 +19,10 @@ export interface TextCodec {
   /** Tokens from here on, which a padded embedding table may have, have no text. */
   readonly vocabSize: number;
   encode(text: string): Uint32Array;
+  /** Bytes that a token adds to a text; only for constraints. Undefined for tokens without text. */
+  tokenBytes?(id: number): Uint8Array | undefined;
+  /** Spaces that are dropped at the beginning of a text. Default 0. */
+  readonly leadingSpaces?: number | undefined;
   decodeStream(options: { readonly skipSpecialTokens: boolean }): TextStream;
 }
 
@@ -63,6 +68,12 @@ export interface SamplingOptions {
   readonly seed?: Seed | undefined;
   /** Report this many of the likeliest tokens beside every token. Where it is not 0, tokens are read back one by one. Default 0. */
   readonly topLogprobs?: number | undefined;
+  /**
+   * Holds completions to a regular expression or a JSON schema: only tokens that can still lead to a match are drawn, and EOS tokens only where the
+   * text is one. A completion that nothing may follow ends with "stop". One that ends by its length or a stop string may be unfinished. Needs a
+   * tokenizer whose tokens are bytes; tokens are read back one by one.
+   */
+  readonly constraint?: Constraint | undefined;
 }
 
 /** What is asked for: prompts, how many completions of each, how long, and how drawn. */
@@ -104,7 +115,7 @@ export interface GenerateOptions extends RequestOptions, BatchOptions {
   readonly onStats?: ((stats: GenerationStats) => void) | undefined;
 }
 
-/** Why a completion ended: an EOS token, the length limit or the model's context, a stop string. */
+/** Why a completion ended: an EOS token (or its constraint lets nothing follow), the length limit or the model's context, a stop string. */
 export type FinishReason = "stop" | "length" | "stop_string";
 
 /** A token that could have been drawn. */

@@ -8,7 +8,7 @@ import { type Tensor, windowOf } from "../tensor/tensor";
 import type { Group } from "./groups";
 import type { PagedCache } from "./paged-cache";
 import type { Row } from "./row";
-import { KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf } from "./sampling";
+import { allowedOf, KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf } from "./sampling";
 import type { BatchSettings } from "./settings";
 import { readLogits } from "./top-logprobs";
 import type { Trunk, Trunks } from "./trunks";
@@ -45,7 +45,7 @@ export async function prefill(
     if (rows.length > groups.length) {
       logits = gatherRows(tape, logits, rowIndex(tape, Uint32Array.from(groups.flatMap((group, g) => group.rows.map(() => g))))); // (R, V)
     }
-    const sampled = samplerRows(tape, rows);
+    const sampled = samplerRows(tape, rows, decoder.config.vocabSize);
     sampleTokens(tape, logits, sampled);
     const seenLogits = await readLogits(tape, logits, rows);
     const [ids, logps] = await Promise.all([device.read(sampled.tokens), device.read(sampled.logp)]);
@@ -120,13 +120,14 @@ function paged(tape: Tape, { tokens, offsets }: Pass, groups: readonly Group[]):
   return (trunk, layer, qkv) => trunk.cache.attend(tape, layer, qkv, where.tables, where.lengths);
 }
 
-function samplerRows(tape: Tape, rows: readonly Row[]): SamplerRows {
+function samplerRows(tape: Tape, rows: readonly Row[], vocabSize: number): SamplerRows {
   const count = rows.length;
   const words = (mask: Uint32Array | undefined) => mask && tape.constant(mask, [count, mask.length / count]);
   return {
     settings: tape.constant(settingsOf(rows), [count, SETTINGS]),
     keys: tape.constant(keysOf(rows), [count, KEYS]),
     positions: tape.constant(Uint32Array.from(rows, (row) => row.prompt.length)),
+    allowed: words(allowedOf(rows, vocabSize)),
     seen: words(seenOf(rows)),
     tokens: tape.alloc([count], "u32"),
     logp: tape.alloc([count]),

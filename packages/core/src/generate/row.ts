@@ -1,6 +1,7 @@
 /** One completion while it is being decoded. */
 import { CompletionText } from "./completion-text";
 import type { Completion, FinishReason, TokenLogprob } from "./options";
+import { RowConstraint } from "./row-constraint";
 import { wordsOf } from "./sampling";
 import type { Sampling, Settings } from "./settings";
 import { likeliest } from "./top-logprobs";
@@ -31,6 +32,8 @@ export class Row {
   readonly #logps: number[] = [];
   readonly #topLogprobs: (readonly TokenLogprob[])[] | undefined;
   readonly #text: CompletionText;
+  /** Undefined where any token may be drawn. */
+  readonly constraint: RowConstraint | undefined;
   #finishReason: FinishReason | undefined;
 
   constructor(settings: Settings, promptIndex: number, sampleIndex: number) {
@@ -42,6 +45,7 @@ export class Row {
     this.stream = settings.streams[promptIndex * n + sampleIndex] as number;
     this.sampling = sampling;
     this.#text = new CompletionText(tokenizer, sampling.stop);
+    this.constraint = sampling.constraint && new RowConstraint(sampling.constraint, sampling.eosTokenIds);
     if (sampling.topLogprobs > 0) this.#topLogprobs = [];
     if (sampling.repetitionPenalty !== 1) {
       this.seen = new Uint32Array(wordsOf(decoder.config.vocabSize));
@@ -64,7 +68,7 @@ export class Row {
 
   /** Positions that may be decoded before the host has to see a token. */
   get steps(): number {
-    return this.#topLogprobs ? 1 : this.limit - this.tokens.length;
+    return this.#topLogprobs || this.constraint ? 1 : this.limit - this.tokens.length;
   }
 
   /** Adds a token, unless the row has finished, and finds out whether it is the last; `logits` (V), where the row reports likely tokens. */
@@ -75,8 +79,11 @@ export class Row {
     const { topLogprobs, temperature } = this.sampling;
     if (logits) this.#topLogprobs?.push(likeliest(logits, topLogprobs, temperature, { token, logp }));
     this.#mark(token);
-    if (this.sampling.eosTokenIds.has(token)) this.#finishReason = "stop";
+    const isEnd = this.sampling.eosTokenIds.has(token);
+    if (!isEnd) this.constraint?.push(token);
+    if (isEnd) this.#finishReason = "stop";
     else if (this.#text.push(token)) this.#finishReason = "stop_string";
+    else if (this.constraint?.isOver) this.#finishReason = "stop";
     else if (this.tokens.length >= this.limit) this.#finishReason = "length";
     if (this.isFinished) this.#text.finish();
   }

@@ -12,6 +12,8 @@ export interface SamplerRows {
   readonly keys: Tensor;
   /** u32 (R): those of the tokens to be sampled. */
   readonly positions: Tensor;
+  /** u32 (R, ⌈V / 32⌉); absent where any token of any row may be drawn. */
+  readonly allowed: Tensor | undefined;
   /** u32 (R, ⌈V / 32⌉) */
   readonly seen: Tensor | undefined;
   /** u32 (R) */
@@ -57,6 +59,17 @@ export function seenOf(rows: readonly Row[]): Uint32Array | undefined {
   const all = new Uint32Array(rows.length * words);
   rows.forEach(({ seen }, r) => {
     if (seen) all.set(seen, r * words);
+  });
+  return all;
+}
+
+/** The rows' bit masks of tokens that may be drawn, (R, W), all where a row has no constraint; undefined where no row has. */
+export function allowedOf(rows: readonly Row[], vocabSize: number): Uint32Array | undefined {
+  if (!rows.some(({ constraint }) => constraint)) return undefined;
+  const words = wordsOf(vocabSize);
+  const all = new Uint32Array(rows.length * words).fill(0xffffffff);
+  rows.forEach(({ constraint }, r) => {
+    if (constraint) all.set(constraint.allowed(), r * words);
   });
   return all;
 }

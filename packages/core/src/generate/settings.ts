@@ -1,8 +1,10 @@
 /** The options of `generate` with defaults filled in, and one check that lists everything wrong with them at once. */
 import type { Seed } from "@trimtab/kernels";
+import { type ConstrainedTokens, type Constraint, type TokenConstraint, tokenConstraint } from "../constraints/constraint";
 import { ConfigError, DataError } from "../errors";
 import type { Decoder } from "../models/decoder";
 import type { CancelSignal, GenerateOptions, GenerationModel, LogitShift, TextCodec } from "./options";
+import { wordsOf } from "./sampling";
 
 /** {@link SamplingOptions} with defaults filled in and checked. */
 export interface Sampling {
@@ -15,6 +17,7 @@ export interface Sampling {
   readonly stop: readonly string[];
   readonly seed: Seed;
   readonly topLogprobs: number;
+  readonly constraint: TokenConstraint | undefined;
 }
 
 /** What all rows of a batch have in common. */
@@ -111,6 +114,8 @@ export function resolveOptions(options: GenerateOptions, where = "generate"): Se
     problems.push("`prompts` must be token ids where the model has no tokenizer, got text");
   }
 
+  const constraint = options.constraint && constraintOn(options.constraint, tokenizer, vocabSize, where);
+
   const memory = info.memoryBytes === undefined ? GIB : Math.floor((info.memoryBytes - counters.liveBytes) / 2);
   const settings: Omit<Settings, "prompts"> = {
     decoder,
@@ -118,7 +123,7 @@ export function resolveOptions(options: GenerateOptions, where = "generate"): Se
     tokenizer,
     n,
     maxNewTokens: limits,
-    sampling: { temperature, topK, topP, minP, repetitionPenalty, eosTokenIds: new Set(eosTokenIds), stop, seed, topLogprobs },
+    sampling: { temperature, topK, topP, minP, repetitionPenalty, eosTokenIds: new Set(eosTokenIds), stop, seed, topLogprobs, constraint },
     streams,
     signal: options.signal,
     cacheBytes: count("cacheBytes", options.cacheBytes ?? Math.max(1, memory)),
@@ -130,6 +135,25 @@ export function resolveOptions(options: GenerateOptions, where = "generate"): Se
   };
   if (problems.length > 0) throw new ConfigError(`${where}: ${problems.join("; ")}. Correct these options.`);
   return { ...settings, prompts: options.prompts.map((prompt, i) => promptTokens(prompt, i, options.model, where)) };
+}
+
+function constraintOn(constraint: Constraint, tokenizer: TextCodec | undefined, vocabSize: number, where: string): TokenConstraint {
+  if (tokenizer?.tokenBytes && hasEveryByte(tokenizer as ConstrainedTokens)) {
+    return tokenConstraint(constraint, tokenizer as ConstrainedTokens, wordsOf(vocabSize));
+  }
+  throw new ConfigError(
+    `${where}: \`constraint\` must come with a tokenizer that has every byte as a token, got none or one of another kind. Leave it out.`,
+  );
+}
+
+/** Bytes that UTF-8 never has do not count. With the others, no text is without a next token. */
+function hasEveryByte(tokens: ConstrainedTokens): boolean {
+  const missing = new Set(Array.from({ length: 0xf5 }, (_, byte) => byte).filter((byte) => byte !== 0xc0 && byte !== 0xc1));
+  for (let id = 0; id < tokens.vocabSize && missing.size > 0; id++) {
+    const bytes = tokens.tokenBytes(id);
+    if (bytes?.length === 1) missing.delete(bytes[0] as number);
+  }
+  return missing.size === 0;
 }
 
 function promptTokens(prompt: Uint32Array | string, index: number, { decoder, tokenizer }: GenerationModel, where: string): Uint32Array {

@@ -1,5 +1,5 @@
 /** Errors in the form of OpenAI's API. */
-import { BusyError, ConfigError, DataError, OutOfMemoryError } from "@trimtab/core";
+import { BusyError, ConfigError, ConstraintError, DataError, OutOfMemoryError } from "@trimtab/core";
 
 interface ApiErrorOptions extends ErrorOptions {
   /** The request's field that is wrong. */
@@ -47,6 +47,9 @@ export function toApiError(error: unknown): ApiError {
     });
   }
   if (error instanceof OutOfMemoryError) return new ApiError(400, error.message, { code: "context_length_exceeded", cause: error });
+  if (error instanceof ConstraintError) {
+    return new ApiError(400, error.message, { param: "response_format", code: "unsupported_schema", cause: error });
+  }
   if (error instanceof ConfigError || error instanceof DataError) return new ApiError(400, error.message, { cause: error });
   return new ApiError(500, "The server failed; its log says why.", { cause: error });
 }

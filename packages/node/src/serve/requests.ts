@@ -1,6 +1,6 @@
 /** Bodies of requests: OpenAI's fields, checked one by one, as what the scheduler is asked. */
 import { randomInt } from "node:crypto";
-import type { SamplingOptions } from "@trimtab/core";
+import type { Constraint, SamplingOptions } from "@trimtab/core";
 import { z } from "zod";
 import { ApiError, unsupported } from "./api-error";
 
@@ -34,6 +34,15 @@ const shared = {
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
   seed: z.int().nullish(),
   stream: z.boolean().nullish(),
+  response_format: z
+    .discriminatedUnion("type", [
+      z.looseObject({ type: z.literal("text") }),
+      z.looseObject({ type: z.literal("json_object") }),
+      z.looseObject({ type: z.literal("json_schema"), json_schema: z.looseObject({ schema: z.record(z.string(), z.unknown()) }) }),
+    ])
+    .nullish(),
+  /** vLLM's: the whole completion matches it. */
+  guided_regex: z.string().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().optional(), include_obfuscation: z.boolean().optional() }).nullish(),
   ...ignored,
   ...refused,
@@ -136,8 +145,17 @@ function requestOf(body: CompletionBody | ChatBody, maxTokens: number | undefine
       // A negative seed is as good as any; without one, no two requests are alike.
       seed: seed == null ? randomInt(2 ** 47) : seed < 0 ? [Math.abs(seed) >>> 0, 1] : seed,
       topLogprobs: topLogprobs ?? 0,
+      constraint: constraintOf(body),
     },
   };
+}
+
+function constraintOf({ response_format: format, guided_regex: regex }: CompletionBody | ChatBody): Constraint | undefined {
+  const isJson = format != null && format.type !== "text";
+  if (isJson && regex != null) throw new ApiError(400, "`guided_regex` must come without a `response_format`.", { param: "guided_regex" });
+  if (regex != null) return { regex };
+  if (!isJson) return undefined;
+  return { jsonSchema: format.type === "json_schema" ? format.json_schema.schema : { type: "object" } };
 }
 
 /** Throws ApiError naming the first field that is wrong. */

@@ -1,5 +1,6 @@
 /** `trimtab generate`: completions of prompts, streamed where there is only one. */
-import { ConfigError, generateStream, guidedModel, loadTokenValues, readPrompt } from "@trimtab/core";
+import { readFileSync } from "node:fs";
+import { ConfigError, type Constraint, generateStream, guidedModel, loadTokenValues, readPrompt } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
@@ -10,6 +11,7 @@ import type { generateSchema } from "../schemas/generate";
 
 export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
   const prompts = await promptsOf(options);
+  const constraint = constraintOf(options);
   return withDevice(options, async (device) => {
     const policy = await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) });
     const values = options.values === undefined ? undefined : await loadTokenValues(device, nodeDirectory(options.values));
@@ -18,7 +20,7 @@ export async function runGenerate(options: z.output<typeof generateSchema>): Pro
     const isStreamed = !options.json && prompts.length * n === 1;
     if (isStreamed) process.stdout.write(prompts[0] as string);
     const sampling = { temperature, topK, topP, minP, repetitionPenalty };
-    for await (const { text, completion } of generateStream({ model, prompts, n, maxNewTokens, ...sampling, stop, seed })) {
+    for await (const { text, completion } of generateStream({ model, prompts, n, maxNewTokens, ...sampling, stop, seed, constraint })) {
       if (isStreamed) process.stdout.write(completion ? `${text}\n` : text);
       else if (completion) {
         const prompt = prompts[completion.promptIndex] as string;
@@ -44,4 +46,14 @@ async function promptsOf({ prompt, datasetName }: z.output<typeof generateSchema
       throw new ConfigError(`${datasetName}:${i + 1}: \`prompt\` must be text here, got messages. Render them first.`);
     return turns;
   });
+}
+
+function constraintOf({ jsonSchema: file, regex }: z.output<typeof generateSchema>): Constraint | undefined {
+  if (file === undefined) return regex === undefined ? undefined : { regex };
+  if (regex !== undefined) throw new ConfigError("trimtab generate: one of --json-schema and --regex must be given, got both. Give one.");
+  try {
+    return { jsonSchema: JSON.parse(readFileSync(file, "utf8")) };
+  } catch (cause) {
+    throw new ConfigError(`${file}: --json-schema must be a readable JSON file, got ${(cause as Error).message}.`, { cause });
+  }
 }

@@ -18,5 +18,7 @@ export const generateSchema = z.strictObject({
   values: path().optional().describe("directory of token values that guide the model (trimtab ilql)"),
   beta: z.number().min(0).default(1).describe("how strongly they guide it"),
   stop: z.array(z.string().min(1)).optional().describe("strings that end a completion"),
+  jsonSchema: path().optional().describe("file with a JSON schema that completions are held to"),
+  regex: z.string().min(1).optional().describe("regular expression that completions match as a whole"),
   json: z.boolean().default(false).describe("print one JSON object per completion"),
 });
