@@ -1,4 +1,4 @@
-/** Compiles the multiply-add ceiling, strict and relaxed. */
+/** Compiles the ceilings, strict and relaxed. */
 import { mkdirSync } from "node:fs";
 import asc from "assemblyscript/asc";
 

@@ -1,10 +1,11 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { main: "src/main.ts" },
+  entry: { main: "src/main.ts", "ceiling-worker": "src/ceiling-worker.ts", "startup-child": "src/startup-child.ts" },
   format: ["esm"],
   platform: "node",
   target: "node20",
   clean: true,
+  external: ["webgpu"],
   loader: { ".wasm": "binary" },
 });

@@ -1,4 +1,4 @@
-// The multiply-add rate of one thread with every operand in registers: the ceiling no matrix kernel can beat.
+// What one thread can do at most: multiply-adds with every operand in registers, and streams of vectors through memory.
 
 // @ts-ignore: decorator
 @inline
@@ -37,4 +37,54 @@ export function multiplyAdd(turns: i32, factor: f32): f32 {
   s = f32x4.add(s, f32x4.add(f32x4.add(f32x4.add(b0, b1), f32x4.add(b2, b3)), f32x4.add(b4, b5)));
   s = f32x4.add(s, c);
   return f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3);
+}
+
+/** Where a caller may put data: the first aligned byte that the module itself does not use. */
+export function base(): usize {
+  return (__heap_base + 63) & ~63;
+}
+
+/** Reads `length` bytes `passes` times, a multiple of 128. */
+export function readStream(from: usize, length: usize, passes: i32): i32 {
+  let a = i32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+  for (let pass = 0; pass < passes; pass++) {
+    for (let at = from, end = from + length; at < end; at += 128) {
+      a = v128.or(a, v128.load(at));
+      b = v128.or(b, v128.load(at, 16));
+      c = v128.or(c, v128.load(at, 32));
+      d = v128.or(d, v128.load(at, 48));
+      e = v128.or(e, v128.load(at, 64));
+      f = v128.or(f, v128.load(at, 80));
+      g = v128.or(g, v128.load(at, 96));
+      h = v128.or(h, v128.load(at, 112));
+    }
+  }
+  a = v128.or(v128.or(v128.or(a, b), v128.or(c, d)), v128.or(v128.or(e, f), v128.or(g, h)));
+  return i32x4.extract_lane(a, 0) | i32x4.extract_lane(a, 1) | i32x4.extract_lane(a, 2) | i32x4.extract_lane(a, 3);
+}
+
+/** Writes `length` bytes `passes` times, a multiple of 64. */
+export function writeStream(to: usize, length: usize, passes: i32): void {
+  for (let pass = 0; pass < passes; pass++) {
+    const value = i32x4.splat(pass);
+    for (let at = to, end = to + length; at < end; at += 64) {
+      v128.store(at, value);
+      v128.store(at, value, 16);
+      v128.store(at, value, 32);
+      v128.store(at, value, 48);
+    }
+  }
+}
+
+/** Copies `length` bytes `passes` times, a multiple of 64. */
+export function copyStream(from: usize, to: usize, length: usize, passes: i32): void {
+  const distance = to - from;
+  for (let pass = 0; pass < passes; pass++) {
+    for (let at = from, end = from + length; at < end; at += 64) {
+      v128.store(at + distance, v128.load(at));
+      v128.store(at + distance, v128.load(at, 16), 16);
+      v128.store(at + distance, v128.load(at, 32), 32);
+      v128.store(at + distance, v128.load(at, 48), 48);
+    }
+  }
 }

@@ -1,23 +1,23 @@
 /** Square matrix products on wasm, in the three layouts of a linear layer, beside the peers, as shares of the ceiling. */
 import type { Device } from "@trimtab/core";
-import { measureCeiling } from "./measure/ceiling";
+import type { Machine } from "./machine";
 import { type Layout, layouts, makeProduct } from "./measure/products";
-import type { Section } from "./measure/section";
+import type { Section, Share } from "./measure/section";
 import { type Contestant, race } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
 
 export interface GemmDevice {
   readonly name: string;
-  readonly build: "strict" | "relaxed";
   readonly device: Device;
 }
 
 export async function benchmarkGemm(
   devices: readonly GemmDevice[],
   sizes: readonly number[],
+  machine: Machine,
   options: { peers: boolean },
 ): Promise<Section> {
-  const ceilings = { strict: measureCeiling("strict"), relaxed: measureCeiling("relaxed") };
+  const shares: Share[] = [];
   const rows: (string | number | null)[][] = [];
   const peerNames = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
   for (const size of sizes) {
@@ -30,10 +30,11 @@ export async function benchmarkGemm(
       const peerRates = peerNames.map(rate);
       rows.push([
         `${layout} ${size}`,
-        ...devices.flatMap(({ name, build, device }) => [
-          rate(name),
-          (100 * rate(name)) / ((ceilings[build] ?? Number.NaN) * device.info.threads),
-        ]),
+        ...devices.flatMap(({ name, device }) => {
+          const share = rate(name) / (machine.ceilings(device.info)?.gflops ?? Number.NaN);
+          shares.push({ name: `${layout} ${size}, ${name}`, share });
+          return [rate(name), 100 * share];
+        }),
         ...peerRates,
       ]);
     }
@@ -42,10 +43,8 @@ export async function benchmarkGemm(
     title: "Matrix products on wasm, best GFLOP/s (and % of the multiply-add ceiling of its build and threads)",
     columns: ["layout n", ...devices.flatMap(({ name }) => [name, "%"]), ...peerNames],
     rows,
-    notes: [
-      `multiply-add ceiling, one thread: strict ${ceilings.strict?.toFixed(1)} GFLOP/s, relaxed ${ceilings.relaxed?.toFixed(1) ?? "refused by this V8"}`,
-      ...(options.peers && peerNames.length === 0 ? ["peers are not installed: run `npm run bench:peers`"] : []),
-    ],
+    shares,
+    notes: [...(options.peers && peerNames.length === 0 ? ["peers are not installed: run `npm run bench:peers`"] : [])],
   };
 }
 

@@ -4,11 +4,14 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { setFlagsFromString } from "node:v8";
+import { type DeviceInfo, renderReport } from "@trimtab/core";
 import { createDevice } from "@trimtab/node";
 import { Command, Option } from "commander";
 import { benchmarkGemm } from "./gemm";
+import { measureMachine } from "./machine";
+import { requireBelowCeiling } from "./measure/ceilings";
 import { benchmarkGeneration } from "./measure/generation";
 import { benchmarkOps } from "./measure/ops";
 import { platformTable } from "./measure/platform";
@@ -16,12 +19,14 @@ import type { Section } from "./measure/section";
 import { servePage } from "./page-server";
 import { peersInstalled } from "./peers";
 import { measurePlatforms } from "./platforms";
+import { type ProfiledRun, profileSteps } from "./profile";
 import { writeReadme } from "./readme";
 import { printSection } from "./report";
+import { benchmarkStartup } from "./startup";
 import { benchmarkGptSteps, benchmarkLlamaSteps } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
 
-const SECTIONS = ["gemm", "ops", "step", "generate", "tokenizer"] as const;
+const SECTIONS = ["gemm", "ops", "step", "generate", "startup", "tokenizer"] as const;
 
 interface Options {
   readonly device: "wasm" | "webgpu";
@@ -32,6 +37,7 @@ interface Options {
   readonly browser: boolean;
   readonly readme: boolean;
   readonly page?: string | true;
+  readonly profile: boolean;
   readonly quick: boolean;
   readonly json: string;
 }
@@ -46,6 +52,7 @@ const options = new Command("bench")
   .option("--browser", "every platform of this machine: Node and Chromium, wasm and WebGPU, in one table", false)
   .option("--readme", "with --browser: put the table into README.md", false)
   .option("--page [port]", "serve the page that measures the visitor's browser, until interrupted")
+  .option("--profile", "where the time of a training step and of a GRPO step goes, by phase and op; and nothing else", false)
   .option("--quick", "smaller sizes, for a first look", false)
   .option("--json <file>", "where to write the results", "benchmarks/results/latest.json")
   .parse()
@@ -96,40 +103,84 @@ async function measureDevice(): Promise<void> {
   console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}; ${device.info.name}`);
   if (options.peers && !peersInstalled()) console.log("peers are not installed: run `npm run bench:peers` to compare with them");
 
-  if (wanted("gemm") && options.device === "wasm") {
-    const builds = options.relaxed ? (["strict", "relaxed"] as const) : (["strict"] as const);
-    const devices = [];
-    for (const build of builds) {
-      for (const threads of [1, options.threads]) {
-        devices.push({
-          name: `${build} ${threads}t`,
-          build,
-          device: await createDevice("wasm", { threads, relaxed: build === "relaxed" }),
-        });
-      }
+  const isGemmWanted = wanted("gemm") && options.device === "wasm" && !options.profile;
+  const gemmDevices = isGemmWanted ? gemmVariants() : [];
+  const machine = await measureMachine([device.info, ...gemmDevices], options);
+  const ceilings = machine.ceilings(device.info);
+  show(machine.section());
+
+  if (options.profile) {
+    const runs: ProfiledRun[] = [];
+    for await (const run of profileSteps(device, ceilings, options)) {
+      console.log(`\n${run.name}, on ${device.info.name}\n${run.text}`);
+      show(run.section);
+      runs.push(run);
     }
-    show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], { peers: options.peers }));
+    writeProfile(device.info.name, runs);
+    await device.destroy();
+    writeResults(resultsOf(device.info, sections));
+    return;
+  }
+  if (isGemmWanted) {
+    const devices = [];
+    for (const { name, threads, relaxed } of gemmDevices) devices.push({ name, device: await createDevice("wasm", { threads, relaxed }) });
+    show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], machine, { peers: options.peers }));
     for (const { device } of devices) await device.destroy();
   }
-  if (wanted("ops")) show(await benchmarkOps(device));
+  if (wanted("ops")) show(await benchmarkOps(device, ceilings));
   if (wanted("step")) {
     show(await benchmarkGptSteps(device, { peers: options.peers && options.device === "wasm", quick: options.quick }));
-    show(await benchmarkLlamaSteps(device, { quick: options.quick }));
+    show(await benchmarkLlamaSteps(device, ceilings, { quick: options.quick }));
   }
   if (wanted("generate")) show(await benchmarkGeneration(device, { quick: options.quick }));
+  if (wanted("startup")) show(await benchmarkStartup(options.device, options));
   if (wanted("tokenizer")) show(await benchmarkTokenizer({ peers: options.peers }));
 
   await device.destroy();
-  writeResults({
+  writeResults(resultsOf(device.info, sections));
+  requireBelowCeiling(sections.flatMap(({ shares = [] }) => shares));
+}
+
+/** Both builds on one thread and on all. */
+function gemmVariants() {
+  const builds = options.relaxed ? (["strict", "relaxed"] as const) : (["strict"] as const);
+  return builds.flatMap((build) =>
+    [...new Set([1, options.threads])].map((threads) => ({
+      name: `${build} ${threads}t`,
+      kind: "wasm" as const,
+      threads,
+      relaxed: build === "relaxed",
+    })),
+  );
+}
+
+function resultsOf(device: DeviceInfo, sections: readonly Section[]): object {
+  return {
     machine: {
       cpu: cpus()[0]?.model.trim(),
       cores: availableParallelism(),
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       node: process.versions.node,
     },
-    device: device.info,
+    device,
     sections,
+  };
+}
+
+/** report.html beside the results: a picture and a table of each profiled run. */
+function writeProfile(deviceName: string, runs: readonly ProfiledRun[]): void {
+  const path = join(dirname(options.json), "report.html");
+  mkdirSync(dirname(path), { recursive: true });
+  const html = renderReport({
+    title: "Where the time goes",
+    lead: `${deviceName}, ${cpus()[0]?.model.trim()}.`,
+    figures: [],
+    charts: [],
+    flames: runs.map(({ flame }) => flame),
+    tables: runs.map(({ table }) => table),
   });
+  writeFileSync(path, html);
+  console.log(`\npictures in ${path}`);
 }
 
 function writeResults(results: object): void {

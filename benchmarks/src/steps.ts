@@ -1,6 +1,7 @@
 /** Training steps: the four GPT shapes beside the peers, and the Llama shapes with counts per step. */
-import type { Device } from "@trimtab/core";
-import type { Section } from "./measure/section";
+import { type Device, profiled } from "@trimtab/core";
+import { boundMs, type Ceilings } from "./measure/ceilings";
+import type { Section, Share } from "./measure/section";
 import { type GptShape, gptConfig, gptShapes, llamaConfig, llamaShapes, nameOf } from "./measure/shapes";
 import { type Contestant, geometricMean, race } from "./measure/timing";
 import { makeTrainingStep } from "./measure/training-step";
@@ -54,8 +55,9 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
 }
 
 /** The Llama shapes: tokens per second and what one step costs in dispatches, submits, pipelines and bytes. */
-export async function benchmarkLlamaSteps(device: Device, options: { quick: boolean }): Promise<Section> {
+export async function benchmarkLlamaSteps(device: Device, ceilings: Ceilings | undefined, options: { quick: boolean }): Promise<Section> {
   const rows: (string | number | null)[][] = [];
+  const shares: Share[] = [];
   for (const shape of options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
     const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
     await step.run();
@@ -66,10 +68,13 @@ export async function benchmarkLlamaSteps(device: Device, options: { quick: bool
     const [timing] = await race([{ name: "step", run: step.run }], { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
     step.dispose();
     const ms = timing?.bestMs as number;
+    const share = ceilings ? (await boundOfStep(device, shape, ceilings)) / ms : Number.NaN;
+    shares.push({ name: `training step, ${shape.name}`, share });
     rows.push([
       shape.name,
       step.parameters / 1e6,
       ms,
+      ceilings ? 100 * share : null,
       (step.tokens / ms) * 1000,
       (6 * step.parameters * step.tokens) / ms / 1e6,
       delta("dispatches"),
@@ -87,6 +92,7 @@ export async function benchmarkLlamaSteps(device: Device, options: { quick: bool
       "shape",
       "M params",
       "ms",
+      "% of ceiling",
       "tokens/s",
       "GFLOP/s",
       "dispatches",
@@ -98,6 +104,19 @@ export async function benchmarkLlamaSteps(device: Device, options: { quick: bool
       "peak MiB",
     ],
     rows,
+    shares,
     notes: ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 12,451 and small 2,185 tokens/s"],
   };
+}
+
+/** The sum over one step's ops of what each takes at the machine's ceilings. */
+async function boundOfStep(device: Device, shape: (typeof llamaShapes)[number], ceilings: Ceilings): Promise<number> {
+  const counted = profiled(device, { now: () => performance.now(), bound: (cost) => boundMs(ceilings, cost) });
+  const step = makeTrainingStep(counted, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
+  counted.profiler.reset();
+  await step.run();
+  await counted.sync();
+  step.dispose();
+  const ops = counted.profiler.take().phases.flatMap((phase) => phase.ops);
+  return ops.reduce((sum, op) => sum + op.boundMs, 0);
 }

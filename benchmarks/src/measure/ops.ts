@@ -1,7 +1,8 @@
 /** Throughput of every entry point at the sizes of a training step of the `small` Llama shape. */
 import type { Device } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
-import type { Section } from "./section";
+import { boundMs, type Ceilings } from "./ceilings";
+import type { Section, Share } from "./section";
 
 /** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary. */
 const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -27,8 +28,12 @@ const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 /** Which scalars and letters these want is their cases' own affair: the largest size is measured. */
 const AT_LARGEST = ["embedding_forward", "embedding_backward", "rope_rotate", "sample_forward", "kv_cache_attend"];
 
-export async function benchmarkOps(device: Device): Promise<Section> {
-  const rows: (string | number)[][] = [];
+/** How much of a row's table its length fills is data: such counts are means, which one call may beat. */
+const COUNTED_BY_DATA = ["kv_cache_attend"];
+
+export async function benchmarkOps(device: Device, ceilings: Ceilings | undefined): Promise<Section> {
+  const rows: (string | number | null)[][] = [];
+  const shares: Share[] = [];
   const seen = new Set<string>();
   for (const item of cases) {
     const { name } = item.entry;
@@ -41,7 +46,17 @@ export async function benchmarkOps(device: Device): Promise<Section> {
       .filter(([letter]) => /^[A-Z]$/.test(letter))
       .map(([letter, value]) => `${letter}${value}`)
       .join(" ");
-    rows.push([name, size, m.medianMs, m.gflops, m.gigabytesPerSecond]);
+    const rate = (amount: number) => amount / m.bestMs / 1e6;
+    const share = ceilings ? boundMs(ceilings, m.cost) / m.bestMs : Number.NaN;
+    if (!COUNTED_BY_DATA.includes(name)) shares.push({ name, share });
+    const limit = ceilings && (boundMs(ceilings, { ...m.cost, bytes: 0 }) >= boundMs(ceilings, m.cost) ? "arithmetic" : "bytes");
+    rows.push([name, size, m.medianMs, m.bestMs, rate(m.cost.flops), rate(m.cost.bytes), limit ?? null, ceilings ? 100 * share : null]);
   }
-  return { title: `Ops on ${device.info.name}, median`, columns: ["op", "size", "ms", "GFLOP/s", "GB/s"], rows, notes: [] };
+  return {
+    title: `Ops on ${device.info.name}`,
+    columns: ["op", "size", "median ms", "best ms", "GFLOP/s", "GB/s", "bound by", "% of ceiling"],
+    rows,
+    notes: ["rates and shares are those of the best time"],
+    shares,
+  };
 }

@@ -1,9 +1,9 @@
 /** One platform's result, the report of several, and the table in which they stand side by side. */
 import type { Device } from "@trimtab/core";
 import type { DeviceInfo } from "@trimtab/kernels";
-import { measureCeiling } from "./ceiling";
 import { type Reading, takeReadings } from "./readings";
 import { type Cell, type Section, significant } from "./section";
+import { measureMultiplyAdd } from "./wasm-ceilings";
 
 export interface Runtime {
   /** E.g. "Node" or "Chromium". */
@@ -59,7 +59,7 @@ export async function measurePlatform(options: {
   const { runtime, device, notes = [], onReading } = options;
   const { info } = device;
   const start = performance.now();
-  const ceiling = () => (info.kind === "wasm" ? (measureCeiling(info.relaxed ? "relaxed" : "strict") ?? 0) * info.threads : null);
+  const ceiling = () => (info.kind === "wasm" ? (measureMultiplyAdd(info.relaxed ? "relaxed" : "strict") ?? 0) * info.threads : null);
   const before = ceiling();
   const readings: Reading[] = [];
   try {

@@ -2,12 +2,20 @@
 
 export type Cell = string | number | null;
 
+/** How near its ceiling something came, 0 to 1. */
+export interface Share {
+  readonly name: string;
+  readonly share: number;
+}
+
 export interface Section {
   readonly title: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
   /** What the numbers say against the targets, one line each. */
   readonly notes: readonly string[];
+  /** What must lie below its ceiling. */
+  readonly shares?: readonly Share[];
 }
 
 /** Three significant digits, without exponents. */

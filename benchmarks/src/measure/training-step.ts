@@ -1,5 +1,5 @@
 /** One training step of ours, as any trainer takes it: forward, token losses, backward, clip, AdamW, one readback. */
-import { AdamW, allocate, batchLogprobs, collate, Decoder, type DecoderConfig, type Device, Tape } from "@trimtab/core";
+import { AdamW, allocate, batchLogprobs, collate, Decoder, type DecoderConfig, type Device, inPhase, Tape } from "@trimtab/core";
 import { ops } from "@trimtab/kernels";
 
 export interface TrainingStep {
@@ -31,12 +31,12 @@ export function makeTrainingStep(
   const run = async () => {
     decoder.parameters.zeroGrads();
     const tape = new Tape(device);
-    const { logp } = batchLogprobs(tape, decoder, batch);
+    const { logp } = inPhase(device, "forward", () => batchLogprobs(tape, decoder, batch));
     const dlogp = tape.constant(new Float32Array(count).fill(-1 / count));
     device.dispatch(ops.segment.sum, { tensors: { x: logp, offsets: tape.constant(Uint32Array.of(0, count)), y: total } });
-    tape.backward([[logp, dlogp]]);
+    inPhase(device, "backward", () => tape.backward([[logp, dlogp]]));
     tape.dispose();
-    optimizer.apply(1e-3);
+    inPhase(device, "optimiser", () => optimizer.apply(1e-3));
     const [stats, sum] = await Promise.all([device.read(optimizer.stats), device.read(total)]);
     optimizer.outcome(stats as Float32Array);
     return -(sum[0] as number) / count;

@@ -1,0 +1,143 @@
+/** Where the time of a training step and of a GRPO step goes, by phase and op, against the machine's ceilings. */
+import {
+  Decoder,
+  type Device,
+  type Flame,
+  formatProfile,
+  type GenerationStats,
+  generate,
+  grpo,
+  type OpProfile,
+  type Profile,
+  type ProfiledDevice,
+  profiled,
+  profileFlame,
+  profileTable,
+  type Table,
+  Tokenizer,
+} from "@trimtab/core";
+import { boundMs, type Ceilings } from "./measure/ceilings";
+import { type Section, significant } from "./measure/section";
+import { type LlamaShape, llamaConfig, llamaShapes, microShape } from "./measure/shapes";
+import { makeTrainingStep } from "./measure/training-step";
+import { speeches } from "./text";
+
+/** One profiled piece of work. */
+export interface ProfiledRun {
+  readonly name: string;
+  readonly text: string;
+  readonly flame: Flame;
+  readonly table: Table;
+  readonly section: Section;
+}
+
+const PROMPTS = 4;
+/** Samples a prompt: all of a group share its prefill. */
+const GROUP = 8;
+const PROMPT_TOKENS = 32;
+const NEW_TOKENS = 64;
+
+/** The training step of each shape, then a GRPO step of each. The device runs on; it is wrapped here. */
+export async function* profileSteps(
+  device: Device,
+  ceilings: Ceilings | undefined,
+  options: { readonly quick: boolean },
+): AsyncGenerator<ProfiledRun> {
+  const bound = ceilings && ((cost: Parameters<typeof boundMs>[1]) => boundMs(ceilings, cost));
+  const timed = profiled(device, { now: () => performance.now(), bound });
+  const shapes = device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes;
+  const steps = options.quick || device.info.software ? 2 : 10;
+  for (const shape of shapes) yield profileTraining(timed, shape, steps);
+  for (const shape of shapes) yield profileGrpo(timed, shape, Math.ceil(steps / 2));
+}
+
+async function profileTraining(device: ProfiledDevice, shape: LlamaShape, steps: number): Promise<ProfiledRun> {
+  const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
+  await step.run();
+  await device.sync();
+  device.profiler.reset();
+  for (let i = 0; i < steps; i++) await step.run();
+  await device.sync();
+  const profile = device.profiler.take();
+  step.dispose();
+  return runOf(`training step, ${shape.name}`, device, profile, steps, []);
+}
+
+/** Groups of 8 that share a prompt, a reward that costs nothing, one optimiser step a round. */
+async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: number): Promise<ProfiledRun> {
+  const tokenizer = Tokenizer.train([speeches().slice(0, 200_000)], { vocabSize: shape.V });
+  const decoder = new Decoder(device, { ...llamaConfig(shape), vocabSize: tokenizer.vocabSize, eosTokenIds: [] });
+  decoder.parameters.initialise(1);
+  const words = speeches().slice(200_000, 400_000);
+  const prompts = Array.from({ length: PROMPTS * (steps + 1) }, (_, i) => ({
+    prompt: tokenizer.decode(tokenizer.encode(words.slice(i * 400, (i + 1) * 400)).slice(0, PROMPT_TOKENS)),
+  }));
+  let taken = 0;
+  const run = grpo({
+    model: { decoder, tokenizer },
+    prompts,
+    rewards: [({ completionIds }) => completionIds.map((ids) => ids.filter((id) => id % 2 === 0).length / ids.length)],
+    numGenerations: GROUP,
+    perDeviceTrainBatchSize: PROMPTS * GROUP,
+    maxCompletionLength: NEW_TOKENS,
+    maxSteps: steps + 1,
+    learningRate: 1e-4,
+  });
+  for await (const _ of run) {
+    await device.sync();
+    // The first step compiles pipelines and grows memory.
+    if (taken++ === 0) device.profiler.reset();
+  }
+  const profile = device.profiler.take();
+  const encoded = prompts.slice(0, PROMPTS).map(({ prompt }) => Uint32Array.from(tokenizer.encode(prompt)));
+  let decoding: GenerationStats | undefined;
+  for (let round = 0; round < 2; round++) {
+    await generate({
+      model: { decoder },
+      prompts: encoded,
+      n: GROUP,
+      maxNewTokens: NEW_TOKENS,
+      temperature: 1,
+      eosTokenIds: [],
+      seed: round,
+      clock: () => performance.now(),
+      onStats: (stats) => {
+        decoding = stats;
+      },
+    });
+  }
+  decoder.dispose();
+  const decodeRate = (1000 * (decoding?.newTokens ?? 0)) / (decoding?.decodeMs ?? 0);
+  const rollout = profile.phases.find(({ name }) => name === "rollout");
+  const tokens = steps * PROMPTS * GROUP * NEW_TOKENS;
+  const rate = (1000 * tokens) / (rollout?.ms ?? Number.NaN);
+  const notes = [
+    `rollout of ${PROMPTS} groups of ${GROUP}, ${PROMPT_TOKENS} + ${NEW_TOKENS} tokens: ${significant(rate)} tokens/s, ${((100 * rate) / decodeRate).toFixed(0)} % of decoding alone, ${significant(decodeRate)} (target 90)`,
+  ];
+  return runOf(`GRPO step, ${shape.name}`, device, profile, steps, notes);
+}
+
+function runOf(name: string, device: Device, profile: Profile, steps: number, notes: readonly string[]): ProfiledRun {
+  const table = profileTable(profile, steps);
+  return {
+    name,
+    text: formatProfile(profile, steps),
+    flame: { ...profileFlame(profile, steps), title: name },
+    table: { ...table, title: name },
+    section: {
+      title: `Phases of a ${name}, on ${device.info.name}`,
+      columns: ["phase", "ms", "%", "% of it in matrix products and attention"],
+      rows: [
+        ...profile.phases.map(({ name: phase, ms, ops }) => [phase, ms / steps, (100 * ms) / profile.ms, (100 * productMs(ops)) / ms]),
+        ["all", profile.ms / steps, 100, (100 * productMs(profile.phases.flatMap(({ ops }) => ops))) / profile.ms],
+      ],
+      notes,
+    },
+  };
+}
+
+/** Matrix products, attention, and the loss, which is a matrix product. */
+function productMs(ops: readonly OpProfile[]): number {
+  const products = ops.filter(({ name }) => /^matmul_|^packed_weight_|attention|attend|^token_logprob_(forward|backward)/.test(name));
+  return products.reduce((sum, { ms }) => sum + ms, 0);
+}
