@@ -140,6 +140,7 @@ describe("an engine's models", () => {
     const [one, two] = await Promise.all(["model", "other"].map((place) => loadLanguageModel(device, disk.get(place) as never)));
     const expected = await inspectCompletion({ model: one as never, prompt: "a few", completion: " words", reference: two });
     expect(tokens.map(({ text }) => text).join("")).toBe(" words<|endoftext|>");
+    expect(tokens.flatMap(({ text, isSpecial }) => (isSpecial ? [text] : []))).toEqual(["<|endoftext|>"]);
     expect(tokens.map(({ logp }) => logp)).toEqual([...expected.logps]);
     expect(tokens.map(({ entropy }) => entropy)).toEqual([...expected.entropies]);
     expect(tokens.map(({ refLogp }) => refLogp)).toEqual([...(expected.refLogps as Float32Array)]);

@@ -102,7 +102,10 @@ export const appStyles = css`
     color: var(--_text-muted);
     text-align: start;
   }
-  .step:hover {
+  .step:disabled {
+    border-color: transparent;
+  }
+  .step:not(:disabled):hover {
     background: var(--_sunken);
     border-color: transparent;
     color: var(--_text);

@@ -10,6 +10,7 @@ import type { Theme, ViewName } from "./store";
 import { StudioElement } from "./studio-element";
 import { VIEWS } from "./views";
 import "./parts/device-card";
+import "./parts/elsewhere";
 import "./parts/session-menu";
 
 const THEMES: readonly { readonly theme: Theme; readonly label: string; readonly icon: TemplateResult }[] = [
@@ -31,7 +32,7 @@ export class TrimtabStudio extends StudioElement {
   }
 
   protected override render() {
-    const { session, notices } = this.state;
+    const { session, notices, isElsewhere } = this.state;
     const steps = stepsOf(this.state);
     return html`
       <header>
@@ -47,7 +48,7 @@ export class TrimtabStudio extends StudioElement {
         <studio-device-card .studio=${this.studio}></studio-device-card>
       </nav>
       <main id="main" tabindex="-1" aria-label=${steps.find(({ view }) => view === session.view)?.title ?? ""}>
-        ${this.#view(session.view)} ${this.#onward(steps)}
+        ${isElsewhere ? html`<studio-elsewhere .studio=${this.studio}></studio-elsewhere>` : html`${this.#view(session.view)} ${this.#onward(steps)}`}
       </main>
       <div class="notices" role="log" aria-label="Messages">
         ${notices.map(
@@ -67,6 +68,7 @@ export class TrimtabStudio extends StudioElement {
         class="step ${isDone ? "done" : ""}"
         aria-current=${isCurrent ? "step" : "false"}
         data-view=${view}
+        ?disabled=${this.state.isElsewhere}
         @click=${() => this.studio.go(view)}
       >
         <span class="badge">${viewIcons[view]}${isDone ? html`<span class="tick">${checkIcon}</span>` : ""}</span>

@@ -7,6 +7,7 @@ import { FeedbackSessions } from "./feedback-sessions";
 import { ModelShelf } from "./model-shelf";
 import { isUnderWay, modelsOf, newId, newSession, revived } from "./session";
 import { forgetSession, listSessions, readSession, SessionKeeper } from "./session-keeper";
+import { SessionLock } from "./session-lock";
 import {
   type DeviceChoice,
   type KeptPlace,
@@ -42,6 +43,7 @@ export class LiveStudio implements Studio {
   readonly #parts: StudioParts;
   readonly #shelf = new ModelShelf();
   readonly #keeper: SessionKeeper;
+  readonly #lock = new SessionLock(() => void this.#handOver());
   #engine: Promise<Engine<Place>>;
   #feedback: FeedbackSessions;
   #sampling: AbortController | undefined;
@@ -52,8 +54,9 @@ export class LiveStudio implements Studio {
     const sessions = await listSessions();
     const last = sessions[0] && (await readSession(sessions[0].id));
     const session = last ? revived(last) : newSession("First session", Date.now());
-    return new LiveStudio(parts, {
+    const studio = new LiveStudio(parts, {
       session,
+      isElsewhere: false,
       datasets: new FeedbackSessions(session.feedback).datasets(),
       sessions,
       engine: { state: "starting" },
@@ -64,6 +67,8 @@ export class LiveStudio implements Studio {
       theme: settings.theme,
       notices: [],
     });
+    if (!(await studio.#claim(session.id))) studio.store.update(() => ({ isElsewhere: true }));
+    return studio;
   }
 
   private constructor(parts: StudioParts, state: StudioState) {
@@ -94,10 +99,44 @@ export class LiveStudio implements Studio {
   }
 
   /** Makes another session the open one. */
-  #adopt(session: Session): void {
+  #adopt(session: Session, isElsewhere: boolean): void {
     this.#keeper.adopt(session);
-    this.store.update(() => ({ session, datasets: new FeedbackSessions(session.feedback).datasets() }));
+    this.store.update(() => ({ session, isElsewhere, datasets: new FeedbackSessions(session.feedback).datasets() }));
     this.#feedback = this.#openFeedback();
+  }
+
+  /** Opens a session, here or, where another tab has it open, as soon as that lets go of it. */
+  async #openHere(session: Session): Promise<void> {
+    const isHere = await this.#claim(session.id);
+    this.#adopt(session, !isHere);
+  }
+
+  /** False where another tab has the session open. */
+  async #claim(id: string): Promise<boolean> {
+    const isHere = await this.#lock.take(id);
+    if (!isHere) void this.#openLater(id);
+    return isHere;
+  }
+
+  async #openLater(id: string): Promise<void> {
+    if (!(await this.#lock.wait(id))) return;
+    const kept = await readSession(id);
+    const session = kept ? revived(kept) : newSession("First session", Date.now());
+    if (kept) this.#adopt(session, false);
+    else await this.#openHere(session); // it was deleted there
+  }
+
+  takeOver(): void {
+    this.#lock.ask(this.store.state.session.id);
+  }
+
+  /** Leaves the open session to another tab, with all that was done kept. */
+  async #handOver(): Promise<void> {
+    await this.#leave();
+    await this.flush();
+    this.store.update(() => ({ isElsewhere: true }));
+    this.#lock.release();
+    await this.#openLater(this.store.state.session.id);
   }
 
   get engine(): Promise<Engine<Place>> {
@@ -137,6 +176,7 @@ export class LiveStudio implements Studio {
   }
 
   change(change: (session: Session) => Partial<Session>): void {
+    if (this.store.state.isElsewhere) return;
     this.store.update(({ session }) => ({ session: { ...session, ...change(session) } }));
   }
 
@@ -341,7 +381,8 @@ export class LiveStudio implements Studio {
   async #enter(session: Session, isImported = false): Promise<void> {
     await this.#leave();
     await this.flush();
-    this.#adopt(session);
+    await this.#openHere(session);
+    if (this.store.state.isElsewhere) return;
     if (isImported) this.#keeper.drop(); // nothing of it is written yet
     this.#keeper.keep({ ...session });
     await this.flush();
@@ -350,7 +391,11 @@ export class LiveStudio implements Studio {
   }
 
   async deleteSession(id: string): Promise<void> {
-    const isOpen = this.store.state.session.id === id;
+    const { session: open, isElsewhere } = this.store.state;
+    const isOpen = open.id === id;
+    if (isOpen ? isElsewhere : await this.#lock.isHeldElsewhere(id)) {
+      return this.notify("warning", "This session is open in another tab. Close it there first.");
+    }
     if (isOpen) {
       await this.#leave();
       this.#keeper.drop();
@@ -360,8 +405,7 @@ export class LiveStudio implements Studio {
     this.store.update(() => ({ sessions }));
     if (!isOpen) return;
     const session = sessions[0] && (await readSession(sessions[0].id));
-    const next = session ? revived(session) : newSession("First session", Date.now());
-    this.#adopt(next);
+    await this.#openHere(session ? revived(session) : newSession("First session", Date.now()));
   }
 
   async persistStorage(): Promise<void> {

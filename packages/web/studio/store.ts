@@ -183,6 +183,8 @@ export type Theme = "auto" | "light" | "dark";
 
 export interface StudioState {
   readonly session: Session;
+  /** Another tab has the session open: here it is neither shown nor changed. */
+  readonly isElsewhere: boolean;
   /** The feedback as rows of every format, ready for the trainers; follows from the session. */
   readonly datasets: Datasets;
   readonly sessions: readonly SessionSummary[];

@@ -65,11 +65,13 @@ export interface Studio {
 
   /** Has `task` done before the open session is left or deleted: to end what belongs to it. */
   beforeLeaving(task: () => Promise<void>): void;
+  /** Asks the tab that has the session open to leave it; it is opened here when that is done. */
+  takeOver(): void;
   /** Opens a kept session, or a new one where no id is given. */
   openSession(id?: string): Promise<void>;
   /** Opens the session of a file that was exported. Throws where it is none. */
   importSession(json: string): Promise<void>;
-  /** Forgets a session with all its files; where it is the open one, another is opened. */
+  /** Forgets a session with all its files; where it is the open one, another is opened. One that another tab has open stays. */
   deleteSession(id: string): Promise<void>;
   /** Asks the browser never to evict what is kept here. */
   persistStorage(): Promise<void>;

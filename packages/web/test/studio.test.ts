@@ -4,6 +4,7 @@
  * (docs/images has some of them).
  */
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { detectFormat, inspectCompletion, loadLanguageModel, parseJsonl, withAdapterFrom } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { unzipSync } from "fflate";
@@ -13,8 +14,10 @@ import { droppedDirectory } from "../src/files/dropped-files";
 import type { Session, StudioState } from "../studio/store";
 import { violations as axeViolations } from "./axe";
 import { describeBrowser, openPage, type WatchedPage } from "./browser";
+import { serveSite } from "./site";
 import { type StudioSite, serveStudio } from "./studio-site";
 
+const bundledModel = fileURLToPath(new URL("../studio/public/model", import.meta.url));
 /** Where pictures go for review; none are made without it. */
 const PICTURES = process.env.STUDIO_PICTURES;
 
@@ -199,6 +202,32 @@ describeBrowser("the studio", (browser) => {
     await picture("studio-agreement");
   });
 
+  it("lets a model at an endpoint answer", async () => {
+    const keys = new Set<string | undefined>();
+    const endpoint = await serveSite({
+      intercept({ method, url, headers }, response) {
+        response.setHeader("Access-Control-Allow-Origin", "*");
+        response.setHeader("Access-Control-Allow-Headers", "authorization, content-type");
+        if (method === "POST") keys.add(`${url} ${headers.authorization}`);
+        response.end(method === "POST" ? JSON.stringify({ choices: [{ message: { content: "Rating: 7" } }] }) : "");
+        return true;
+      },
+    });
+    await button(/^Stars/).click();
+    await page.getByLabel("Who judges").selectOption("A model at an endpoint");
+    await page.getByLabel("Address, up to its version").fill(`${endpoint.origin}/v1`);
+    await page.getByLabel("Model", { exact: true }).fill("a-critic");
+    await page.getByLabel("API key").fill("secret-of-a-critic");
+    await button("Let it judge").click();
+    await page.getByText(/a-critic: \d+ answers/).waitFor();
+    await endpoint.close();
+    // seven on a scale from one to ten
+    expect(new Set((await answers("stars", "a-critic")).map((answer) => answer?.kind === "stars" && answer.rating))).toEqual(new Set([4]));
+    expect(keys).toEqual(new Set(["/v1/chat/completions Bearer secret-of-a-critic"]));
+    expect(JSON.stringify(await session())).not.toContain("secret-of-a-critic");
+    await button("Dismiss").click();
+  });
+
   const runs = async () => (await session()).runs;
   const statusOf = (index: number) => expect.poll(async () => (await runs())[index]?.status, { timeout: 90_000, interval: 250 });
 
@@ -291,11 +320,28 @@ describeBrowser("the studio", (browser) => {
     for (const { decoder } of [adapted, base, merged]) decoder.dispose();
     await device.destroy();
 
+    // a directory that a person picks, as the browser hands it out
+    await page.evaluate(() => {
+      const picked = async () => (await navigator.storage.getDirectory()).getDirectoryHandle("picked", { create: true });
+      Object.assign(globalThis, { showDirectoryPicker: picked });
+    });
+    await button("Save in a directory: adapter of GRPO 1").click();
+    await page.getByText("Adapter of GRPO 1 is saved.").waitFor();
+    const saved = await page.evaluate(async () => {
+      const directory = await (await navigator.storage.getDirectory()).getDirectoryHandle("picked");
+      const names: string[] = [];
+      for await (const name of (directory as unknown as { keys(): AsyncIterable<string> }).keys()) names.push(name);
+      const config = await (await directory.getFileHandle("adapter_config.json")).getFile();
+      return { names: names.sort(), config: JSON.parse(await config.text()) };
+    });
+    expect(saved.names).toEqual(["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"]);
+    expect(saved.config).toMatchObject({ peft_type: "LORA", r: 16, lora_alpha: 32, base_model_name_or_path: null });
+
     const preferences = parseJsonl((await download(() => button("Download preference.jsonl").click())).toString());
     expect(preferences.length).toBeGreaterThan(10);
     expect(new Set(preferences.map((row) => detectFormat(row)))).toEqual(new Set(["preference"]));
     const stars = parseJsonl((await download(() => button("Download rated.jsonl").click())).toString());
-    expect(stars).toMatchObject([{ rating: 4, rater: "me" }, { rating: 2 }]);
+    expect(stars.filter(({ rater }) => rater === "me")).toMatchObject([{ rating: 4 }, { rating: 2 }]);
 
     const report = (await download(() => button("Report on GRPO 1").click())).toString();
     expect(report).toMatch(/^<!doctype html>/i);
@@ -310,6 +356,28 @@ describeBrowser("the studio", (browser) => {
     });
     await expect.poll(async () => (await session()).name).toBe("The same again");
     expect((await session()).feedback).toEqual(kept.session.feedback);
+  });
+
+  it("opens a session in one tab at a time, and hands it over", async () => {
+    const other = await openPage(context, site.url);
+    await other.page.getByRole("heading", { name: "Open in another tab" }).waitFor();
+    if (PICTURES) await other.page.screenshot({ path: `${PICTURES}/studio-elsewhere.png` });
+    expect(await axeViolations(other.page)).toEqual([]);
+    await other.page.getByRole("button", { name: "Go on here" }).click();
+    await page.getByRole("heading", { name: "Open in another tab" }).waitFor();
+    await other.page.getByRole("heading", { name: "Take it along" }).waitFor();
+    const read = (tab: Page) =>
+      tab.evaluate(() => (document.querySelector("trimtab-studio") as unknown as { state: StudioState }).state.session);
+    expect(await read(other.page)).toEqual(await session());
+    await other.page.getByRole("button", { name: /^Session:/ }).click();
+    await other.page.getByLabel("Name of this session").fill("Written there");
+    await other.page.getByLabel("Name of this session").blur();
+    await expect.poll(async () => (await read(other.page)).name).toBe("Written there");
+    await other.page.waitForTimeout(600); // longer than the session waits before it is written
+    await other.page.close();
+    await page.getByRole("heading", { name: "Take it along" }).waitFor();
+    expect((await session()).name).toBe("Written there");
+    expect(other.problems).toEqual([]);
   });
 
   it("deletes a session with its files", async () => {
@@ -332,6 +400,24 @@ describeBrowser("the studio", (browser) => {
     await button("Really delete").click();
     await expect.poll(stored).not.toContain(`studio/${first?.id}`);
     await button("Close").click();
+  });
+
+  it("loads a model from a directory that is chosen, and from one that is dropped", async () => {
+    await go("model");
+    await page.locator("studio-model-view input[type=file]").setInputFiles(bundledModel);
+    await page.locator('[data-model="model"]').first().waitFor();
+    const drop = page.locator("studio-model-view studio-file-drop");
+    await drop.scrollIntoViewIfNeeded();
+    const zone = await drop.boundingBox();
+    if (!zone) throw new Error("the place to drop a directory must be in sight");
+    const debug = await context.newCDPSession(page);
+    const at = { x: zone.x + zone.width / 2, y: zone.y + 20, data: { items: [], files: [bundledModel], dragOperationsMask: 1 } };
+    for (const type of ["dragEnter", "dragOver", "drop"] as const) await debug.send("Input.dispatchDragEvent", { type, ...at });
+    await page.locator('[data-model="model"]').nth(1).waitFor();
+    const loaded = (await session()).models.filter(({ name }) => name === "model");
+    for (const model of loaded) {
+      expect(model).toMatchObject({ parameterCount: 430752, origin: "from a directory", place: { storage: expect.any(String) } });
+    }
   });
 
   it("fits a phone", async () => {

@@ -138,6 +138,8 @@ export interface EngineCompletion {
 export interface EngineToken {
   /** Empty where the token only begins a character. */
   readonly text: string;
+  /** True for a special token such as the end of the text, which no reader should see as text. */
+  readonly isSpecial?: boolean | undefined;
   readonly logp: number;
   /** Given by `inspect`. */
   readonly entropy?: number | undefined;

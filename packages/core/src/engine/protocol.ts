@@ -67,6 +67,8 @@ export interface ModelRecord {
 /** Tokens by column: thousands of small objects would hold up the thread that receives them. */
 export interface WireTokens {
   readonly texts: readonly string[];
+  /** Which are special tokens. */
+  readonly specials: readonly number[];
   readonly logps: Float32Array;
   readonly entropies?: Float32Array | undefined;
   /** NaN where there is none. */

@@ -20,10 +20,11 @@ export function wireSample(completion: ScoredCompletion, tokenizer: Tokenizer): 
 
 /** Tokens with their texts. */
 export function wireTokens(
-  { ids, ...columns }: { readonly ids: Uint32Array } & Omit<WireTokens, "texts">,
+  { ids, ...columns }: { readonly ids: Uint32Array } & Omit<WireTokens, "texts" | "specials">,
   tokenizer: Tokenizer,
 ): WireTokens {
-  return { texts: textsOf(ids, tokenizer), ...columns };
+  const specials = Array.from(ids.keys()).filter((t) => tokenizer.specialTokenIds.has(ids[t] as number));
+  return { texts: textsOf(ids, tokenizer), specials, ...columns };
 }
 
 /** The sample as the application sees it. */
@@ -32,9 +33,10 @@ export function sampleOf({ tokens, ...sample }: WireSample): EngineSample {
 }
 
 /** Tokens as the application sees them. */
-export function tokensOf({ texts, logps, entropies, refLogps, advantages }: WireTokens): EngineToken[] {
+export function tokensOf({ texts, specials, logps, entropies, refLogps, advantages }: WireTokens): EngineToken[] {
   return texts.map((text, t) => ({
     text,
+    ...(specials.includes(t) ? { isSpecial: true } : {}),
     logp: logps[t] as number,
     entropy: entropies?.[t],
     refLogp: refLogps && !Number.isNaN(refLogps[t]) ? refLogps[t] : undefined,

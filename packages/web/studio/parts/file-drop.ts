@@ -3,6 +3,13 @@ import { css, html, LitElement } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { viewStyles } from "../view-styles";
 
+/** What `files` says. */
+export interface ChosenFiles {
+  readonly files: readonly File[];
+  /** The name of the directory that they are from. */
+  readonly directory: string | undefined;
+}
+
 @customElement("studio-file-drop")
 export class FileDrop extends LitElement {
   static override styles = [
@@ -70,17 +77,18 @@ export class FileDrop extends LitElement {
     this.isOver = false;
     const entries = [...(event.dataTransfer?.items ?? [])].flatMap((item) => item.webkitGetAsEntry() ?? []);
     const files = await Promise.all(entries.map(filesOf));
-    this.#tell(files.flat());
+    this.#tell(files.flat(), entries.find(({ isDirectory }) => isDirectory)?.name);
   }
 
   #chosen(event: Event): void {
     const input = event.target as HTMLInputElement;
-    this.#tell([...(input.files ?? [])]);
+    const files = [...(input.files ?? [])];
+    this.#tell(files, files[0]?.webkitRelativePath.split("/")[0] || undefined);
     input.value = "";
   }
 
-  #tell(files: readonly File[]): void {
-    if (files.length > 0) this.dispatchEvent(new CustomEvent<readonly File[]>("files", { detail: files }));
+  #tell(files: readonly File[], directory: string | undefined): void {
+    if (files.length > 0) this.dispatchEvent(new CustomEvent<ChosenFiles>("files", { detail: { files, directory } }));
   }
 }
 

@@ -106,7 +106,7 @@ export class StudioTokenText extends QueuedElement {
       aria-label=${`${visible(token.text)}: ${words.join(", ")}`}
       @pointerenter=${() => (this.at = i)}
       @pointerdown=${() => (this.at = i)}
-      >${shown(token.text)}</span
+      >${shown(token)}</span
     >`;
   }
 
@@ -143,9 +143,9 @@ export class StudioTokenText extends QueuedElement {
   }
 }
 
-/** Line ends keep breaking the line, and can be pointed at. */
-function shown(text: string): string {
-  return text.replaceAll("\n", "↵\n");
+/** Line ends keep breaking the line, and can be pointed at. A special token is no text: a mark stands for it, and its name where it is described. */
+function shown({ text, isSpecial }: EngineToken): string {
+  return isSpecial ? "⊣" : text.replaceAll("\n", "↵\n");
 }
 
 /** White space made visible. */

@@ -7,6 +7,7 @@ import { canSaveToDirectory, download, fileName, saveToDirectory } from "../expo
 import { sessionJson } from "../export/session-file";
 import { zipFiles } from "../export/zip";
 import { downloadIcon, folderIcon, viewIcons } from "../icons";
+import type { ChosenFiles } from "../parts/file-drop";
 import { promptRow } from "../prompts";
 import { counted } from "../steps";
 import type { StudioModel, StudioRun } from "../store";
@@ -247,7 +248,8 @@ export class ExportView extends StudioElement {
     });
   }
 
-  async #import({ detail: [file] }: CustomEvent<readonly File[]>): Promise<void> {
+  async #import({ detail }: CustomEvent<ChosenFiles>): Promise<void> {
+    const [file] = detail.files;
     try {
       if (file) await this.studio.importSession(await file.text());
     } catch (error) {

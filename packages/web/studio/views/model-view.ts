@@ -3,6 +3,7 @@ import { parseHubName } from "@trimtab/core";
 import { css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { checkIcon, folderIcon, linkIcon, trashIcon, viewIcons } from "../icons";
+import type { ChosenFiles } from "../parts/file-drop";
 import type { DeviceChoice, StudioModel } from "../store";
 import { StudioElement } from "../studio-element";
 import { viewStyles } from "../view-styles";
@@ -281,9 +282,8 @@ export class ModelView extends StudioElement {
     await this.studio.loadModel({ url, names }, { name, origin });
   }
 
-  async #loadFiles({ detail: files }: CustomEvent<readonly File[]>): Promise<void> {
-    const directory = files[0]?.webkitRelativePath.split("/")[0];
-    await this.studio.loadModel({ files }, { name: directory || "My model", origin: "from a directory" });
+  async #loadFiles({ detail: { files, directory = "My model" } }: CustomEvent<ChosenFiles>): Promise<void> {
+    await this.studio.loadModel({ files }, { name: directory, origin: "from a directory" });
   }
 
   async #loadUrl(event: SubmitEvent): Promise<void> {

@@ -3,6 +3,7 @@ import { css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { plusIcon, trashIcon, viewIcons } from "../icons";
+import type { ChosenFiles } from "../parts/file-drop";
 import { BUNDLED_PROMPTS, promptOf, promptText, readPrompts } from "../prompts";
 import { counted } from "../steps";
 import type { StudioPrompt } from "../store";
@@ -199,7 +200,7 @@ export class PromptsView extends StudioElement {
     this.isClearing = !this.isClearing;
   }
 
-  async #import({ detail: files }: CustomEvent<readonly File[]>): Promise<void> {
+  async #import({ detail: { files } }: CustomEvent<ChosenFiles>): Promise<void> {
     try {
       const read = await Promise.all(files.map(async (file) => readPrompts(await file.text(), file.name)));
       this.#put(read.flat());
