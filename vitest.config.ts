@@ -29,7 +29,7 @@ const alias = [
   { find: /^@trimtab\/kernels$/, replacement: source("kernels/src/index.ts") },
   { find: /^@trimtab\/kernels\/conformance$/, replacement: source("kernels/conformance/index.ts") },
   { find: /^@trimtab\/kernels\/wasm\/pool$/, replacement: source("kernels/src/wasm/pool.ts") },
-  { find: /^@trimtab\/kernels\/(reference|wasm|webgpu)$/, replacement: source("kernels/src/$1/index.ts") },
+  { find: /^@trimtab\/kernels\/(dry|reference|wasm|webgpu)$/, replacement: source("kernels/src/$1/index.ts") },
   { find: /^@trimtab\/core$/, replacement: source("core/src/index.ts") },
   { find: /^@trimtab\/node$/, replacement: source("node/src/index.ts") },
   { find: /^@trimtab\/web$/, replacement: source("web/src/index.ts") },

@@ -6,6 +6,7 @@ export default defineConfig({
   entry: {
     index: "src/index.ts",
     "reference/index": "src/reference/index.ts",
+    "dry/index": "src/dry/index.ts",
     "wasm/index": "src/wasm/index.ts",
     "wasm/pool": "src/wasm/pool.ts",
     "webgpu/index": "src/webgpu/index.ts",

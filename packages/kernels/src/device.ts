@@ -73,6 +73,20 @@ export function newCounters(): DeviceCounters {
   };
 }
 
+/** What memory is for. Scratch is what single ops need while they run. */
+export const MEMORY_KINDS = ["weights", "gradients", "optimizer", "activations", "logits", "cache", "scratch", "other"] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
+
+/** A device's memory by what it is for, in bytes. */
+export interface DeviceMemory {
+  /** In use now. */
+  readonly live: Readonly<Record<MemoryKind, number>>;
+  /** In use at the moment when most was. */
+  readonly atPeak: Readonly<Record<MemoryKind, number>>;
+  /** The most that the device has needed at once, with what rounding and fragments cost: what must fit `info.memoryBytes`. */
+  readonly peakBytes: number;
+}
+
 export interface DispatchArgs {
   readonly tensors: Readonly<Record<string, TensorRef | undefined>>;
   readonly scalars?: Readonly<Record<string, number>>;
@@ -91,8 +105,8 @@ export interface Device {
   readonly profiler?: PhaseMarks | undefined;
   /** Resolves, with the reason, when the device is gone although nobody destroyed it. Undefined where that cannot happen. */
   readonly lost?: Promise<DeviceError>;
-  /** Allocates at least `byteLength` bytes; contents are undefined. Throws OutOfMemoryError. */
-  alloc(byteLength: number): DeviceBuffer;
+  /** Allocates at least `byteLength` bytes; contents are undefined. `kind` is for {@link memory}; default "other". Throws OutOfMemoryError. */
+  alloc(byteLength: number, kind?: MemoryKind): DeviceBuffer;
   /** Returns a buffer to the device's pool. Work already dispatched on it still completes. */
   free(buffer: DeviceBuffer): void;
   /** Copies host data into a tensor, in order with the dispatches around it. */
@@ -110,6 +124,8 @@ export interface Device {
   read(tensor: TensorRef): Promise<TensorData>;
   /** Waits for the work so far. */
   sync(): Promise<void>;
+  /** What the memory is used for, now and at its peak since the device was made. */
+  memory(): DeviceMemory;
   /** Frees everything; the device is unusable afterwards. */
   destroy(): Promise<void>;
 }

@@ -5,7 +5,16 @@
  * everything that reads it was recorded later and so has run already. In a tape that does not record, `block` frees what
  * its function allocated except the result. Parameters live outside; their gradients accumulate (`+=`).
  */
-import { type Device, type DispatchArgs, type Dtype, type EntryPoint, elementCount, ops, type TensorData } from "@trimtab/kernels";
+import {
+  type Device,
+  type DispatchArgs,
+  type Dtype,
+  type EntryPoint,
+  elementCount,
+  type MemoryKind,
+  ops,
+  type TensorData,
+} from "@trimtab/kernels";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
 
 interface TapeNode {
@@ -48,8 +57,8 @@ export class Tape {
   }
 
   /** A new tensor owned by this tape, contents undefined. */
-  alloc(shape: readonly number[], dtype: Dtype = "f32"): Tensor {
-    const tensor = allocate(this.device, shape, dtype);
+  alloc(shape: readonly number[], dtype: Dtype = "f32", kind: MemoryKind = "activations"): Tensor {
+    const tensor = allocate(this.device, shape, dtype, kind);
     this.#fresh.push(tensor);
     return tensor;
   }
@@ -81,7 +90,7 @@ export class Tape {
   gradOrZero(tensor: Tensor): Tensor {
     const present = this.#grads.get(tensor);
     if (present) return present;
-    const zeros = allocate(this.device, tensor.shape);
+    const zeros = allocate(this.device, tensor.shape, "f32", "activations");
     this.run(ops.fill.set, { y: flat(zeros) }, { value: 0 });
     this.#grads.set(tensor, zeros);
     return zeros;
@@ -89,7 +98,7 @@ export class Tape {
 
   /** Computes a gradient for `tensor` with `write`, which must overwrite the tensor it is given, and adds it to what has arrived. */
   addGrad(tensor: Tensor, write: (gradient: Tensor) => void): void {
-    const gradient = allocate(this.device, tensor.shape);
+    const gradient = allocate(this.device, tensor.shape, "f32", "activations");
     write(gradient);
     this.#arrive(tensor, gradient);
   }

@@ -28,7 +28,7 @@ export function tokenLogprob(
   const [logp, entropy, lse, hit] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];
   tape.run(ops.tokenLogprob.forward, { hidden, head: head.value, targets, logp, entropy, lse, hit }, scalars);
   tape.record([logp, entropy, lse], () => {
-    const coefficients = allocate(tape.device, [rows, 4]);
+    const coefficients = allocate(tape.device, [rows, 4], "f32", "activations");
     tape.run(ops.tokenLogprob.coefficients, {
       dlogp: tape.gradOrZero(logp),
       dentropy: tape.grad(entropy),

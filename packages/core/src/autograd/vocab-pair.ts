@@ -45,7 +45,7 @@ export function vocabPair(tape: Tape, { learning, fixed, beta }: VocabPair): Ten
   const [divergence, centre, lse, fixedLse] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];
   tape.run(ops.vocabPair.forward, { ...sides, divergence, centre, lse, fixedLse }, scalars);
   tape.record([divergence], () => {
-    const coefficients = allocate(tape.device, [rows, 4]);
+    const coefficients = allocate(tape.device, [rows, 4], "f32", "activations");
     tape.run(ops.vocabPair.coefficients, { ddivergence: tape.grad(divergence), centre, lse, fixedLse, coefficients });
     tape.addGrad(learning.hidden, (dhidden) =>
       tape.run(ops.vocabPair.backward, { coefficients, ...sides, dhidden, dhead: learning.head.grad }, scalars),

@@ -13,7 +13,7 @@ export function responsiveDevice(device: Device): Device {
     lost: device.lost,
     profiler: device.profiler,
     dispatchTimed: device.dispatchTimed,
-    alloc: (byteLength) => device.alloc(byteLength),
+    alloc: (byteLength, kind) => device.alloc(byteLength, kind),
     free: (buffer) => device.free(buffer),
     write: (tensor, data) => device.write(tensor, data),
     copy: (from, to) => device.copy(from, to),
@@ -27,6 +27,7 @@ export function responsiveDevice(device: Device): Device {
       await device.sync();
       await turnOfTheLoop();
     },
+    memory: () => device.memory(),
     destroy: () => device.destroy(),
   };
 }

@@ -29,7 +29,7 @@ export class PagedCache {
     this.blocks = new BlockAllocator(blockCount, (block) => prefixes.forget(block));
     this.byteLength = blockCount * layerBlockBytes(config, blockSize) * config.layers;
     const shape = [blockCount * blockSize, 2 * config.kvHeads * config.headDim];
-    this.#layers = Array.from({ length: config.layers }, () => session.alloc(shape));
+    this.#layers = Array.from({ length: config.layers }, () => session.alloc(shape, "f32", "cache"));
   }
 
   /** Where position `t` of a row with this block table lies. */

@@ -214,7 +214,7 @@ function uploadRope(device: Device, config: DecoderConfig, { theta, scaling }: R
   const headDim = rotatedChannels(config);
   const { cos, sin } = ropeTable({ headDim, maxPositions: config.maxPositions, theta, scaling });
   const shape = [ropeRows(config), headDim / 2];
-  return { cos: upload(device, cos, shape), sin: upload(device, sin, shape) };
+  return { cos: upload(device, cos, shape, "weights"), sin: upload(device, sin, shape, "weights") };
 }
 
 /** 0, 1, 2, ... within each row, plus what `shiftOf` says of the row. */

@@ -208,7 +208,7 @@ export class Lora {
   }
 
   #own(data: Uint32Array | Float32Array, shape?: readonly number[]): Tensor {
-    const tensor = upload(this.device, data, shape);
+    const tensor = upload(this.device, data, shape, "weights");
     this.#owned.push(tensor);
     return tensor;
   }

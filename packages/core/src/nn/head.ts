@@ -12,6 +12,6 @@ export interface Head extends Parameter {
 
 /** hidden (N, C), head (V, C) -> logits (N, V): an array over the vocabulary, for the few positions of a decoding step. */
 export function logits(tape: Tape, hidden: Tensor, head: Head): Tensor {
-  const raw = linear(tape, hidden, head);
+  const raw = linear(tape, hidden, head, { kind: "logits" });
   return head.softCap === undefined ? raw : unary(tape, "soft_cap", raw, head.softCap);
 }

@@ -1,18 +1,18 @@
 /** Linear layer: y = x · wᵀ + bias (+ addend), w in f32 or frozen in low precision. */
-import { ops, WEIGHT_FORMATS } from "@trimtab/kernels";
+import { type MemoryKind, ops, WEIGHT_FORMATS } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
 import type { PackedParameter, Parameter } from "./parameters";
 
-/** x (M, K), w (N, K), bias (N), addend (M, N), a residual stream added in the same pass -> y (M, N). */
+/** x (M, K), w (N, K), bias (N), addend (M, N), a residual stream added in the same pass -> y (M, N). `kind`: what y counts as. */
 export function linear(
   tape: Tape,
   x: Tensor,
   w: Pick<Parameter, "value" | "grad" | "shape"> | PackedParameter,
-  options: { bias?: Parameter | undefined; addend?: Tensor | undefined } = {},
+  options: { bias?: Parameter | undefined; addend?: Tensor | undefined; kind?: MemoryKind | undefined } = {},
 ): Tensor {
   const { bias, addend } = options;
-  const y = tape.alloc([x.shape[0] as number, w.shape[0] as number]);
+  const y = tape.alloc([x.shape[0] as number, w.shape[0] as number], "f32", options.kind);
   const inputs = { x, bias: bias?.value, addend, y };
   if ("packed" in w) tape.run(ops.packedWeight.forward, { ...inputs, w: w.packed }, { format: WEIGHT_FORMATS[w.format].id });
   else tape.run(ops.matmul.forward, { ...inputs, w: w.value });

@@ -8,6 +8,7 @@ import {
   type Device,
   elementCount,
   fillNormal,
+  type MemoryKind,
   OutOfMemoryError,
   ops,
   packedRowWords,
@@ -71,7 +72,7 @@ export class ParameterSet {
       [...floats.filter((s) => s.shape.length > 1), ...floats.filter((s) => s.shape.length <= 1)],
       ({ shape }) => shape,
     );
-    this.shards = plain.lengths.map((length) => zeros(device, length));
+    this.shards = plain.lengths.map((length) => zeros(device, length, "weights"));
     this.all = plain.places.map(({ spec, shape, shard, offset }) => ({
       ...spec,
       shard,
@@ -84,7 +85,7 @@ export class ParameterSet {
       specs.filter((spec): spec is ParameterSpec & Pick<PackedParameter, "format"> => spec.format !== undefined),
       ({ shape: [rows, columns], format }) => [rows as number, packedRowWords(WEIGHT_FORMATS[format], columns as number)],
     );
-    this.packedShards = packed.lengths.map((length) => allocate(device, [length], "u32"));
+    this.packedShards = packed.lengths.map((length) => allocate(device, [length], "u32", "weights"));
     this.packed = packed.places.map(({ spec, shape, shard, offset }) => ({
       ...spec,
       packed: windowOf(this.packedShards[shard] as Tensor, offset, shape),
@@ -124,7 +125,7 @@ export class ParameterSet {
   grads(): readonly Tensor[] {
     this.requireTrainable();
     if (!this.#grads) {
-      const grads = this.shards.map((shard) => zeros(this.device, shard.shape[0] as number));
+      const grads = this.shards.map((shard) => zeros(this.device, shard.shape[0] as number, "gradients"));
       for (const p of this.all) p.grad = windowOf(grads[p.shard] as Tensor, p.offset, p.shape);
       this.#grads = grads;
     }
@@ -197,7 +198,7 @@ export function scratchGrad(tape: Tape, parameters: readonly Parameter[], use: (
   const made: Tensor[] = [];
   const grads = parameters.map((p) => {
     if (p.grad) return p.grad;
-    const scratch = allocate(tape.device, p.shape);
+    const scratch = allocate(tape.device, p.shape, "f32", "scratch");
     made.push(scratch);
     return scratch;
   });
@@ -205,8 +206,8 @@ export function scratchGrad(tape: Tape, parameters: readonly Parameter[], use: (
   for (const tensor of made) tape.device.free(tensor.buffer);
 }
 
-function zeros(device: Device, length: number): Tensor {
-  const tensor = allocate(device, [length]);
+function zeros(device: Device, length: number, kind: MemoryKind): Tensor {
+  const tensor = allocate(device, [length], "f32", kind);
   device.dispatch(ops.fill.set, { tensors: { y: tensor }, scalars: { value: 0 } });
   return tensor;
 }

@@ -56,8 +56,8 @@ export class AdamW {
     };
     this.m = this.#zerosLike();
     this.v = this.#zerosLike();
-    this.#sum = allocate(this.#device, [1]);
-    this.#stats = allocate(this.#device, [2]);
+    this.#sum = allocate(this.#device, [1], "f32", "optimizer");
+    this.#stats = allocate(this.#device, [2], "f32", "optimizer");
     this.#ranges = rangesOf(parameters, this.#options.decays);
   }
 
@@ -107,7 +107,7 @@ export class AdamW {
 
   #zerosLike(): Tensor[] {
     return this.parameters.shards.map((shard) => {
-      const tensor = allocate(this.#device, shard.shape);
+      const tensor = allocate(this.#device, shard.shape, "f32", "optimizer");
       this.#device.dispatch(ops.fill.set, { tensors: { y: tensor }, scalars: { value: 0 } });
       return tensor;
     });

@@ -1,16 +1,25 @@
 /** Handles to device memory: making, uploading and slicing tensors. A tensor is a view; who frees it is said by its maker. */
-import { type Device, type Dtype, elementCount, ShapeError, type TensorData, type TensorRef, VIEW_ALIGNMENT } from "@trimtab/kernels";
+import {
+  type Device,
+  type Dtype,
+  elementCount,
+  type MemoryKind,
+  ShapeError,
+  type TensorData,
+  type TensorRef,
+  VIEW_ALIGNMENT,
+} from "@trimtab/kernels";
 
 export type Tensor = TensorRef;
 
-/** Allocates a tensor with undefined contents; the caller frees it with `device.free(tensor.buffer)`. */
-export function allocate(device: Device, shape: readonly number[], dtype: Dtype = "f32"): Tensor {
-  return { buffer: device.alloc(Math.max(4, elementCount(shape) * 4)), byteOffset: 0, shape, dtype };
+/** Allocates a tensor with undefined contents; the caller frees it with `device.free(tensor.buffer)`. `kind`: what it counts as, default "other". */
+export function allocate(device: Device, shape: readonly number[], dtype: Dtype = "f32", kind?: MemoryKind): Tensor {
+  return { buffer: device.alloc(Math.max(4, elementCount(shape) * 4), kind), byteOffset: 0, shape, dtype };
 }
 
 /** Allocates a tensor and fills it with `data`. Default shape: one axis. */
-export function upload(device: Device, data: TensorData, shape: readonly number[] = [data.length]): Tensor {
-  const tensor = allocate(device, shape, data instanceof Uint32Array ? "u32" : "f32");
+export function upload(device: Device, data: TensorData, shape: readonly number[] = [data.length], kind?: MemoryKind): Tensor {
+  const tensor = allocate(device, shape, data instanceof Uint32Array ? "u32" : "f32", kind);
   if (data.length > 0) device.write(tensor, data);
   return tensor;
 }

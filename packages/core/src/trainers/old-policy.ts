@@ -47,7 +47,7 @@ export class OldPolicy {
 
 /** A copy that outlives the tape. */
 function kept({ device }: Decoder, tensor: Tensor): Tensor {
-  const copy = allocate(device, tensor.shape);
+  const copy = allocate(device, tensor.shape, "f32", "weights");
   device.copy(tensor, copy);
   return copy;
 }

@@ -6,12 +6,15 @@ import {
   type DeviceBuffer,
   type DeviceCounters,
   type DeviceInfo,
+  type DeviceMemory,
   type DispatchArgs,
+  type MemoryKind,
   newCounters,
   type TensorData,
   type TensorRef,
 } from "../device";
 import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
+import { MemoryLedger } from "../memory-ledger";
 import { implementations } from "./implementations";
 
 /** A {@link Device} whose cells hold f64, so that what it computes can be read and written without rounding. */
@@ -40,11 +43,13 @@ const INFO: DeviceInfo = {
 class F64Device implements ReferenceDevice {
   readonly info = INFO;
   readonly counters: DeviceCounters = newCounters();
+  readonly #ledger = new MemoryLedger(this.counters);
   readonly #cells = new Map<DeviceBuffer, Float64Array>();
+  readonly #kinds = new Map<DeviceBuffer, MemoryKind>();
   readonly #used = new Set<string>();
   #nextId = 1;
 
-  alloc(byteLength: number): DeviceBuffer {
+  alloc(byteLength: number, kind: MemoryKind = "other"): DeviceBuffer {
     if (!(Number.isInteger(byteLength) && byteLength >= 0)) {
       throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
     }
@@ -57,15 +62,16 @@ class F64Device implements ReferenceDevice {
     }
     const buffer: DeviceBuffer = Object.freeze({ id: this.#nextId++, byteLength });
     this.#cells.set(buffer, new Float64Array(Math.ceil(byteLength / 4)).fill(Number.NaN));
-    this.counters.liveBytes += byteLength;
-    this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.liveBytes);
+    this.#kinds.set(buffer, kind);
+    this.#ledger.take(kind, byteLength);
     return buffer;
   }
 
   free(buffer: DeviceBuffer): void {
     this.#cellsOf("free", buffer);
     this.#cells.delete(buffer);
-    this.counters.liveBytes -= buffer.byteLength;
+    this.#ledger.give(this.#kinds.get(buffer) as MemoryKind, buffer.byteLength);
+    this.#kinds.delete(buffer);
   }
 
   write(tensor: TensorRef, data: TensorData): void {
@@ -118,9 +124,13 @@ class F64Device implements ReferenceDevice {
 
   async sync(): Promise<void> {}
 
+  memory(): DeviceMemory {
+    return this.#ledger.report();
+  }
+
   async destroy(): Promise<void> {
     this.#cells.clear();
-    this.counters.liveBytes = 0;
+    this.#ledger.clear();
   }
 
   #store(tensor: TensorRef, data: TensorData | Float64Array): void {

@@ -1,23 +1,25 @@
 /** The wasm device: kernels over one linear memory, run by the calling thread and its pool. */
-import { bind, elementCount } from "../bind";
+import { elementCount } from "../bind";
 import type { EntryPoint } from "../contract";
 import {
   type Device,
   type DeviceBuffer,
   type DeviceCounters,
   type DeviceInfo,
+  type DeviceMemory,
   type DispatchArgs,
+  type MemoryKind,
   newCounters,
   type TensorData,
   type TensorRef,
 } from "../device";
 import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
-import { Heap } from "./heap";
+import { MemoryLedger } from "../memory-ledger";
+import { Arena, OVERREAD_BYTES } from "./arena";
+import { type CallMemory, runCall } from "./call";
 import { arenaBase, SCRATCH_BASE } from "./layout";
 import { engineBytes } from "./module-bytes";
-import { plans } from "./plans/index";
 import { FEW_ROWS } from "./plans/matmul";
-import type { PlanCall } from "./plans/plan";
 import { type Phase, type PoolWorkerInit, Team } from "./pool";
 import { instantiate, PAGE_BYTES, type WasmFunction, type WasmMemory, wasmApi } from "./webassembly";
 
@@ -47,10 +49,6 @@ export interface WasmDeviceOptions {
 
 const MAX_PAGES = 65536;
 const DEFAULT_SPINS = 100_000;
-/** Kernels may read, never write, a few vectors past a tensor. */
-const OVERREAD_BYTES = 4096;
-/** Memory grows by at least this much, so that it grows rarely. */
-const GROWTH_BYTES = 16 << 20;
 
 /** Makes a wasm device; with `threads` > 1 it resolves when every worker has reported ready. */
 export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise<Device> {
@@ -108,6 +106,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
 
 interface WasmBuffer extends DeviceBuffer {
   readonly address: number;
+  readonly kind: MemoryKind;
 }
 
 class WasmDevice implements Device {
@@ -117,7 +116,9 @@ class WasmDevice implements Device {
   readonly #kernels = new Map<string, { readonly fn: WasmFunction; readonly index: number }>();
   readonly #ports: readonly WorkerPort[];
   readonly #team: Team | undefined;
-  readonly #heap: Heap;
+  readonly #ledger = new MemoryLedger(this.counters);
+  readonly #arena: Arena;
+  readonly #call: CallMemory;
   readonly #buffers = new Map<DeviceBuffer, WasmBuffer>();
   readonly #used = new Set<string>();
   #f32: Float32Array;
@@ -140,30 +141,38 @@ class WasmDevice implements Device {
       this.#kernels.set(name, { fn, index });
     });
     kernels.get("set_thread_scratch")?.(SCRATCH_BASE);
-    this.#heap = new Heap(arenaBase(info.threads));
     this.#f32 = new Float32Array(memory.buffer);
     this.#u32 = new Uint32Array(memory.buffer);
-    this.#heap.extend(memory.buffer.byteLength - OVERREAD_BYTES);
+    this.#arena = new Arena(
+      { byteLength: () => memory.buffer.byteLength, grow: (pages) => this.#grow(pages) },
+      arenaBase(info.threads),
+      info.memoryBytes as number,
+    );
+    this.#call = {
+      arena: this.#arena,
+      ledger: this.#ledger,
+      address: (what, tensor) => this.#address(what, tensor),
+      words: (pointer, length) => this.#u32.subarray(pointer >>> 2, (pointer >>> 2) + length),
+    };
   }
 
-  alloc(byteLength: number): DeviceBuffer {
+  alloc(byteLength: number, kind: MemoryKind = "other"): DeviceBuffer {
     if (!(Number.isInteger(byteLength) && byteLength >= 0)) {
       throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
     }
     this.#assertUsable("alloc");
-    const address = this.#take(byteLength);
-    const buffer: WasmBuffer = Object.freeze({ id: this.#nextId++, byteLength, address });
+    const address = this.#arena.take(byteLength);
+    const buffer: WasmBuffer = Object.freeze({ id: this.#nextId++, byteLength, address, kind });
     this.#buffers.set(buffer, buffer);
-    this.counters.liveBytes += byteLength;
-    this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.liveBytes);
+    this.#ledger.take(kind, byteLength);
     return buffer;
   }
 
   free(buffer: DeviceBuffer): void {
-    const { address, byteLength } = this.#own("free", buffer);
+    const { address, byteLength, kind } = this.#own("free", buffer);
     this.#buffers.delete(buffer);
-    this.#heap.free(address);
-    this.counters.liveBytes -= byteLength;
+    this.#arena.free(address);
+    this.#ledger.give(kind, byteLength);
   }
 
   write(tensor: TensorRef, data: TensorData): void {
@@ -187,31 +196,7 @@ class WasmDevice implements Device {
 
   dispatch(entry: EntryPoint, args: DispatchArgs): void {
     this.#assertUsable(entry.name);
-    const plan = plans.get(entry.name);
-    if (!plan) throw new DeviceError(`${entry.name}: the wasm device must have a plan for it, got none. Add one to src/wasm/plans/.`);
-    const bound = bind(entry, args);
-    const pointers = new Map<string, number>();
-    entry.tensors.forEach((spec, i) => {
-      const tensor = bound.tensors[i];
-      pointers.set(spec.name, tensor === undefined ? 0 : this.#address(entry.name, tensor));
-    });
-    const scratch: number[] = [];
-    const call: PlanCall = {
-      entry,
-      pointer: (tensor) => pointers.get(tensor) as number,
-      value: (name) => bound.values[name] as number,
-      scratch: (byteLength) => {
-        const address = this.#take(byteLength);
-        scratch.push(address);
-        return address;
-      },
-      words: (pointer, length) => this.#u32.subarray(pointer >>> 2, (pointer >>> 2) + length),
-    };
-    try {
-      for (const phase of plan(call)) this.#run(entry, phase);
-    } finally {
-      for (const address of scratch) this.#heap.free(address);
-    }
+    runCall(entry, args, this.#call, (phase) => this.#run(entry, phase));
     this.#used.add(entry.name);
     this.counters.dispatches += 1;
     this.counters.pipelines = this.#used.size;
@@ -230,10 +215,14 @@ class WasmDevice implements Device {
     this.#assertUsable("sync");
   }
 
+  memory(): DeviceMemory {
+    return this.#ledger.report(this.#arena.peakBytes);
+  }
+
   async destroy(): Promise<void> {
     this.#failure ??= new DeviceError("the wasm device was destroyed. Create another one.");
     this.#buffers.clear();
-    this.counters.liveBytes = 0;
+    this.#ledger.clear();
     this.#team?.stop();
     await Promise.all(this.#ports.map((port) => port.terminate()));
   }
@@ -264,40 +253,16 @@ class WasmDevice implements Device {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Memory from the arena, which grows when it must. */
-  #take(byteLength: number): number {
-    const found = this.#heap.take(byteLength);
-    if (found !== undefined) return found;
-    const shortfall = this.#heap.shortfall(byteLength);
-    const now = this.#memory.buffer.byteLength;
-    const limit = this.info.memoryBytes as number;
-    const needed = this.#heap.end + shortfall + OVERREAD_BYTES;
-    const wanted = Math.min(limit, Math.max(needed, now + Math.max(GROWTH_BYTES, now / 4)));
-    if (needed > limit || !this.#grow(Math.ceil((wanted - now) / PAGE_BYTES), Math.ceil((needed - now) / PAGE_BYTES))) {
-      const available = this.info.maxBufferBytes - this.#heap.liveBytes;
-      throw new OutOfMemoryError(
-        `alloc: ${byteLength} bytes must fit the wasm memory of ${limit} bytes, got ${available} free. Use a smaller batch or model, or raise maxMemoryBytes (4 GiB at most).`,
-        byteLength,
-        available,
-      );
+  /** Grows linear memory; views are made again. False where the host refuses. */
+  #grow(pages: number): boolean {
+    try {
+      this.#memory.grow(pages);
+    } catch {
+      return false;
     }
-    this.#heap.extend(this.#memory.buffer.byteLength - OVERREAD_BYTES);
-    return this.#heap.take(byteLength) as number;
-  }
-
-  /** Grows by `pages`, or by `fewest` where the host refuses; views are made again. */
-  #grow(pages: number, fewest: number): boolean {
-    for (const count of [pages, fewest]) {
-      try {
-        this.#memory.grow(count);
-      } catch {
-        continue;
-      }
-      this.#f32 = new Float32Array(this.#memory.buffer);
-      this.#u32 = new Uint32Array(this.#memory.buffer);
-      return true;
-    }
-    return false;
+    this.#f32 = new Float32Array(this.#memory.buffer);
+    this.#u32 = new Uint32Array(this.#memory.buffer);
+    return true;
   }
 
   #own(what: string, buffer: DeviceBuffer): WasmBuffer {

@@ -47,10 +47,12 @@ export class Heap {
   readonly #live = new Map<number, Block>();
   #last: Block | undefined;
   #liveBytes = 0;
+  #peak: number;
 
   constructor(base: number) {
     this.#base = Math.ceil(base / HEAP_ALIGNMENT) * HEAP_ALIGNMENT;
     this.#end = this.#base;
+    this.#peak = this.#base;
   }
 
   /** End of the managed memory: what linear memory must reach. */
@@ -61,6 +63,11 @@ export class Heap {
   /** Bytes in live blocks, rounding included. */
   get liveBytes(): number {
     return this.#liveBytes;
+  }
+
+  /** The highest that any block has reached: how much memory was needed, fragments included. */
+  get peak(): number {
+    return this.#peak;
   }
 
   /** A block for `byteLength` bytes, or undefined when {@link extend} must be called first. */
@@ -130,6 +137,7 @@ export class Heap {
     }
     this.#live.set(block.start, block);
     this.#liveBytes += block.size;
+    this.#peak = Math.max(this.#peak, block.start + block.size);
     return block.start;
   }
 

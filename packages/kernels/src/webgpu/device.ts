@@ -6,12 +6,15 @@ import {
   type DeviceBuffer,
   type DeviceCounters,
   type DeviceInfo,
+  type DeviceMemory,
   type DispatchArgs,
+  type MemoryKind,
   newCounters,
   type TensorData,
   type TensorRef,
 } from "../device";
 import { DeviceError, ShapeError } from "../errors";
+import { MemoryLedger } from "../memory-ledger";
 import { ErrorWatch } from "./error-watch";
 import { PipelineCache } from "./pipelines";
 import { plans } from "./plans/index";
@@ -97,12 +100,14 @@ export async function createWebGpuDevice(options: WebGpuOptions): Promise<WebGpu
 class Allocation implements DeviceBuffer {
   readonly id: number;
   readonly byteLength: number;
+  readonly kind: MemoryKind;
   readonly owner: QueueDevice;
   block: Block | undefined;
 
-  constructor(id: number, byteLength: number, owner: QueueDevice, block: Block) {
+  constructor(id: number, byteLength: number, kind: MemoryKind, owner: QueueDevice, block: Block) {
     this.id = id;
     this.byteLength = byteLength;
+    this.kind = kind;
     this.owner = owner;
     this.block = block;
   }
@@ -112,6 +117,7 @@ class QueueDevice implements WebGpuDevice {
   readonly info: DeviceInfo;
   readonly counters: DeviceCounters = newCounters();
   readonly dispatchTimed: Device["dispatchTimed"];
+  readonly #ledger = new MemoryLedger(this.counters);
   readonly #gpu: GPUDevice;
   readonly #isOwned: boolean;
   readonly #isDebug: boolean;
@@ -177,6 +183,7 @@ class QueueDevice implements WebGpuDevice {
       scratch: (bytes) => {
         const block = this.#pool.take(bytes);
         this.#scratch.push(block);
+        this.#ledger.take("scratch", block.capacity);
         return { block, offset: 0, bytes };
       },
     };
@@ -186,23 +193,23 @@ class QueueDevice implements WebGpuDevice {
     return this.#errors.lost;
   }
 
-  alloc(byteLength: number): DeviceBuffer {
+  alloc(byteLength: number, kind: MemoryKind = "other"): DeviceBuffer {
     this.#errors.requireAlive("alloc");
     if (!(Number.isInteger(byteLength) && byteLength >= 0)) {
       throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
     }
     const block = this.#pool.take(byteLength);
-    this.counters.liveBytes += byteLength;
-    this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.liveBytes);
-    return new Allocation(this.#nextId++, byteLength, this, block);
+    this.#ledger.take(kind, byteLength);
+    return new Allocation(this.#nextId++, byteLength, kind, this, block);
   }
 
   free(buffer: DeviceBuffer): void {
     this.#errors.requireAlive("free");
     const block = this.#blockOf("free", buffer);
-    (buffer as Allocation).block = undefined;
+    const allocation = buffer as Allocation;
+    allocation.block = undefined;
     this.#pool.give(block);
-    this.counters.liveBytes -= buffer.byteLength;
+    this.#ledger.give(allocation.kind, buffer.byteLength);
   }
 
   write(tensor: TensorRef, data: TensorData): void {
@@ -245,7 +252,10 @@ class QueueDevice implements WebGpuDevice {
       plan.run(this.#context, bindings, call.values);
     } finally {
       this.#call = undefined;
-      for (const block of this.#scratch) this.#pool.give(block);
+      for (const block of this.#scratch) {
+        this.#pool.give(block);
+        this.#ledger.give("scratch", block.capacity);
+      }
       this.#scratch.length = 0;
     }
     this.counters.pipelines = this.#pipelines.size;
@@ -288,6 +298,10 @@ class QueueDevice implements WebGpuDevice {
     await this.#settle("sync", this.#gpu.queue.onSubmittedWorkDone());
   }
 
+  memory(): DeviceMemory {
+    return this.#ledger.report(this.#pool.peakBytes);
+  }
+
   async destroy(): Promise<void> {
     try {
       this.#errors.requireAlive("destroy");
@@ -301,7 +315,7 @@ class QueueDevice implements WebGpuDevice {
     this.#timestamps?.destroy();
     this.#pool.destroy();
     this.#staging.destroy();
-    this.counters.liveBytes = 0;
+    this.#ledger.clear();
     if (this.#isOwned) this.#gpu.destroy();
   }
 

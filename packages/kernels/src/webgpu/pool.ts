@@ -31,6 +31,8 @@ export class BufferPool {
   readonly #free = new Map<number, Block[]>();
   readonly #all = new Set<Block>();
   #bytes = 0;
+  #takenBytes = 0;
+  #peakBytes = 0;
   #nextKey = 1;
 
   constructor(device: GPUDevice, options: PoolOptions) {
@@ -38,8 +40,20 @@ export class BufferPool {
     this.#options = options;
   }
 
+  /** Most bytes of blocks that were taken at once: those that wait to be taken again can be given up. */
+  get peakBytes(): number {
+    return this.#peakBytes;
+  }
+
   /** A block of at least `bytes`; contents are undefined. */
   take(bytes: number): Block {
+    const block = this.#find(bytes);
+    this.#takenBytes += block.capacity;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#takenBytes);
+    return block;
+  }
+
+  #find(bytes: number): Block {
     const { maxBytes, budgetBytes, label } = this.#options;
     if (bytes > maxBytes) {
       throw new OutOfMemoryError(
@@ -70,6 +84,7 @@ export class BufferPool {
   }
 
   give(block: Block): void {
+    this.#takenBytes -= block.capacity;
     const list = this.#free.get(block.capacity);
     if (list) list.push(block);
     else this.#free.set(block.capacity, [block]);

@@ -1,0 +1,22 @@
+/**
+ * @trimtab/kernels/dry: devices that allocate, check shapes and count like another one, and neither hold data nor compute. What runs on one takes
+ * exactly the memory, by the same rules, that it would take there, in a fraction of the time. Reads give zeros.
+ */
+import type { Device, DeviceInfo } from "../device";
+import { createWebGpuDevice } from "../webgpu/device";
+import { createDryGpu } from "./gpu";
+import { DryWasmDevice } from "./wasm-device";
+
+/**
+ * A dry device like the one that `info` describes; where that does not say how much memory there is, this one has no limit. The reference device is
+ * planned for as wasm.
+ */
+export async function createDryDevice(info: DeviceInfo): Promise<Device> {
+  if (info.kind !== "webgpu") return new DryWasmDevice(info);
+  const { maxBufferBytes, memoryBytes, software } = info;
+  return createWebGpuDevice({
+    gpuDevice: createDryGpu(maxBufferBytes),
+    isSoftware: software,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  });
+}
