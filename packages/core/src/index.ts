@@ -1,5 +1,14 @@
 /** @trimtab/core: autograd, decoder models, tokenizers, generation, losses, optimisers and trainers, on any device. */
-export { type Device, DeviceError, type DeviceInfo, OutOfMemoryError, ShapeError, TrimtabError } from "@trimtab/kernels";
+export {
+  type Device,
+  DeviceError,
+  type DeviceInfo,
+  type DeviceMemory,
+  type MemoryKind,
+  OutOfMemoryError,
+  ShapeError,
+  TrimtabError,
+} from "@trimtab/kernels";
 export * from "./autograd/elementwise";
 export * from "./autograd/gather";
 export * from "./autograd/log-sum-exp";
@@ -124,6 +133,9 @@ export * from "./losses/reward-model/choices";
 export * from "./losses/reward-model/pointwise";
 export * from "./losses/reward-model/ranking";
 export * from "./losses/token-weights";
+export * from "./memory/fit-memory";
+export * from "./memory/format-plan";
+export { type MemoryPart, type MemoryPlan, type MemoryRequest, planMemory } from "./memory/plan-memory";
 export * from "./models/base-dtype";
 export * from "./models/config";
 export * from "./models/decoder";

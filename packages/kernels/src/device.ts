@@ -42,6 +42,8 @@ export interface DeviceInfo {
    * rows are. Undefined where that is so for any number of rows (reference), or for none (webgpu).
    */
   readonly fewRows?: number | undefined;
+  /** True for a device that holds no data and computes nothing: one to plan with. */
+  readonly isDry?: boolean;
 }
 
 /** Running totals since the device was made; differences between two readings describe a step. */

@@ -23,22 +23,24 @@ export interface DeviceOptions {
    * the same bits on every machine.
    */
   readonly relaxed?: boolean | undefined;
+  /** What the device may hand out, in bytes. Default: 4 GiB on wasm, no limit of ours on a GPU. */
+  readonly memoryBytes?: number | undefined;
 }
 
 /** Makes a device. Throws DeviceError where what was asked for is missing; the message says what to install. */
 export async function createDevice(choice: DeviceChoice = "auto", options: DeviceOptions = {}): Promise<Device> {
-  const { threads = availableParallelism(), relaxed } = options;
+  const { threads = availableParallelism(), relaxed, memoryBytes } = options;
   if (!DEVICE_CHOICES.includes(choice))
     throw new ConfigError(`createDevice: the device must be one of ${DEVICE_CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
   if (!(Number.isInteger(threads) && threads >= 1))
     throw new ConfigError(`createDevice: threads must be a whole number of at least 1, got ${threads}.`);
   if (choice === "reference") return createReferenceDevice();
-  if (choice === "webgpu") return (await openGpu()).device();
+  if (choice === "webgpu") return (await openGpu()).device(memoryBytes);
   if (choice === "auto") {
     const gpu = await hardwareOf(openGpu);
-    if (gpu) return gpu.device();
+    if (gpu) return gpu.device(memoryBytes);
   }
-  return openWasm({ threads, relaxed });
+  return openWasm({ threads, relaxed, memoryBytes });
 }
 
 /** What can compute on this machine. */
@@ -46,15 +48,19 @@ export function listDevices(): Promise<DeviceListing[]> {
   return listDevicesOf((choice) => createDevice(choice));
 }
 
-/** Where a command computes, and whether its ops are timed. */
-export type DeviceFlags = DeviceOptions & { readonly device: DeviceChoice; readonly profile?: boolean };
+/** Where a command computes, with how much memory, and whether its ops are timed. */
+export interface DeviceFlags extends Omit<DeviceOptions, "memoryBytes"> {
+  readonly device: DeviceChoice;
+  readonly memoryBudget?: number | undefined;
+  readonly profile?: boolean;
+}
 
 /** Runs `use` with a device and gives the device back, whatever happens. */
 export function withDevice<T>(options: DeviceFlags, use: (device: Device) => Promise<T>): Promise<T> {
   return useDevice(openDevice(options), use);
 }
 
-async function openDevice(options: DeviceFlags): Promise<Device> {
-  const device = await createDevice(options.device, options);
-  return options.profile ? profiled(device, { now: () => performance.now() }) : device;
+async function openDevice({ device: choice, memoryBudget: memoryBytes, profile, ...rest }: DeviceFlags): Promise<Device> {
+  const device = await createDevice(choice, { ...rest, memoryBytes });
+  return profile ? profiled(device, { now: () => performance.now() }) : device;
 }

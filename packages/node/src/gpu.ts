@@ -12,7 +12,8 @@ const dawnOf = new WeakMap<Device, GPU>();
 export interface Gpu {
   /** The GPU is emulated on the CPU. */
   readonly isSoftware: boolean;
-  device(): Promise<Device>;
+  /** `memoryBytes`: what it may hand out; default: no limit. */
+  device(memoryBytes?: number): Promise<Device>;
 }
 
 /** Finds the GPU. Throws DeviceError saying what to install. */
@@ -22,9 +23,9 @@ export async function openGpu(): Promise<Gpu> {
   if (!adapter) throw new DeviceError(`webgpu: a GPU must be there, got no adapter. ${DRIVER_ADVICE}.`);
   return {
     isSoftware: adapter.info.isFallbackAdapter || ["software", "swiftshader"].includes(adapter.info.architecture),
-    device: async () => {
+    device: async (memoryBytes) => {
       const { createWebGpuDevice } = await import("@trimtab/kernels/webgpu");
-      const device = await createWebGpuDevice({ adapter });
+      const device = await createWebGpuDevice({ adapter, ...(memoryBytes === undefined ? {} : { memoryBytes }) });
       dawnOf.set(device, gpu);
       return device;
     },

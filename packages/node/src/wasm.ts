@@ -5,8 +5,13 @@ import { createWasmDevice, type PoolWorkerInit, type WorkerPort } from "@trimtab
 import { workerEntry } from "./worker-entry";
 
 /** Makes a wasm device with `threads` threads, the calling one included. */
-export function openWasm({ threads, relaxed }: { readonly threads: number; readonly relaxed: boolean | undefined }): Promise<Device> {
-  return createWasmDevice({ threads, relaxed: relaxed ?? "auto", spawn });
+export function openWasm(options: {
+  readonly threads: number;
+  readonly relaxed: boolean | undefined;
+  readonly memoryBytes: number | undefined;
+}): Promise<Device> {
+  const { threads, relaxed = "auto", memoryBytes } = options;
+  return createWasmDevice({ threads, relaxed, spawn, ...(memoryBytes === undefined ? {} : { maxMemoryBytes: memoryBytes }) });
 }
 
 /** Starts a pool worker; its first message says that it is ready. */

@@ -30,7 +30,7 @@ export async function loadConfig(directory: ReadableDirectory): Promise<DecoderC
 /**
  * Loads config.json and the weights, in f32, f16 or bf16, in one file or sharded. Refuses with OutOfMemoryError before reading a
  * model that does not fit, and with CheckpointError a checkpoint with missing, unknown or wrongly shaped tensors or values that are not
- * finite. Weights are read a few megabytes at a time, so that beside the device's memory no tensor is ever whole; only GPT-2's, which must be
+ * finite. A dry device holds no weights, so none are read. Weights are read a few megabytes at a time, so that beside the device's memory no tensor is ever whole; only GPT-2's, which must be
  * transposed, and parts that begin where no window may are. Linear layers are brought to `format` on the way, one at a time.
  */
 export async function loadDecoder(device: Device, directory: ReadableDirectory, format?: LinearFormat): Promise<Decoder> {
@@ -41,6 +41,7 @@ export async function loadDecoder(device: Device, directory: ReadableDirectory, 
   try {
     const plan = planWeights(config, files);
     decoder = new Decoder(device, config, new ParameterSet(device, parameterSpecs(config, format)));
+    if (device.info.isDry) return decoder;
     for (const planned of plan.parameters) {
       const weight = decoder.parameters.weight(planned.name);
       if ("packed" in weight) await writePacked(device, weight, planned);

@@ -143,9 +143,15 @@ export class ParameterSet {
     for (const grad of this.grads()) this.device.dispatch(ops.fill.set, { tensors: { y: grad }, scalars: { value: 0 } });
   }
 
+  /** Number of bytes of the values, gaps counted. */
+  get byteLength(): number {
+    return [...this.shards, ...this.packedShards].reduce((sum, shard) => sum + 4 * (shard.shape[0] as number), 0);
+  }
+
   /** Fills every parameter from its `init`; the same seed gives the same bits on every device. Throws as {@link requireTrainable}. */
   initialise(seed: number): void {
     this.requireTrainable();
+    if (this.device.info.isDry) return;
     this.all.forEach((p, stream) => {
       const values = new Float32Array(elementCount(p.shape));
       if ("std" in p.init) fillNormal(values, seed, stream, p.init.std);

@@ -28,7 +28,7 @@ export interface RewardModelFunctionOptions {
 export function rewardModelFunction(model: ScalarModel, options: RewardModelFunctionOptions = {}): RewardFunction {
   const { name = "reward_model", normalization = { gain: 1, bias: 0 }, maxTokens } = options;
   const { maxPositions } = model.decoder.config;
-  return namedReward(name, async ({ prompts, completions, tools }) => {
+  return onDevice(name, async ({ prompts, completions, tools }) => {
     const encoder = new RowEncoder(model.tokenizer);
     const sequences = completions.map((completion, b) => {
       const row = { line: b + 1, tools: Array.isArray(tools) ? tools[b] : undefined };
@@ -68,7 +68,7 @@ export function processRewardFunction(model: ScalarModel, options: ProcessReward
   const { maxPositions } = model.decoder.config;
   const separator = model.tokenizer.encode(stepSeparator, { addSpecialTokens: false });
   const valueAt = (score: number) => (stepValue === "score" ? score : 1 / (1 + hostMath.exp(-score)));
-  return namedReward(name, async ({ prompts, completions, completionIds }) => {
+  return onDevice(name, async ({ prompts, completions, completionIds }) => {
     const judged = completions.map((completion, b) => {
       let tokens: Uint32Array = model.tokenizer.encode(completionText(prompts[b] as Turns));
       const ends: number[] = [];
@@ -93,6 +93,17 @@ export function processRewardFunction(model: ScalarModel, options: ProcessReward
       return { total: totals[total](values), steps: values.map((value, k): StepReward => ({ end: places[k] as number, value })) };
     });
   });
+}
+
+const deviceRewards = new WeakSet<RewardFunction>();
+
+/** Whether a reward computes on the device, and so takes memory there. */
+export const isOnDevice = (reward: RewardFunction): boolean => deviceRewards.has(reward);
+
+function onDevice(name: string, reward: RewardFunction): RewardFunction {
+  const named = namedReward(name, reward);
+  deviceRewards.add(named);
+  return named;
 }
 
 /** For each step of a completion that is not empty, the token with which its separator (or the completion) is complete. */

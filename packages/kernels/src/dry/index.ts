@@ -17,6 +17,7 @@ export async function createDryDevice(info: DeviceInfo): Promise<Device> {
   return createWebGpuDevice({
     gpuDevice: createDryGpu(maxBufferBytes),
     isSoftware: software,
+    isDry: true,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
 }

@@ -37,7 +37,7 @@ export class DryWasmDevice implements Device {
   #nextId = 1;
 
   constructor(info: DeviceInfo) {
-    this.info = info;
+    this.info = { ...info, isDry: true };
     const base = arenaBase(info.threads);
     let byteLength = Math.ceil((base + OVERREAD_BYTES) / PAGE_BYTES) * PAGE_BYTES;
     const grow = (pages: number) => {
@@ -45,6 +45,7 @@ export class DryWasmDevice implements Device {
       return true;
     };
     this.#arena = new Arena({ byteLength: () => byteLength, grow }, base, info.memoryBytes ?? Number.POSITIVE_INFINITY);
+    this.#ledger.take("scratch", base);
     this.#call = {
       arena: this.#arena,
       ledger: this.#ledger,

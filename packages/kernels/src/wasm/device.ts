@@ -148,6 +148,7 @@ class WasmDevice implements Device {
       arenaBase(info.threads),
       info.memoryBytes as number,
     );
+    this.#ledger.take("scratch", arenaBase(info.threads));
     this.#call = {
       arena: this.#arena,
       ledger: this.#ledger,

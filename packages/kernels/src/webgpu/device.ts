@@ -50,6 +50,8 @@ export interface WebGpuOptions {
    * workgroup memory, in loops that their compilers do not unroll.
    */
   readonly isSoftware?: boolean;
+  /** The GPU computes nothing: see {@link DeviceInfo.isDry}. */
+  readonly isDry?: boolean;
   /** Most bytes of scratch that one op should take (default 64 MiB): token-logprob and split products work in chunks of it. */
   readonly scratchBytes?: number;
 }
@@ -153,6 +155,7 @@ class QueueDevice implements WebGpuDevice {
       software: isSoftware,
       maxBufferBytes,
       memoryBytes,
+      ...(options.isDry ? { isDry: true } : {}),
     } satisfies DeviceInfo);
     this.#errors = new ErrorWatch(gpu);
     const guard = <T>(work: () => T): T => this.#errors.guard(() => this.#calls.slice(), work);

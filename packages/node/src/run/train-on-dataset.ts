@@ -1,22 +1,17 @@
 /** Drives a trainer that learns from a dataset of feedback: what `trimtab dpo`, `kto`, `reward` and their like share. */
-import { type DatasetRow, type LanguageModel, newScalarModel, type ScalarModel, scalarModel, type TrainingOptions } from "@trimtab/core";
+import { type DatasetRow, type LanguageModel, newScalarModel, type ScalarModel, scalarModel } from "@trimtab/core";
 import { readDataset } from "../datasets";
-import { withDevice } from "../device";
 import { type ModelFlags, type PeftFlags, withPeft } from "./load-trained-model";
 import { loadNamedModel } from "./named-model";
 import { baseDtype } from "./precision-flags";
-import { openRun } from "./run-directory";
-import { type TrainingStep, type TrainOptions, train } from "./train";
+import type { TrainingStep } from "./train";
+import { type RunOptions, type TrainingFlags, trainOpened } from "./train-opened";
 
 /** Options that every such command has. */
-export type DatasetOptions = TrainOptions<TrainingStep>["options"] &
-  Parameters<typeof openRun>[0] &
-  Parameters<typeof withDevice>[0] &
-  PeftFlags &
-  ModelFlags & { readonly datasetName: string };
+export type DatasetOptions = TrainingFlags & PeftFlags & ModelFlags & { readonly datasetName: string };
 
 /** What the trainer is given besides the command's own options. */
-export interface DatasetRun<Model> extends Pick<TrainingOptions, "resume" | "clock"> {
+export interface DatasetRun<Model> extends RunOptions {
   readonly model: Model;
   readonly dataset: readonly DatasetRow[];
 }
@@ -53,12 +48,11 @@ async function trainOn<Model extends LanguageModel>(
   start: (run: DatasetRun<Model>) => AsyncIterable<TrainingStep>,
 ): Promise<number> {
   const dataset = await readDataset(options.datasetName);
-  return withDevice(options, async (device) => {
-    const run = await openRun(options);
-    const model = prepare(
-      await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) }),
-    );
-    const steps = start({ model, dataset, resume: run.resume, clock: () => performance.now() });
-    return train({ command, model, device, steps, run, options });
+  return trainOpened(command, options, {
+    open: async (device) => ({
+      model: prepare(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) })),
+      dataset,
+    }),
+    start,
   });
 }

@@ -9,18 +9,15 @@ import {
   type Turns,
 } from "@trimtab/core";
 import { readDataset } from "../datasets";
-import { withDevice } from "../device";
 import { type EnvironmentFlags, environmentOf } from "../environments";
 import { loadRewardModules } from "../rewards/reward-functions";
 import { loadTrainedModel, type PeftFlags } from "./load-trained-model";
 import { type RewardFlags, rewardsOf } from "./rewards-of";
-import { openRun } from "./run-directory";
-import { type TrainingStep, type TrainOptions, train } from "./train";
+import type { TrainingStep } from "./train";
+import { type RunOptions, type TrainingFlags, trainOpened } from "./train-opened";
 
 /** Options that every such command has. */
-export type RewardedOptions = TrainOptions<TrainingStep>["options"] &
-  Parameters<typeof openRun>[0] &
-  Parameters<typeof withDevice>[0] &
+export type RewardedOptions = TrainingFlags &
   EnvironmentFlags &
   RewardFlags &
   PeftFlags & {
@@ -38,20 +35,17 @@ export interface RewardedStep extends TrainingStep {
 }
 
 /** What the trainer is given besides the command's own options. */
-export type RewardedRun = Pick<
-  RolloutOptions,
-  "prompts" | "rewards" | "rewardTimeoutMs" | "rolloutFunction" | "signal" | "resume" | "clock"
-> & {
+export type RewardedRun = Pick<RolloutOptions, "prompts" | "rewardTimeoutMs" | "rolloutFunction" | "signal"> & {
   readonly model: LanguageModel;
   readonly rewards: readonly RewardFunction[];
-  readonly device: Device;
 };
 
-/** Loads prompts, rewards and model, trains with `start`, saves, and returns the exit code. */
-export async function trainWithRewards(
+/** Loads prompts, rewards and model, and what else `load` brings, trains with `start`, saves, and returns the exit code. */
+export async function trainWithRewards<More extends object = object>(
   command: string,
   options: RewardedOptions,
-  start: (run: RewardedRun) => AsyncIterable<RewardedStep> | Promise<AsyncIterable<RewardedStep>>,
+  start: (run: RewardedRun & RunOptions & More) => AsyncIterable<RewardedStep>,
+  load: (device: Device) => Promise<More> = async () => ({}) as More,
 ): Promise<number> {
   const { rewardFuncs, environment, rewardModel, judge } = options;
   if (rewardFuncs.length === 0 && [environment, rewardModel, judge].every((source) => source === undefined)) {
@@ -65,26 +59,22 @@ export async function trainWithRewards(
     onEnded: (error) => stop.abort(error),
   });
   try {
-    return await withDevice(options, async (device) => {
-      const run = await openRun(options);
-      const model = await loadTrainedModel(options, device);
-      const steps = await start({
-        model,
-        device,
+    return await trainOpened(command, options, {
+      open: async (device) => ({
+        model: await loadTrainedModel(options, device),
         prompts,
         rewards: await rewardsOf(options, { modules: rewards.functions, isFromEnvironment: rolloutFunction !== undefined, device }),
         rolloutFunction,
         // The worker has its own clock, which a synchronous loop cannot hold up.
         rewardTimeoutMs: Number.POSITIVE_INFINITY,
         signal: stop.signal,
-        resume: run.resume,
-        clock: () => performance.now(),
-      });
-      const samples = ({ step, completions }: RewardedStep) =>
+        ...(await load(device)),
+      }),
+      start,
+      samples: ({ step, completions }) =>
         completions
           .slice(0, 2)
-          .map((c) => ({ step, prompt: textOf(c.prompt), completion: textOf(c.completion), reward: c.reward ?? Number.NaN }));
-      return await train({ command, model, device, steps, run, options, samples });
+          .map((c) => ({ step, prompt: textOf(c.prompt), completion: textOf(c.completion), reward: c.reward ?? Number.NaN })),
     });
   } finally {
     await rewards.close();

@@ -1,5 +1,5 @@
 /** `trimtab ppo`: RLHF of a model directory from reward functions, with a value model. */
-import { ppo } from "@trimtab/core";
+import { type Device, ppo } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { loadValueModel } from "../../run/load-scalar-model";
@@ -8,7 +8,10 @@ import type { ppoSchema } from "../schemas/ppo";
 
 export async function runPpo(options: z.output<typeof ppoSchema>): Promise<number> {
   const ptxDataset = options.ptxDataset === undefined ? undefined : await readDataset(options.ptxDataset);
-  return trainWithRewards("ppo", options, async (run) =>
-    ppo({ ...options, ...run, ptxDataset, valueModel: await loadValueModel(options.valueModel, run.device) }),
+  return trainWithRewards(
+    "ppo",
+    options,
+    (run) => ppo({ ...options, ...run }),
+    async (device: Device) => ({ ptxDataset, valueModel: await loadValueModel(options.valueModel, device) }),
   );
 }

@@ -2,10 +2,8 @@
 import { newLanguageModel, sft, Tokenizer } from "@trimtab/core";
 import type { z } from "zod";
 import { readDataset } from "../../datasets";
-import { withDevice } from "../../device";
 import { loadNamedTokenizer } from "../../run/named-model";
-import { openRun } from "../../run/run-directory";
-import { train } from "../../run/train";
+import { trainOpened } from "../../run/train-opened";
 import type { pretrainSchema } from "../schemas/pretrain";
 import { textsOf } from "./tokenizer";
 
@@ -14,13 +12,11 @@ export async function pretrain(options: z.output<typeof pretrainSchema>): Promis
   const tokenizer = options.tokenizerNameOrPath
     ? await loadNamedTokenizer(options.tokenizerNameOrPath)
     : Tokenizer.train(textsOf(dataset, options.datasetTextField), { vocabSize: options.vocabSize });
-  return withDevice(options, async (device) => {
-    const run = await openRun(options);
-    const { modelType, hiddenSize, intermediateSize, numKeyValueHeads: kvHeads, tieWordEmbeddings: tied, initializerRange } = options;
-    const { numHiddenLayers: layers, numAttentionHeads: heads, maxPositionEmbeddings: maxPositions } = options;
-    const shape = { modelType, hiddenSize, intermediateSize, layers, heads, kvHeads, maxPositions, tied, initializerRange };
-    const model = newLanguageModel(device, shape, tokenizer, options.seed);
-    const steps = sft({ ...options, model, dataset, resume: run.resume, clock: () => performance.now() });
-    return train({ command: "pretrain", model, device, steps, run, options });
+  const { modelType, hiddenSize, intermediateSize, numKeyValueHeads: kvHeads, tieWordEmbeddings: tied, initializerRange } = options;
+  const { numHiddenLayers: layers, numAttentionHeads: heads, maxPositionEmbeddings: maxPositions } = options;
+  const shape = { modelType, hiddenSize, intermediateSize, layers, heads, kvHeads, maxPositions, tied, initializerRange };
+  return trainOpened("pretrain", options, {
+    open: async (device) => ({ model: newLanguageModel(device, shape, tokenizer, options.seed), dataset }),
+    start: (run) => sft({ ...options, ...run }),
   });
 }

@@ -72,8 +72,32 @@ export const peftFields = {
   useDora: z.boolean().default(false).describe("train magnitudes apart from directions"),
 };
 
+const UNITS = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 } as const;
+
+/** Bytes as people write them: 2GB, 1.5 GiB, 800000000. */
+const bytes = () =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\s*([kmg]i?)?b?$/i, "must be a size such as 2GB or 1.5GiB")
+    .transform((text) => {
+      const [, amount, unit] = /^([\d.]+)\s*(.*)$/.exec(text.toLowerCase()) as unknown as [string, string, string];
+      return Math.floor(Number(amount) * UNITS[(unit.endsWith("b") ? unit : `${unit}b`) as keyof typeof UNITS]);
+    });
+
+/** What a run may take. */
+export const memoryFields = {
+  plan: z.boolean().default(false).describe("print how much memory the run will take, and stop before anything is loaded"),
+  memoryBudget: bytes().optional().describe("memory that may be used, e.g. 2GB; default: all that the device has"),
+  autoFindBatchSize: z
+    .boolean()
+    .default(false)
+    .describe("take the largest micro-batches that fit, and recompute activations where that is not enough"),
+  maxTokensPerMicroBatch: count().optional().describe("split micro-batches of more tokens; the result stays the same; default: no bound"),
+};
+
 /** Optimiser, schedule and batch: common to all trainers; `learningRate` differs. */
 export const trainingFields = (learningRate: number) => ({
+  ...memoryFields,
   learningRate: z.number().min(0).default(learningRate).describe("peak learning rate of AdamW"),
   perDeviceTrainBatchSize: count().default(8).describe("rows per micro-batch"),
   gradientAccumulationSteps: count().default(1).describe("micro-batches per optimiser step"),
