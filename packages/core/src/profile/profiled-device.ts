@@ -37,6 +37,7 @@ export function profiled(device: Device, options: ProfilerOptions): ProfiledDevi
     },
     read: (tensor) => transfer("read", moving(tensor), () => device.read(tensor)),
     sync: () => device.sync(),
+    memory: () => device.memory(),
     destroy: () => device.destroy(),
   };
 }
