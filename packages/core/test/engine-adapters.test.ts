@@ -63,6 +63,26 @@ describe("an engine's adapter", () => {
     expect(await logps(model)).toEqual([...(await inspectCompletion({ model: loaded, ...text })).logps]);
   });
 
+  it("learns on a base in 4 bits, which alone is refused, and merges into float32", async () => {
+    const test = await start(new Map());
+    await (await test.engine.newModel(tiny)).save("base");
+    await refused(test.engine.loadModel("base", { dtype: "fp4" as "nf4" }), /`dtype` must be one of float32/);
+    const base = await test.engine.loadModel("base", { dtype: "nf4" });
+    const whole = await test.engine.loadModel("base");
+    expect(await logps(base)).not.toEqual(await logps(whole));
+    const options = { dataset: [text], maxSteps: 1, learningRate: 0.05 };
+    await refused(test.engine.train("sft", { model: base, ...options }), /must be in float32 to be trained whole, got nf4/);
+    const model = await base.withAdapter(adapter);
+    const before = await logps(model);
+    expect(before).toEqual(await logps(base));
+    await train(test, model);
+    const after = await logps(model);
+    expect(after).not.toEqual(before);
+    (await logps(await model.merge())).forEach((logp, i) => {
+      expect(logp).toBeCloseTo(after[i] as number, 4);
+    });
+  });
+
   it("merges into a model of its own", async () => {
     const test = await start();
     const base = await test.engine.newModel(tiny);

@@ -10,7 +10,7 @@ export * from "./engine/gated-activation";
 export * from "./engine/head-norm";
 export * from "./engine/kv-cache";
 export * from "./engine/layer-norm";
-export { dots2 as gemm__dots2, matmul__blocks, matmul__dots, matmul_backward_bias } from "./engine/matmul";
+export { dots1 as gemm__dots1, dots2 as gemm__dots2, matmul__blocks, matmul__dots, matmul_backward_bias } from "./engine/matmul";
 export * from "./engine/packed-weight";
 export * from "./engine/policy-loss";
 export { rms_norm_backward__rows, rms_norm_forward } from "./engine/rms-norm";

@@ -50,6 +50,23 @@ describe("an adapter from the command line", () => {
     expect(await sft({ modelNameOrPath: at("adapter"), outputDir: at("further") })).toBe(0);
     expect(bytes("further").equals(bytes("adapter"))).toBe(false);
 
+    // QLoRA: the base in 4 bits, the same files out; without an adapter there is nothing to train.
+    expect(await sft({ modelNameOrPath: at("base"), outputDir: at("qlora"), ...peft, loadIn4bit: true })).toBe(0);
+    expect(bytes("qlora").length).toBe(bytes("adapter").length);
+    expect(bytes("qlora").equals(bytes("adapter"))).toBe(false);
+    await expect(sft({ modelNameOrPath: at("base"), outputDir: at("none"), dtype: "bfloat16" })).rejects.toThrow(
+      /the weights must be in float32 to be trained whole, got bf16/,
+    );
+    await expect(sft({ modelNameOrPath: at("base"), outputDir: at("none"), ...peft, loadIn4bit: true, loadIn8bit: true })).rejects.toThrow(
+      "--load-in-8bit and --load-in-4bit exclude each other, got both. Leave one of them out.",
+    );
+    await expect(sft({ modelNameOrPath: at("base"), outputDir: at("none"), ...peft, loadIn8bit: true, dtype: "float16" })).rejects.toThrow(
+      /--dtype must be left out with --load-in-8bit/,
+    );
+    await expect(sft({ modelNameOrPath: at("base"), outputDir: at("none"), ...peft, bnb4bitQuantType: "int4" })).rejects.toThrow(
+      /--bnb-4bit-quant-type is of --load-in-4bit, got int4 without it/,
+    );
+
     const merge = (path: string) =>
       runMerge(
         resolveOptions("merge", mergeSchema, { modelNameOrPath: path, outputDir: at("merged"), device: "reference", maxShardBytes: 8000 }),

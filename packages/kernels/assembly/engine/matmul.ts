@@ -106,6 +106,20 @@ export function dots2(x0: usize, x1: usize, w: usize, ld: usize, K: u32, out: us
   v128.store(out, sumRows(c10, c11, c12, c13), 16);
 }
 
+/** One row of x against four of w along k. */
+export function dots1(x: usize, w: usize, ld: usize, K: u32, out: usize): void {
+  let w1 = w + ld, w2 = w1 + ld, w3 = w2 + ld;
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  for (const end = x + (K << 2); x != end; x += 16, w += 16, w1 += 16, w2 += 16, w3 += 16) {
+    const a = v128.load(x);
+    c0 = fma(a, v128.load(w), c0);
+    c1 = fma(a, v128.load(w1), c1);
+    c2 = fma(a, v128.load(w2), c2);
+    c3 = fma(a, v128.load(w3), c3);
+  }
+  v128.store(out, sumRows(c0, c1, c2, c3));
+}
+
 /**
  * The few rows of a decoding step: items are groups of four outputs. Rows of w in low precision, ldw bytes apart with their scales `scales` bytes
  * into each, are unpacked into scratch.
@@ -133,7 +147,8 @@ export function matmul__dots(x: usize, w: usize, ldw: usize, format: u32, scales
       let s0 = f32x4.splat(0);
       let s1 = s0;
       if (count == 4) {
-        dots2(x0, x1, wp, ld, whole, scratch);
+        if (pair) dots2(x0, x1, wp, ld, whole, scratch);
+        else dots1(x0, wp, ld, whole, scratch);
         s0 = v128.load(scratch);
         s1 = v128.load(scratch, 16);
       } else {
