@@ -6,6 +6,7 @@ import {
   type LanguageModel,
   loadTokenizer as loadAnyTokenizer,
   loadLanguageModel,
+  type PrecisionOptions,
   saveLanguageModel,
   type Tokenizer,
   type WeightDtype,
@@ -17,10 +18,14 @@ export type HubOptions = Omit<HubPlace, "hub">;
 
 /**
  * Loads config.json, safetensors weights (single or sharded) and the tokenizer from a directory or, e.g. `"org/name"`, from the Hugging Face hub. Throws
- * CheckpointError for what the files hold, HubError for what the hub refuses.
+ * CheckpointError for what the files hold, HubError for what the hub refuses. With a `dtype` below "float32" the linear layers are frozen, for
+ * inference or an adapter.
  */
-export async function loadModel(from: Place, { device, ...hub }: HubOptions & { readonly device: Device }): Promise<LanguageModel> {
-  return loadLanguageModel(device, await openPlace(withOptions(from, hub)));
+export async function loadModel(
+  from: Place,
+  { device, dtype, ...hub }: HubOptions & PrecisionOptions & { readonly device: Device },
+): Promise<LanguageModel> {
+  return loadLanguageModel(device, await openPlace(withOptions(from, hub)), { dtype });
 }
 
 /** Writes a model as a Hugging Face directory that transformers, TRL and vLLM read; `dtype` is that of the weights, default f32. */
