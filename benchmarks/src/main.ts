@@ -22,11 +22,14 @@ import { measurePlatforms } from "./platforms";
 import { type ProfiledRun, profileSteps } from "./profile";
 import { writeReadme } from "./readme";
 import { printSection } from "./report";
+import { makeCheckpoint } from "./smollm2/checkpoint";
+import { benchmarkCheckpointGeneration } from "./smollm2/generation";
+import { benchmarkCheckpointTraining } from "./smollm2/training";
 import { benchmarkStartup } from "./startup";
 import { benchmarkGptSteps, benchmarkLlamaSteps } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
 
-const SECTIONS = ["gemm", "ops", "step", "generate", "startup", "tokenizer"] as const;
+const SECTIONS = ["gemm", "ops", "step", "generate", "startup", "tokenizer", "smollm2"] as const;
 
 interface Options {
   readonly device: "wasm" | "webgpu";
@@ -135,6 +138,15 @@ async function measureDevice(): Promise<void> {
   if (wanted("generate")) show(await benchmarkGeneration(device, { quick: options.quick }));
   if (wanted("startup")) show(await benchmarkStartup(options.device, options));
   if (wanted("tokenizer")) show(await benchmarkTokenizer({ peers: options.peers }));
+  if (wanted("smollm2") && options.device === "wasm") {
+    const checkpoint = await makeCheckpoint(options);
+    try {
+      show(await benchmarkCheckpointTraining(checkpoint, options));
+      show(await benchmarkCheckpointGeneration(checkpoint, options));
+    } finally {
+      checkpoint.remove();
+    }
+  }
 
   await device.destroy();
   writeResults(resultsOf(device.info, sections));
