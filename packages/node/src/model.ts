@@ -5,6 +5,7 @@ import {
   CheckpointError,
   ConfigError,
   type Device,
+  HubError,
   type HubPlace,
   isAdapter,
   type LanguageModel,
@@ -52,7 +53,16 @@ export async function modelDirectory(from: ModelPlace, options: HubOptions = {},
     const { hub, ...own } = from;
     return hubSnapshot(hub, { ...options, ...own }, contents);
   }
-  if (isOnHub(from)) return hubSnapshot(from, options, contents);
+  if (isOnHub(from)) {
+    return hubSnapshot(from, options, contents).catch((error: unknown) => {
+      if (!(error instanceof HubError) || error.file !== undefined) throw error;
+      throw new HubError(
+        `${error.message} There is no directory ${from} here either.`,
+        { repository: error.repository as string, status: error.status },
+        { cause: error },
+      );
+    });
+  }
   if (options.revision !== undefined) {
     throw new ConfigError(
       `modelDirectory: a revision must be of a model on the hub, got ${JSON.stringify(options.revision)} of ${existsSync(from) ? `the directory ${from}` : JSON.stringify(from)}. Leave it out, or name the model \`org/name\`.`,

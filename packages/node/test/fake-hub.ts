@@ -26,6 +26,8 @@ export interface FakeRepository {
   readonly token?: string;
   /** The licence must be accepted, which nobody has. */
   readonly isGated?: boolean;
+  /** Its new name, to which the old one redirects. */
+  readonly movedTo?: string;
   /** Listed instead of the real ones. */
   readonly sizes?: Readonly<Record<string, number>>;
 }
@@ -38,6 +40,9 @@ export interface Seen {
 }
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+
+/** Files of a listing that come at once. */
+const PAGE = 4;
 
 /** What git LFS takes over in model repositories. */
 const isLarge = (name: string) => name.endsWith(".safetensors") || name === "tokenizer.json";
@@ -109,7 +114,7 @@ export class FakeHub {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): unknown {
-    const { pathname } = this.#see("hub", request);
+    const { pathname, searchParams } = this.#see("hub", request);
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Allow-Headers", "*");
     const api = /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree)\/([^/]+))?$/.exec(pathname);
@@ -124,6 +129,7 @@ export class FakeHub {
     // The hub does not tell strangers what there is.
     if (!repository || !hasAccess) return refuse(response, request.headers.authorization ? 404 : 401, "RepoNotFound");
     if (repository.isGated && kind === "resolve") return refuse(response, request.headers.authorization ? 403 : 401, "GatedRepo");
+    if (repository.movedTo) return response.writeHead(307, { Location: pathname.replace(name, repository.movedTo) }).end();
     const { refs = { main: COMMIT } } = repository;
     const asked = decodeURIComponent(revision);
     const commit = refs[asked] ?? [COMMIT, ...Object.values(refs)].find((known) => known === asked);
@@ -144,7 +150,12 @@ export class FakeHub {
         siblings,
       });
     }
-    if (kind === "tree") return json(response, entries(repository));
+    if (kind === "tree") {
+      const all = entries(repository);
+      const from = Number(searchParams.get("cursor") ?? 0);
+      if (from + PAGE < all.length) response.setHeader("Link", `<${this.endpoint}${pathname}?cursor=${from + PAGE}>; rel="next"`);
+      return json(response, all.slice(from, from + PAGE));
+    }
     const bytes = repository.files[path];
     if (!bytes) return refuse(response, 404, "EntryNotFound");
     response.setHeader("ETag", `"${isLarge(path) ? sha256(bytes) : gitHash(bytes)}"`);

@@ -74,6 +74,10 @@ describe("a model of the hub", () => {
     hub.reset();
     await expect(loadModel(path, { device })).rejects.toThrow(/must be in tokenizer\.json/);
     await expect(loadModel(path, { device, revision: "v1" })).rejects.toThrow(/a revision must be of a model on the hub.*the directory/);
+    await expect(loadModel("runs/speeches", { device })).rejects.toThrow(
+      /^runs\/speeches: the repository must exist.*There is no directory runs\/speeches here/,
+    );
+    hub.reset();
     await expect(loadModel("speeches", { device, revision: "v1" })).rejects.toThrow(/got "v1" of "speeches"/);
     expect(hub.seen).toEqual([]);
   });

@@ -294,6 +294,12 @@ describe("the token", () => {
   });
 });
 
+it("a repository that was renamed is found, in Python's cache by the name that was asked for", async () => {
+  hub.repositories.set("org/bard", { files: FILES });
+  repository({ movedTo: "org/bard" });
+  expect(await snapshot()).toBe(inCache("snapshots", COMMIT));
+});
+
 describe("the hub's refusals", () => {
   it("name the revision, or the repository, that is not there", async () => {
     expect(await refusal(snapshot("org/poet", { revision: "v9" }))).toMatchObject({
