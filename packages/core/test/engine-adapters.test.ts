@@ -1,6 +1,6 @@
 /** Adapters on the engine: they share a base, are trained alone, are written as PEFT's files and merged. */
 import { describe, expect, it } from "vitest";
-import { ConfigError, type EngineModel, loadLanguageModel, withAdapterFrom } from "../src";
+import { ConfigError, type EngineModel, loadLanguageModel, OutOfMemoryError, withAdapterFrom } from "../src";
 import { inspectCompletion } from "../src/evaluation/inspect-completion";
 import { type Disk, engineOpener, type TestEngine, thrownBy, tiny } from "./engine-host";
 
@@ -36,6 +36,23 @@ describe("an engine's adapter", () => {
     const after = await logps(model);
     const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
     expect(sum(after)).toBeGreaterThan(sum(before) + 0.5);
+  });
+
+  it("is planned for before it is trained, and a budget that is too small is refused", async () => {
+    const { engine, device } = await start();
+    const model = await (await engine.newModel(tiny)).withAdapter(adapter);
+    const options = { model, dataset: [text], maxSteps: 2 };
+    const { plan } = await engine.planMemory("sft", options);
+    expect(plan.parts.map(({ what }) => what)).toEqual(expect.arrayContaining(["weights of model", "adapter of model", "gradients"]));
+    for await (const _ of await engine.train("sft", options));
+    expect(device.memory().peakBytes / plan.peakBytes).toBeGreaterThan(0.9);
+    expect(device.memory().peakBytes / plan.peakBytes).toBeLessThan(1.1);
+    const never = () => {
+      throw new Error("a reward was asked for");
+    };
+    const sampled = { model, prompts: [{ prompt: "a" }], rewards: never, maxCompletionLength: 4 };
+    expect((await engine.planMemory("grpo", sampled, { fit: true })).options).toEqual({});
+    expect(await thrownBy(engine.planMemory("sft", options, { memoryBudget: 1_100_000, fit: true }))).toBeInstanceOf(OutOfMemoryError);
   });
 
   it("is written as PEFT writes it, and is the same when it is read", async () => {

@@ -2,6 +2,7 @@
 /** An engine served on this thread through a message channel, with directories in memory: what crosses is what crosses between threads. */
 
 import type { Device } from "@trimtab/kernels";
+import { createDryDevice } from "@trimtab/kernels/dry";
 import { createWasmDevice } from "@trimtab/kernels/wasm";
 import { afterEach } from "vitest";
 import { connectEngine, serveEngine } from "../src";
@@ -51,6 +52,7 @@ export async function openEngine(disk: Disk = new Map(), makeDevice?: () => Prom
       disk.set(place, directory);
       return directory;
     },
+    createDryDevice,
     notes: () => ["a note"],
   });
   const engine = await connectEngine<string>(port2 as never, {

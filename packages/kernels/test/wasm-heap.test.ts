@@ -27,6 +27,16 @@ describe("heap", () => {
     }
   });
 
+  it("goes on beyond the end of linear memory, for plans of what does not fit", () => {
+    const heap = new Heap(0);
+    const first = take(heap, 5 * 2 ** 32);
+    const second = take(heap, 100);
+    expect(second).toBeGreaterThanOrEqual(first + 5 * 2 ** 32);
+    heap.free(first);
+    expect(heap.take(4 * 2 ** 32)).toBe(first);
+    expect(heap.peak).toBeGreaterThan(5 * 2 ** 32);
+  });
+
   it("gives back everything: all free blocks become one", () => {
     const heap = new Heap(0);
     const starts = Array.from({ length: 100 }, (_, i) => take(heap, 1000 + i * 100));

@@ -3,6 +3,7 @@
  * everything it needs inside.
  */
 import { serveEngine } from "@trimtab/core";
+import { createDryDevice } from "@trimtab/kernels/dry";
 import { runPoolWorker } from "@trimtab/kernels/wasm/pool";
 import { createDevice, deviceNotes } from "./device";
 import { openPlace, type Place } from "./files/place";
@@ -30,6 +31,7 @@ function serve({ port, lock, baseUrl, device: choice, threads, relaxed }: Engine
       notes = await deviceNotes(device);
       return device;
     },
+    createDryDevice,
     openPlace: (place) => openPlace(place, baseUrl),
     notes: () => notes,
     clock: () => performance.now(),

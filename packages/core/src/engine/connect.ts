@@ -1,4 +1,5 @@
 /** Connecting to an engine that another thread serves. */
+import type { FittedMemory } from "../memory/fit-memory";
 import type { AbortSignalLike, EngineAlgorithm, EngineTrainingOptions } from "./algorithms";
 import { ClientModel } from "./client-model";
 import { ClientRun } from "./client-run";
@@ -70,6 +71,20 @@ class ClientEngine<Place> implements Engine<Place> {
     } catch (error) {
       onEnd();
       throw signal?.aborted ? signal.reason : error;
+    }
+  }
+
+  async planMemory<A extends EngineAlgorithm>(
+    algorithm: A,
+    options: EngineTrainingOptions<A, EngineModel<Place>, Place>,
+    { memoryBudget, fit = false }: { readonly memoryBudget?: number | undefined; readonly fit?: boolean | undefined } = {},
+  ): Promise<FittedMemory> {
+    const connection = this.#connection;
+    const { training, functions } = cross(connection, connection.newJob(), algorithm, options as Parameters<typeof cross>[3], undefined);
+    try {
+      return await connection.ask("planMemory", training, { memoryBudget, fit });
+    } finally {
+      for (const id of functions) connection.functions.remove(id);
     }
   }
 

@@ -7,6 +7,7 @@
  */
 import type { DeviceInfo } from "@trimtab/kernels";
 import type { DatasetRow } from "../data/jsonl";
+import type { FittedMemory } from "../memory/fit-memory";
 import type { PrecisionOptions } from "../models/base-dtype";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
@@ -63,6 +64,15 @@ export interface Engine<Place> {
     options: EngineTrainingOptions<A, EngineModel<Place>, Place>,
     resumeFrom?: Place,
   ): Promise<EngineRun<Place>>;
+  /**
+   * What a run with these options would take of the device's memory (or of `memoryBudget` bytes); nothing is trained and no reward is asked for. With
+   * `fit` also the options with which it fits, to be given to `train` besides; throws OutOfMemoryError where there are none. See docs/memory.md.
+   */
+  planMemory<A extends EngineAlgorithm>(
+    algorithm: A,
+    options: EngineTrainingOptions<A, EngineModel<Place>, Place>,
+    settings?: { readonly memoryBudget?: number | undefined; readonly fit?: boolean | undefined },
+  ): Promise<FittedMemory>;
   /** Frees everything and ends the thread, once the step or call in progress has been abandoned. What is still waited for rejects with DeviceError. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** What the thread that an engine runs on has to offer. */
-import type { Device } from "@trimtab/kernels";
+import type { Device, DeviceInfo } from "@trimtab/kernels";
 import type { Directory, DirectoryTree, ReadableDirectory } from "../checkpoint/files";
 import type { LoadProgress } from "./engine";
 
@@ -11,6 +11,8 @@ export interface EngineHost<Place> {
   openPlace(place: Place): Promise<Directory & DirectoryTree> | (Directory & DirectoryTree);
   /** The directory of a model that is to be loaded, once its files are there; `tell` is told of downloads. Default: what `openPlace` opens. */
   openModel?(place: Place, tell: (progress: LoadProgress) => void): Promise<ReadableDirectory>;
+  /** `createDryDevice` of @trimtab/kernels/dry, for `planMemory`. Default: the engine cannot plan. */
+  createDryDevice?(info: DeviceInfo): Promise<Device>;
   /** What keeps the engine from running better, in plain words, each with what to do. Default: nothing does. */
   notes?(device: Device): readonly string[];
   /** Milliseconds since any origin, e.g. `performance.now`; where given, steps report `step_time`. */

@@ -1,6 +1,7 @@
 /** What the application's thread and the engine's say to each other: plain data, and names for what stays on either side. */
 
 import type { DatasetRow } from "../data/jsonl";
+import type { FittedMemory } from "../memory/fit-memory";
 import type { PrecisionOptions } from "../models/base-dtype";
 import type { DecoderConfig } from "../models/config";
 import type { NewModelConfig } from "../models/language-model";
@@ -46,6 +47,14 @@ export interface WireTraining {
   readonly autosave: { readonly to: unknown; readonly everySteps: number | undefined } | undefined;
   /** Undefined where the run starts from the beginning. */
   readonly resumeFrom: unknown;
+}
+
+/** What is asked of a plan of memory. */
+export interface WirePlan {
+  /** In bytes; undefined is all that the device has. */
+  readonly memoryBudget: number | undefined;
+  /** Find settings that fit. */
+  readonly fit: boolean;
 }
 
 export type WireGenerate = Omit<EngineGenerateOptions, "onText" | "signal"> & {
@@ -117,6 +126,7 @@ export interface EngineService {
   modelFiles(model: number): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>;
   disposeModel(model: number): Promise<void>;
   train(training: WireTraining): Promise<{ readonly run: number; readonly maxSteps: number }>;
+  planMemory(training: WireTraining, plan: WirePlan): Promise<FittedMemory>;
   /** Undefined after the last step. */
   step(run: number): Promise<WireStep | undefined>;
   saveRun(run: number, place: unknown): Promise<void>;

@@ -5,6 +5,7 @@ import type { DatasetRow } from "../data/jsonl";
 import { asTurns } from "../data/tokenize";
 import { ConfigError } from "../errors";
 import { inspectCompletion } from "../evaluation/inspect-completion";
+import type { FittedMemory } from "../memory/fit-memory";
 import type { PrecisionOptions } from "../models/base-dtype";
 import { type NewModelConfig, newLanguageModel } from "../models/language-model";
 import type { LoraOptions } from "../models/lora-options";
@@ -20,7 +21,18 @@ import { generateVaried } from "./generate-varied";
 import { Handles } from "./handles";
 import type { EngineHost } from "./host";
 import { type Outcome, reasonOf } from "./outcome";
-import type { Answering, EngineCaller, EngineService, ModelRecord, WireGenerate, WireStep, WireTokens, WireTraining } from "./protocol";
+import { planRun } from "./plan-run";
+import type {
+  Answering,
+  EngineCaller,
+  EngineService,
+  ModelRecord,
+  WireGenerate,
+  WirePlan,
+  WireStep,
+  WireTokens,
+  WireTraining,
+} from "./protocol";
 import { readingProgress } from "./reading-progress";
 import { responsiveDevice } from "./responsive-device";
 import type { EngineTraining } from "./run";
@@ -175,6 +187,10 @@ export class Service implements EngineService {
         throw error;
       }
     });
+  }
+
+  planMemory(training: WireTraining, plan: WirePlan): Promise<FittedMemory> {
+    return this.#alone(({ device }) => planRun(training, plan, { handles: this.#handles, host: this.#host, device }));
   }
 
   step(run: number): Promise<WireStep | undefined> {

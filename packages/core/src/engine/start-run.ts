@@ -78,7 +78,7 @@ export async function startRun(training: WireTraining, { handles, caller, host, 
 }
 
 /** The head that the model of an option must have. */
-function headOf(option: string, trained: "lm" | "score"): "lm" | "score" {
+export function headOf(option: string, trained: "lm" | "score"): "lm" | "score" {
   if (option === "model") return trained;
   return option === "valueModel" ? "score" : "lm";
 }
@@ -100,6 +100,7 @@ function rewardOf(
   return rewardModelFunction(parts.handles.scalar(model, "rewards"), { name, normalization: normalize ? normalization : undefined });
 }
 
-function isWireModel(value: unknown): value is WireModel {
+/** Whether an option holds a model. */
+export function isWireModel(value: unknown): value is WireModel {
   return typeof value === "object" && value !== null && "model" in value && Object.keys(value).length === 1;
 }

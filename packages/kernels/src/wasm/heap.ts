@@ -20,14 +20,20 @@ interface Block {
   next: Block | undefined;
 }
 
-/** Classes per octave, and the octave of the alignment. */
+/** Classes per octave, the octave of the alignment, and the last one: linear memory ends at 2^32, what is planned for it need not. */
 const STEPS = 8;
 const FIRST_OCTAVE = Math.log2(HEAP_ALIGNMENT);
-const CLASSES = (33 - FIRST_OCTAVE) * STEPS;
+const LAST_OCTAVE = 42;
+const CLASSES = (LAST_OCTAVE + 1 - FIRST_OCTAVE) * STEPS;
+
+/** ⌊log2 size⌋ */
+function octaveOf(size: number): number {
+  return size < 2 ** 32 ? 31 - Math.clz32(size) : 63 - Math.clz32(Math.floor(size / 2 ** 32));
+}
 
 /** The class of a size: the largest whose smallest member is not above it. */
 function classOf(size: number): number {
-  const octave = 31 - Math.clz32(size);
+  const octave = octaveOf(size);
   const step = Math.floor((size / 2 ** octave - 1) * STEPS);
   return (octave - FIRST_OCTAVE) * STEPS + step;
 }
@@ -35,7 +41,7 @@ function classOf(size: number): number {
 /** The smallest size that `classOf` maps to a class at or above the request's own, a multiple of the alignment. */
 export function roundUp(byteLength: number): number {
   const size = Math.max(HEAP_ALIGNMENT, Math.ceil(byteLength / HEAP_ALIGNMENT) * HEAP_ALIGNMENT);
-  const unit = Math.max(HEAP_ALIGNMENT, 2 ** (31 - Math.clz32(size)) / STEPS);
+  const unit = Math.max(HEAP_ALIGNMENT, 2 ** octaveOf(size) / STEPS);
   return Math.ceil(size / unit) * unit;
 }
 
