@@ -1,9 +1,11 @@
 /** Weights in low precision: worked codes and layouts of every format, and the laws of rounding. */
-import { NF4_LEVELS, packedRowWords, WEIGHT_FORMATS, type WeightFormatName } from "@trimtab/kernels";
+import { NF4_LEVELS, ops, packedRowWords, WEIGHT_FORMATS, type WeightFormatName } from "@trimtab/kernels";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { packRows, unpackRows } from "../src/checkpoint/pack-weights";
 import { ConfigError } from "../src/errors";
+import { allocate, upload } from "../src/tensor/tensor";
+import { describeDevices } from "./devices";
 
 const names = Object.keys(WEIGHT_FORMATS) as WeightFormatName[];
 const pack = (name: WeightFormatName, values: number[], columns = values.length) => [...packRows(name, Float32Array.from(values), columns)];
@@ -83,6 +85,45 @@ describe("rounding", () => {
   it("a block of zeros has scale 0", () => {
     for (const name of ["int8", "nf4", "int4"] as const)
       expect([...unpackRows(name, packRows(name, new Float32Array(3), 3), 3)]).toEqual([0, 0, 0]);
+  });
+});
+
+describeDevices("decoding", (device, deviceName) => {
+  // WGSL lets a GPU read subnormal halves as zero.
+  const exact = deviceName === "webgpu" ? names.filter((name) => name !== "f16") : names;
+  it.each(exact)("%s: every code is what it is on the host, to the last bit", async (name) => {
+    const { bits, blockLength, largest } = WEIGHT_FORMATS[name];
+    const [rows, columns] = bits === 16 ? [64, 1024] : [3, 256];
+    const format = WEIGHT_FORMATS[name];
+    const words = packedRowWords(format, columns);
+    const packed = new Uint32Array(rows * words);
+    const scales = new Float32Array(packed.buffer);
+    const scalesAt = words - (blockLength ? columns / blockLength : 0);
+    const perWord = 32 / bits;
+    for (let r = 0; r < rows; r++) {
+      for (let k = 0; k < columns; k++) {
+        let code = (r * columns + k) & (2 ** bits - 1);
+        // Infinities and NaN never occur.
+        if (name === "f16" && (code & 0x7c00) === 0x7c00) code = 0;
+        if (name === "bf16" && (code & 0x7f80) === 0x7f80) code = 0;
+        // Subnormal floats come from subnormal weights alone, which GPUs may read as zero as well.
+        if (name === "bf16" && (code & 0x7f80) === 0) code = 0;
+        const at = r * words + Math.floor(k / perWord);
+        packed[at] = (packed[at]! | (code << (bits * (k % perWord)))) >>> 0;
+      }
+      for (let g = scalesAt; g < words; g++) scales[r * words + g] = (1 + (r + g) / 7) / largest;
+    }
+    const [ids, w, y] = [
+      upload(
+        device,
+        Uint32Array.from({ length: rows }, (_, r) => r),
+      ),
+      upload(device, packed, [rows, words]),
+      allocate(device, [rows, columns]),
+    ];
+    device.dispatch(ops.packedWeight.rows, { tensors: { ids, w, y }, scalars: { format: format.id } });
+    expect(await device.read(y)).toEqual(unpackRows(name, packed, columns));
+    for (const { buffer } of [ids, w, y]) device.free(buffer);
   });
 });
 
