@@ -52,8 +52,18 @@ export type { FeedbackFormat };
 /** Feedback by format. A format holds what was said in its terms; where nothing was, what follows from the rest (pairs from stars, ...). */
 export type Datasets = Readonly<Record<FeedbackFormat, readonly DatasetRow[]>>;
 
+/** A model at an OpenAI-compatible endpoint that rates completions. */
+export interface RewardEndpoint {
+  /** Up to and with the version. */
+  readonly baseUrl: string;
+  readonly model: string;
+  /** It was given a key, which is kept nowhere: a run that comes back needs it again. */
+  readonly hasKey: boolean;
+}
+
 /** What a run learns from or is judged by, as JSON; models by id. */
 export type RunReward =
+  | { readonly endpoint: RewardEndpoint }
   | { readonly rule: string; readonly options?: Readonly<Record<string, unknown>> | undefined }
   | { readonly modelId: string; readonly name?: string | undefined };
 

@@ -49,6 +49,7 @@ export function trainedText({ adapter }: RunSetup): string {
 
 /** A reward in words. */
 export function rewardText(reward: RunReward): string {
+  if ("endpoint" in reward) return `${reward.endpoint.model} at ${reward.endpoint.baseUrl}`;
   if ("modelId" in reward) return reward.name ?? "a reward model";
   const options = Object.values(reward.options ?? {}).map(String);
   return options.length > 0 ? `${reward.rule} (${options.join(", ")})` : reward.rule;

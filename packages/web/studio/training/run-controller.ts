@@ -1,7 +1,17 @@
 /** Drives the studio's training runs: opens them on the engine, takes step after step, keeps them, and shows what came of them. */
-import { type Engine, type EngineModel, type EngineRun, type EngineStep, type EngineTrainingOptions, parseHubName } from "@trimtab/core";
+import {
+  type Engine,
+  type EngineModel,
+  type EngineRun,
+  type EngineStep,
+  type EngineTrainingOptions,
+  endpointRatingJudge,
+  parseHubName,
+  type RewardFunction,
+  ratingReward,
+} from "@trimtab/core";
 import { newId } from "../session";
-import type { RunSetup, StudioModel, StudioRun } from "../store";
+import type { RewardEndpoint, RunSetup, StudioModel, StudioRun } from "../store";
 import type { Place, Studio } from "../studio";
 import { heldOutMargins } from "./held-out-margins";
 import { compareSamples } from "./sample-comparison";
@@ -34,6 +44,8 @@ export class RunController extends EventTarget {
   readonly #studio: Studio;
   #live: LiveRun | undefined;
   #isOpening = false;
+  /** Keys of endpoints, by run: they are in no session, and go with the page. */
+  readonly #keys = new Map<string, string>();
 
   constructor(studio: Studio) {
     super();
@@ -55,8 +67,13 @@ export class RunController extends EventTarget {
     return this.#live?.id === id && this.#live.request !== undefined && this.#live.wake === undefined;
   }
 
+  /** It is rewarded by an endpoint whose key went with the page. */
+  needsKey({ id, setup }: StudioRun): boolean {
+    return !this.#keys.has(id) && setup.rewards.some((reward) => "endpoint" in reward && reward.endpoint.hasKey);
+  }
+
   /** Opens a run and lets it go; returns its id. Throws what the engine refuses, before the run is in the session. */
-  async start(setup: RunSetup): Promise<string> {
+  async start(setup: RunSetup, apiKey = ""): Promise<string> {
     const name = this.#newName(trainerOf(setup.algorithm)?.title ?? setup.algorithm);
     const run: StudioRun = {
       id: newId(),
@@ -69,12 +86,14 @@ export class RunController extends EventTarget {
       createdAt: Date.now(),
       elapsedMs: 0,
     };
+    if (apiKey) this.#keys.set(run.id, apiKey);
     await this.#open(run);
     return run.id;
   }
 
-  /** Goes on with a paused run, from memory or from its checkpoint. Throws what the engine refuses. */
-  async resume(id: string): Promise<void> {
+  /** Goes on with a paused run, from memory or from its checkpoint. Throws what the engine refuses, and for want of a key. */
+  async resume(id: string, apiKey = ""): Promise<void> {
+    if (apiKey) this.#keys.set(id, apiKey);
     const live = this.#live;
     if (live?.id === id) {
       this.#ask(live, undefined);
@@ -181,6 +200,7 @@ export class RunController extends EventTarget {
 
   async #open(run: StudioRun, request?: Request): Promise<void> {
     if (this.isBusy) throw new Error("train: one run can go at a time, got another. Pause or stop it first.");
+    if (request !== "stop" && this.needsKey(run)) throw new Error("the key of its endpoint was kept nowhere. Enter it again.");
     this.#isOpening = true;
     this.dispatchEvent(new Event("change"));
     let model: EngineModel<Place> | undefined;
@@ -191,7 +211,7 @@ export class RunController extends EventTarget {
       const base = await this.#studio.openModel(setup.modelId);
       const from = this.#studio.store.state.session.models.find(({ id }) => id === setup.modelId);
       model = await newTrainee(base, setup, from && hubName(from));
-      const opened = await this.#train(engine, model, setup, checkpoint?.place);
+      const opened = await this.#train(engine, model, run, checkpoint?.place);
       const live: LiveRun = { id: run.id, run: opened, model, request, wake: undefined, saveMs: 0, savedAt: 0 };
       this.#live = live;
       const { error: _, ...rest } = run;
@@ -206,11 +226,17 @@ export class RunController extends EventTarget {
     }
   }
 
-  async #train(engine: Engine<Place>, model: EngineModel<Place>, setup: RunSetup, from: Place | undefined): Promise<EngineRun<Place>> {
+  async #train(
+    engine: Engine<Place>,
+    model: EngineModel<Place>,
+    { id, setup }: StudioRun,
+    from: Place | undefined,
+  ): Promise<EngineRun<Place>> {
     const { algorithm, options, rows } = setup;
     const rewards = await Promise.all(
       setup.rewards.map(async (reward) => {
         if ("rule" in reward) return reward;
+        if ("endpoint" in reward) return endpointReward(reward.endpoint, this.#keys.get(id));
         return { model: await this.#studio.openModel(reward.modelId), name: reward.name };
       }),
     );
@@ -262,6 +288,7 @@ export class RunController extends EventTarget {
     } catch (error) {
       if (this.#live !== live) return;
       this.#live = undefined;
+      this.#keys.delete(id); // it may be the wrong one
       this.#put({ ...current, status: "failed", error: (error as Error).message });
       await model.dispose().catch(() => {});
     } finally {
@@ -347,6 +374,11 @@ export class RunController extends EventTarget {
     await live.run.return().catch(() => {});
     await live.model.dispose().catch(() => {});
   }
+}
+
+/** A rating from 1 to 10 for each completion, asked for from this page. */
+function endpointReward({ baseUrl, model }: RewardEndpoint, apiKey: string | undefined): RewardFunction {
+  return ratingReward(endpointRatingJudge({ baseUrl, model, name: model, apiKey }));
 }
 
 /** What a run trains: made anew from the model that it starts from. Bad options of an adapter are refused. */

@@ -1,4 +1,4 @@
-/** `<studio-trainer-form>`: which trainer, on what, with which options; fires `run-start` with a setup and shows what was refused. */
+/** `<studio-trainer-form>`: which trainer, on what, with which options; fires `run-start` and shows what was refused. */
 import type { DatasetRow, EngineAlgorithm } from "@trimtab/core";
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
@@ -19,6 +19,15 @@ import {
   trainerOf,
 } from "./trainers";
 import { type DataChoice, dataChoices, splitHeldOut, wantedData } from "./training-data";
+
+/** What `run-start` asks for. */
+export interface RunStart {
+  readonly setup: RunSetup;
+  /** Of the endpoint that rewards, else empty. It is in no session. */
+  readonly apiKey: string;
+}
+
+const ENDPOINT = "endpoint";
 
 @customElement("studio-trainer-form")
 export class StudioTrainerForm extends LitElement {
@@ -207,6 +216,8 @@ export class StudioTrainerForm extends LitElement {
   @state() private startId = "";
   @state() private wantsAdapter = false;
   @state() private chosenRewards: ReadonlySet<string> = new Set();
+  @state() private baseUrl = "http://localhost:11434/v1";
+  @state() private endpointModel = "";
   @state() private texts: Readonly<Record<string, string>> = {};
 
   /** Rows are converted once, not for every key that is pressed. */
@@ -347,6 +358,10 @@ export class StudioTrainerForm extends LitElement {
             }
           </li>`,
         )}
+        <li>
+          ${box(ENDPOINT, "A model at an endpoint", "Rates each completion from 1 to 10. Prompts and completions are sent there.")}
+          ${this.chosenRewards.has(ENDPOINT) ? this.#endpoint() : nothing}
+        </li>
       </ul>
       <p class="help">${
         rewardModels.length === 0
@@ -354,6 +369,26 @@ export class StudioTrainerForm extends LitElement {
           : "Several are added up."
       }</p>
     </fieldset>`;
+  }
+
+  #endpoint() {
+    return html`<label class="pattern"
+        >Address, up to its version<input
+          .value=${this.baseUrl}
+          spellcheck="false"
+          @input=${(event: Event) => {
+            this.baseUrl = (event.target as HTMLInputElement).value;
+          }}
+      /></label>
+      <label class="pattern"
+        >Model at the endpoint<input
+          .value=${this.endpointModel}
+          autocomplete="off"
+          @input=${(event: Event) => {
+            this.endpointModel = (event.target as HTMLInputElement).value;
+          }}
+      /></label>
+      <label class="pattern">API key, if it needs one; it is kept nowhere<input name="key" type="password" autocomplete="off" /></label>`;
   }
 
   /** All weights, or an adapter with its options. */
@@ -455,6 +490,8 @@ export class StudioTrainerForm extends LitElement {
     }
     if (this.prompts.length === 0) return "It needs prompts. Write or import some first.";
     if (this.chosenRewards.size === 0) return "Choose what earns reward.";
+    if (this.chosenRewards.has(ENDPOINT) && !(this.baseUrl.trim() && this.endpointModel.trim()))
+      return "Say which model, at which address, rates the completions.";
     const empty = RULES.find(({ rule, text }) => text && this.chosenRewards.has(`rule:${rule}`) && !this.texts[rule]);
     return empty ? `Fill in the ${empty.text?.label.toLowerCase().replace(/ \(.*/, "")} of “${empty.label}”.` : undefined;
   }
@@ -464,6 +501,7 @@ export class StudioTrainerForm extends LitElement {
     const trainer = trainerOf(this.algorithm) as Trainer;
     const model = this.#model();
     if (!model || this.busy || this.#missing(trainer)) return;
+    const apiKey = String(new FormData(event.target as HTMLFormElement).get("key") ?? "");
     const options = { ...standingOptions(this.algorithm), ...this.#optionsOf(trainer.fields, model) };
     const chosen = this.#chosenData(this.#dataFor(this.algorithm));
     const { rows, heldOut } =
@@ -476,12 +514,12 @@ export class StudioTrainerForm extends LitElement {
       algorithm: this.algorithm,
       modelId: model.id,
       ...(this.#hasAdapter ? { adapter: this.#adapter(model) } : {}),
-      rewards: trainer.learnsFrom === "prompts" ? [...this.chosenRewards].map((id) => this.#reward(id)) : [],
+      rewards: trainer.learnsFrom === "prompts" ? [...this.chosenRewards].map((id) => this.#reward(id, apiKey !== "")) : [],
       options,
       rows,
       ...(heldOut.length > 0 ? { heldOut } : {}),
     };
-    this.dispatchEvent(new CustomEvent<RunSetup>("run-start", { detail: setup, bubbles: true, composed: true }));
+    this.dispatchEvent(new CustomEvent<RunStart>("run-start", { detail: { setup, apiKey }, bubbles: true, composed: true }));
   }
 
   /** What the fields say, by option. */
@@ -501,7 +539,8 @@ export class StudioTrainerForm extends LitElement {
     return { r: Number(r), loraAlpha: Number(loraAlpha), ...(targetModules === "all-linear" ? { targetModules } : {}) };
   }
 
-  #reward(chosen: string): RunReward {
+  #reward(chosen: string, hasKey: boolean): RunReward {
+    if (chosen === ENDPOINT) return { endpoint: { baseUrl: this.baseUrl.trim(), model: this.endpointModel.trim(), hasKey } };
     const [kind, id = ""] = chosen.split(/:(.*)/s);
     if (kind === "model") return { modelId: id, name: this.models.find((model) => model.id === id)?.name };
     const text = RULES.find(({ rule }) => rule === id)?.text;

@@ -2,7 +2,7 @@
 import { css, html, nothing, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { download, fileName } from "../export/save";
-import type { RunSetup, StudioRun } from "../store";
+import type { StudioRun } from "../store";
 import type { Studio } from "../studio";
 import { StudioElement } from "../studio-element";
 import { viewStyles } from "../view-styles";
@@ -23,6 +23,7 @@ import "./samples";
 import "./segments";
 import "./trainer-form";
 import type { RunRename } from "./run-comparison";
+import type { RunStart } from "./trainer-form";
 
 type Page = "new" | "run" | "compare";
 type Part = "curves" | "samples" | "side" | "frontier" | "quality" | "setup";
@@ -149,7 +150,7 @@ export class StudioTraining extends StudioElement {
       .modelId=${session.modelId}
       .error=${this.error}
       ?busy=${this.#controller.isBusy}
-      @run-start=${(event: CustomEvent<RunSetup>) => this.#start(event.detail)}
+      @run-start=${(event: CustomEvent<RunStart>) => this.#start(event.detail)}
     ></studio-trainer-form>`;
   }
 
@@ -165,6 +166,7 @@ export class StudioTraining extends StudioElement {
 
   #details(run: StudioRun) {
     const parts = this.#partsOf(run);
+    const canGoOn = run.checkpoint !== undefined && (run.status === "paused" || run.status === "failed");
     const part = parts.some(([id]) => id === this.shown) ? this.shown : "curves";
     return html`<div class="run">
       <studio-run-progress
@@ -172,6 +174,7 @@ export class StudioTraining extends StudioElement {
         ?waiting=${this.#controller.isWaiting(run.id)}
         @run-action=${({ detail }: CustomEvent<RunAction>) => void this.#act(run, detail)}
       ></studio-run-progress>
+      ${canGoOn && this.#controller.needsKey(run) ? this.#keyForm(run) : nothing}
       <studio-segments
         label="What to see of the run"
         .choices=${parts}
@@ -180,6 +183,24 @@ export class StudioTraining extends StudioElement {
       ></studio-segments>
       ${this.#panel(run, part)}
     </div>`;
+  }
+
+  #keyForm(run: StudioRun) {
+    const goOn = (event: SubmitEvent) => {
+      event.preventDefault();
+      void this.#resume(run, String(new FormData(event.target as HTMLFormElement).get("key") ?? ""));
+    };
+    return html`<form class="card row" @submit=${goOn}>
+      <label for="key">API key of the endpoint that rewards it, which was kept nowhere</label>
+      <input id="key" name="key" type="password" autocomplete="off" required />
+      <button>Go on with it</button>
+    </form>`;
+  }
+
+  #resume(run: StudioRun, apiKey?: string): Promise<void> {
+    return this.#controller
+      .resume(run.id, apiKey)
+      .catch((error: Error) => this.studio.notify("error", `${run.name} cannot go on: ${error.message}`));
   }
 
   #partsOf({ samples, history, setup }: StudioRun): readonly Segment[] {
@@ -241,10 +262,10 @@ export class StudioTraining extends StudioElement {
     </dl>`;
   }
 
-  async #start(setup: RunSetup): Promise<void> {
+  async #start({ setup, apiKey }: RunStart): Promise<void> {
     this.error = "";
     try {
-      this.runId = await this.#controller.start(setup);
+      this.runId = await this.#controller.start(setup, apiKey);
       this.page = "run";
       this.shown = "curves";
     } catch (error) {
@@ -263,9 +284,7 @@ export class StudioTraining extends StudioElement {
           .stop(run.id)
           .catch((error: Error) => this.studio.notify("error", `${run.name} cannot be stopped: ${error.message}`));
       case "resume":
-        return this.#controller
-          .resume(run.id)
-          .catch((error: Error) => this.studio.notify("error", `${run.name} cannot go on: ${error.message}`));
+        return this.#resume(run);
       case "report":
         return this.#report(run);
     }

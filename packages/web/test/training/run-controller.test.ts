@@ -1,6 +1,6 @@
 /** The studio's runs on a real engine across a message channel: to the end, paused, stopped, reloaded in the middle, and refused. */
 import type { Engine, EngineModel } from "@trimtab/core";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Disk, openEngine, tiny } from "../../../core/test/engine-host";
 import { type KeptPlace, type RunSetup, type Session, Store, type StudioModel, type StudioRun, type StudioState } from "../../studio/store";
 import type { Place, Studio } from "../../studio/studio";
@@ -9,6 +9,7 @@ import { standingOptions, TRAINERS } from "../../studio/training/trainers";
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
+  vi.unstubAllGlobals();
   for (const close of closing.splice(0)) await close();
 });
 
@@ -185,6 +186,34 @@ describe("runs of the studio", () => {
     expect(logp(after)).toBeGreaterThan(logp(before) + 0.5);
     await base.dispose();
     expect(notices).toEqual([]);
+  });
+
+  it("are rewarded by an endpoint, whose key is kept nowhere", async () => {
+    const asked: unknown[] = [];
+    vi.stubGlobal("fetch", async (url: string, { headers }: RequestInit) => {
+      asked.push([url, (headers as Record<string, string>).Authorization ?? (headers as Record<string, string>).authorization]);
+      return new Response(JSON.stringify({ choices: [{ message: { content: "Rating: 7" } }] }));
+    });
+    const judged: RunSetup = {
+      ...grpo,
+      rewards: [{ endpoint: { baseUrl: "http://judge.test/v1", model: "critic", hasKey: true } }],
+      options: { ...grpo.options, maxSteps: 3 },
+    };
+    const disk: Disk = new Map();
+    const before = await openStudio(disk);
+    const id = await before.controller.start(judged, "a secret");
+    await before.until(id, ({ history }) => history.length >= 1);
+    before.controller.pause();
+    const paused = await before.until(id, ({ status }) => status === "paused");
+    expect(JSON.stringify(paused)).not.toContain("a secret");
+
+    const after = await openStudio(disk, [JSON.parse(JSON.stringify(paused)) as StudioRun]);
+    expect([before.controller.needsKey(paused), after.controller.needsKey(paused)]).toEqual([false, true]);
+    await expect(after.controller.resume(id)).rejects.toThrow("Enter it again");
+    await after.controller.resume(id, "a secret");
+    const run = await after.until(id, ({ status }) => status === "finished");
+    expect(run.history.map(({ metrics }) => [metrics.reward, metrics["rewards/critic_reward/mean"]])).toEqual(Array(3).fill([7, 7]));
+    expect(new Set(asked.map(String))).toEqual(new Set(["http://judge.test/v1/chat/completions,Bearer a secret"]));
   });
 
   it("leave a paused one paused when another starts, and stop it later with the model of its checkpoint", async () => {

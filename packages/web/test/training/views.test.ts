@@ -148,6 +148,11 @@ describeBrowser("training views", (browser) => {
     await page.getByRole("checkbox", { name: "Matches a pattern" }).check();
     await page.getByRole("checkbox", { name: "My taste" }).check();
     await page.getByLabel("Pattern (a regular expression)").fill("lovely");
+    await page.getByRole("checkbox", { name: "A model at an endpoint" }).check();
+    await page.getByLabel("Model at the endpoint").fill("a-critic");
+    await page.getByLabel("API key").fill("a secret");
+    await page.getByRole("radio", { name: /^An adapter/ }).check();
+    await page.getByLabel("Rank", { exact: true }).fill("4");
     await page.getByLabel("Steps", { exact: true }).fill("7");
     await page.getByLabel("Temperature").fill("0,8");
     await page.keyboard.press("Enter");
@@ -155,14 +160,19 @@ describeBrowser("training views", (browser) => {
       {
         type: "run-start",
         detail: {
-          algorithm: "grpo",
-          modelId: "base",
-          rewards: [
-            { rule: "format", options: { pattern: "lovely" } },
-            { modelId: "judge", name: "My taste" },
-          ],
-          options: { maxSteps: 7, temperature: 0.8, learningRate: 5e-4, logKl: true, numGenerations: 8 },
-          rows: [{ prompt: "Today I feel" }, { prompt: "The weather is" }, { prompt: "This soup is" }],
+          setup: {
+            algorithm: "grpo",
+            modelId: "base",
+            adapter: { r: 4, loraAlpha: 32, targetModules: "all-linear" },
+            rewards: [
+              { rule: "format", options: { pattern: "lovely" } },
+              { modelId: "judge", name: "My taste" },
+              { endpoint: { baseUrl: "http://localhost:11434/v1", model: "a-critic", hasKey: true } },
+            ],
+            options: { maxSteps: 7, temperature: 0.8, learningRate: 2.5e-3, logKl: true, numGenerations: 8 },
+            rows: [{ prompt: "Today I feel" }, { prompt: "The weather is" }, { prompt: "This soup is" }],
+          },
+          apiKey: "a secret",
         },
       },
     ]);
