@@ -1,11 +1,12 @@
 /** Options of `trimtab serve`. */
 import { z } from "zod";
-import { count, deviceFields, modelField } from "./fields";
+import { count, deviceFields, modelField, precisionFields } from "./fields";
 
 const { device, threads } = deviceFields;
 
 export const serveSchema = z.strictObject({
   ...modelField,
+  ...precisionFields,
   servedModelName: z.string().min(1).optional().describe("name that requests call the model; default: its directory's name"),
   adapter: z
     .array(z.string().regex(/^[^=]+=.+$/, "an adapter must be given as name=directory"))
