@@ -18,6 +18,8 @@ export interface ConstrainedTokens extends ByteTokens {
 
 /** Masks kept of a constraint; each has a bit for every token. */
 const MOST_MASKS = 4096;
+/** Expressions kept of a constraint that is used again. */
+const MOST_STATES = 200_000;
 
 /** A constraint on the tokens of one tokenizer. States are shared by all completions that are held to it. */
 export class TokenConstraint {
@@ -41,6 +43,11 @@ export class TokenConstraint {
     this.#tokens = tokens;
     this.#trie = trie;
     this.#words = words;
+  }
+
+  /** Texts that nest ever deeper have made ever more states: better begin anew. */
+  get isOvergrown(): boolean {
+    return this.#languages.count > MOST_STATES;
   }
 
   /** The state after a token that its mask allows. */
@@ -107,7 +114,8 @@ export function tokenConstraint(constraint: Constraint, tokens: ConstrainedToken
   }
   const { trie, constraints } = kept;
   const key = JSON.stringify([words, constraint]);
-  const compiled = constraints.get(key) ?? new TokenConstraint(constraint, tokens, trie, words);
+  const used = constraints.get(key);
+  const compiled = used && !used.isOvergrown ? used : new TokenConstraint(constraint, tokens, trie, words);
   constraints.delete(key);
   constraints.set(key, compiled);
   if (constraints.size > MOST_CONSTRAINTS) constraints.delete(constraints.keys().next().value as string);

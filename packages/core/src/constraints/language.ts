@@ -36,6 +36,11 @@ export class Languages {
   readonly nothing = this.#make("0", { kind: "nothing" }, false);
   readonly end = this.#make("1", { kind: "end" }, true);
 
+  /** Expressions made so far. */
+  get count(): number {
+    return this.#known.size;
+  }
+
   /** One byte from `lo` to `hi`. */
   range(lo: number, hi: number): Language {
     const set = new Uint32Array(8);
