@@ -1,4 +1,4 @@
-/** One GPT training step (forward, cross-entropy, backward, AdamW) in @jax-js/jax on its wasm backend, jitted. */
+/** One GPT training step (forward, cross-entropy, backward, AdamW) in @jax-js/jax, jitted, on its wasm or its WebGPU backend. */
 import "core-js/full/iterator/index.js";
 import { blockUntilReady, defaultDevice, init, jit, nn, numpy as np, random, tree, valueAndGrad } from "@jax-js/jax";
 
@@ -48,9 +48,9 @@ function loss(params, inputs, targets, { B, T, C, H, V }) {
 const [BETA1, BETA2, EPS, DECAY, LR] = [0.9, 0.95, 1e-8, 0.1, 1e-3];
 
 /** Makes the model and returns a function that takes one step and resolves to the loss before it. */
-export async function makeStep(shape) {
-  await init("wasm");
-  defaultDevice("wasm");
+export async function makeStep(shape, backend = "wasm") {
+  await init(backend);
+  defaultDevice(backend);
   let params = initialise(shape);
   const zerosLike = (p) => np.zeros(p.shape);
   let m = tree.map(zerosLike, tree.ref(params));

@@ -1,13 +1,14 @@
 /**
- * One GPT training step in @tensorflow/tfjs on its wasm backend. tfjs has no AdamW; its Adam does the same arithmetic less the
+ * One GPT training step in @tensorflow/tfjs on its wasm or its WebGPU backend. tfjs has no AdamW; its Adam does the same arithmetic less the
  * decay. Embeddings are one-hot products: the backend has no gradient for gather.
  */
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
+import "@tensorflow/tfjs-backend-webgpu";
 
 /** Makes the model and returns a function that takes one step and resolves to the loss before it. */
-export async function makeStep({ B, T, C, H, V, L }) {
-  await tf.setBackend("wasm");
+export async function makeStep({ B, T, C, H, V, L }, backend = "wasm") {
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs: the ${backend} backend must start, got false.`);
   await tf.ready();
   const normal = (...shape) => tf.variable(tf.randomNormal(shape, 0, 0.02, "float32", 1));
   const full = (value, ...shape) => tf.variable(tf.fill(shape, value));

@@ -2,9 +2,12 @@
 import type { Device } from "@trimtab/core";
 import type { Machine } from "./machine";
 import { type Layout, layouts, makeProduct } from "./measure/products";
-import type { Section, Share } from "./measure/section";
+import type { Section, SectionTiming, Share } from "./measure/section";
 import { type Contestant, race } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
+
+/** Targets are for these sizes and above. */
+const LARGE = 512;
 
 export interface GemmDevice {
   readonly name: string;
@@ -18,6 +21,8 @@ export async function benchmarkGemm(
   options: { peers: boolean },
 ): Promise<Section> {
   const shares: Share[] = [];
+  const groups: SectionTiming[] = [];
+  const gains: number[] = [];
   const rows: (string | number | null)[][] = [];
   const peerNames = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
   for (const size of sizes) {
@@ -26,8 +31,13 @@ export async function benchmarkGemm(
       const peers = peerNames.length > 0 ? await peerProducts(layout, size) : [];
       const timings = await race([...made.map((m) => m.contestant), ...peers.map((p) => p.contestant)], { budgetMs: 1500 });
       for (const { dispose } of [...made, ...peers]) dispose();
+      groups.push({ of: `${layout} ${size}`, timings });
       const rate = (name: string) => (2 * size ** 3) / (timings.find((t) => t.name === name)?.bestMs ?? Number.NaN) / 1e6;
       const peerRates = peerNames.map(rate);
+      for (const { name, device } of devices) {
+        const single = devices.find((other) => other.device.info.relaxed === device.info.relaxed && other.device.info.threads === 1);
+        if (size >= LARGE && device.info.threads === 2 && single) gains.push(rate(name) / rate(single.name));
+      }
       rows.push([
         `${layout} ${size}`,
         ...devices.flatMap(({ name, device }) => {
@@ -43,7 +53,26 @@ export async function benchmarkGemm(
     title: "Matrix products on wasm, best GFLOP/s (and % of the multiply-add ceiling of its build and threads)",
     columns: ["layout n", ...devices.flatMap(({ name }) => [name, "%"]), ...peerNames],
     rows,
-    shares,
+    shares: shares.map(({ name, share }) => ({ name, share })),
+    timings: groups,
+    targets: [
+      ...(["strict", "relaxed"] as const).flatMap((build) => {
+        const own = shares.filter(({ name }) => name.endsWith(`${build} 1t`) && Number(/\d+/.exec(name)?.[0]) >= LARGE);
+        if (own.length === 0) return [];
+        const least = 100 * Math.min(...own.map(({ share }) => share));
+        return [
+          {
+            what: `matrix products at ${LARGE} and above, ${build}, one thread: least share of the ceiling`,
+            target: build === "strict" ? 90 : 80,
+            measured: least,
+            unit: " %",
+          },
+        ];
+      }),
+      ...(gains.length > 0
+        ? [{ what: "matrix products on two threads: least gain", target: 1.9, measured: Math.min(...gains), unit: "x" }]
+        : []),
+    ],
     notes: [...(options.peers && peerNames.length === 0 ? ["peers are not installed: run `npm run bench:peers`"] : [])],
   };
 }

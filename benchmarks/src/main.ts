@@ -6,13 +6,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { setFlagsFromString } from "node:v8";
-import { type DeviceInfo, renderReport } from "@trimtab/core";
+import type { Chart, DeviceInfo } from "@trimtab/core";
 import { createDevice } from "@trimtab/node";
 import { Command, Option } from "commander";
 import { benchmarkGemm } from "./gemm";
+import { benchmarkInference } from "./inference";
 import { measureMachine } from "./machine";
 import { requireBelowCeiling } from "./measure/ceilings";
-import { benchmarkGeneration } from "./measure/generation";
+import { benchmarkGeneration, type Rival } from "./measure/generation";
 import { benchmarkOps } from "./measure/ops";
 import { platformTable } from "./measure/platform";
 import type { Section } from "./measure/section";
@@ -22,14 +23,16 @@ import { measurePlatforms } from "./platforms";
 import { type ProfiledRun, profileSteps } from "./profile";
 import { writeReadme } from "./readme";
 import { printSection } from "./report";
+import { benchmarkScaling } from "./scaling";
 import { makeCheckpoint } from "./smollm2/checkpoint";
 import { benchmarkCheckpointGeneration } from "./smollm2/generation";
 import { benchmarkCheckpointTraining } from "./smollm2/training";
 import { benchmarkStartup } from "./startup";
-import { benchmarkGptSteps, benchmarkLlamaSteps } from "./steps";
+import { benchmarkGptSteps, benchmarkLlamaSteps, startTorch } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
+import { type Run, writePage, writePerformance } from "./write-report";
 
-const SECTIONS = ["gemm", "ops", "step", "generate", "startup", "tokenizer", "smollm2"] as const;
+const SECTIONS = ["gemm", "ops", "step", "inference", "generate", "scaling", "startup", "tokenizer", "smollm2"] as const;
 
 interface Options {
   readonly device: "wasm" | "webgpu";
@@ -41,8 +44,9 @@ interface Options {
   readonly readme: boolean;
   readonly page?: string | true;
   readonly profile: boolean;
+  readonly report: boolean;
   readonly quick: boolean;
-  readonly json: string;
+  readonly json?: string;
 }
 
 const options = new Command("bench")
@@ -56,14 +60,20 @@ const options = new Command("bench")
   .option("--readme", "with --browser: put the table into README.md", false)
   .option("--page [port]", "serve the page that measures the visitor's browser, until interrupted")
   .option("--profile", "where the time of a training step and of a GRPO step goes, by phase and op; and nothing else", false)
+  .option(
+    "--report",
+    "everything, profiles included; its tables go into docs/performance.md, its curves into a page beside the results",
+    false,
+  )
   .option("--quick", "smaller sizes, for a first look", false)
-  .option("--json <file>", "where to write the results", "benchmarks/results/latest.json")
+  .option("--json <file>", "where to write the results; default: benchmarks/results/latest.json, with --report <device>-report.json there")
   .parse()
   .opts<Options>();
 
 // Node 20 has relaxed SIMD behind a flag of V8; later versions know no such flag and have it on.
 if (options.relaxed && Number(process.versions.node.split(".")[0]) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
+const jsonFile = options.json ?? `benchmarks/results/${options.report ? `${options.device}-report` : "latest"}.json`;
 const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`.trim();
 
 if (options.page !== undefined) await offerPage();
@@ -112,33 +122,41 @@ async function measureDevice(): Promise<void> {
   const ceilings = machine.ceilings(device.info);
   show(machine.section());
 
-  if (options.profile) {
-    const runs: ProfiledRun[] = [];
-    for await (const run of profileSteps(device, ceilings, options)) {
-      console.log(`\n${run.name}, on ${device.info.name}\n${run.text}`);
-      show(run.section);
-      runs.push(run);
-    }
-    writeProfile(device.info.name, runs);
-    await device.destroy();
-    writeResults(resultsOf(device.info, sections));
-    return;
-  }
+  const runs: ProfiledRun[] = [];
+  const charts: Chart[] = [];
   if (isGemmWanted) {
     const devices = [];
     for (const { name, threads, relaxed } of gemmDevices) devices.push({ name, device: await createDevice("wasm", { threads, relaxed }) });
     show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], machine, { peers: options.peers }));
     for (const { device } of devices) await device.destroy();
   }
-  if (wanted("ops")) show(await benchmarkOps(device, ceilings));
-  if (wanted("step")) {
-    show(await benchmarkGptSteps(device, { peers: options.peers && options.device === "wasm", quick: options.quick }));
-    show(await benchmarkLlamaSteps(device, ceilings, { quick: options.quick }));
+  const isMeasured = (name: (typeof SECTIONS)[number]) => wanted(name) && !options.profile;
+  if (isMeasured("ops")) show(await benchmarkOps(device, ceilings));
+  if (isMeasured("step")) {
+    show(await benchmarkGptSteps(device, { peers: options.peers, quick: options.quick }));
+    show(await benchmarkLlamaSteps(device, ceilings, { peers: options.peers, quick: options.quick }));
   }
-  if (wanted("generate")) show(await benchmarkGeneration(device, { quick: options.quick }));
-  if (wanted("startup")) show(await benchmarkStartup(options.device, options));
-  if (wanted("tokenizer")) show(await benchmarkTokenizer({ peers: options.peers }));
-  if (wanted("smollm2") && options.device === "wasm") {
+  if (isMeasured("inference") && options.device === "wasm")
+    show(await benchmarkInference(device, { peers: options.peers, quick: options.quick }));
+  if (isMeasured("generate")) {
+    const torch: Rival = (shape, batch, newTokens) => startTorch("generate", options.threads, shape, batch, newTokens);
+    show(await benchmarkGeneration(device, { quick: options.quick }, options.peers && options.device === "wasm" ? torch : undefined));
+  }
+  if (isMeasured("scaling") && !device.info.software) {
+    const scaling = await benchmarkScaling(device, options);
+    show(scaling.section);
+    charts.push(...scaling.charts);
+  }
+  if (isMeasured("startup")) show(await benchmarkStartup(options.device, options));
+  if (isMeasured("tokenizer") && options.device === "wasm") show(await benchmarkTokenizer({ peers: options.peers }));
+  if (options.profile || options.report) {
+    for await (const run of profileSteps(device, ceilings, options)) {
+      console.log(`\n${run.name}, on ${device.info.name}\n${run.text}`);
+      show(run.section);
+      runs.push(run);
+    }
+  }
+  if (isMeasured("smollm2") && options.device === "wasm") {
     const checkpoint = await makeCheckpoint(options);
     try {
       show(await benchmarkCheckpointTraining(checkpoint, options));
@@ -149,7 +167,8 @@ async function measureDevice(): Promise<void> {
   }
 
   await device.destroy();
-  writeResults(resultsOf(device.info, sections));
+  writeResults({ machine: machineOf(), device: device.info, sections });
+  if (runs.length + charts.length > 0) writeReport(device.info, sections, runs, charts);
   requireBelowCeiling(sections.flatMap(({ shares = [] }) => shares));
 }
 
@@ -166,37 +185,35 @@ function gemmVariants() {
   );
 }
 
-function resultsOf(device: DeviceInfo, sections: readonly Section[]): object {
+function machineOf() {
   return {
-    machine: {
-      cpu: cpus()[0]?.model.trim(),
-      cores: availableParallelism(),
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      node: process.versions.node,
-    },
-    device,
-    sections,
+    cpu: cpus()[0]?.model.trim(),
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.versions.node,
   };
 }
 
-/** report.html beside the results: a picture and a table of each profiled run. */
-function writeProfile(deviceName: string, runs: readonly ProfiledRun[]): void {
-  const path = join(dirname(options.json), "report.html");
-  mkdirSync(dirname(path), { recursive: true });
-  const html = renderReport({
-    title: "Where the time goes",
-    lead: `${deviceName}, ${cpus()[0]?.model.trim()}.`,
-    figures: [],
-    charts: [],
+/** Curves and pictures as a page beside the results; with --report the tables go into docs/performance.md too. */
+function writeReport(device: DeviceInfo, sections: readonly Section[], runs: readonly ProfiledRun[], charts: readonly Chart[]): void {
+  const { cpu, cores, memoryGiB } = machineOf();
+  const run: Run = {
+    name: device.kind,
+    command,
+    machine: `${cpu}, ${cores} cores, ${memoryGiB} GiB, Node ${process.versions.node}, ${device.name}`,
+    sections,
+    charts,
     flames: runs.map(({ flame }) => flame),
     tables: runs.map(({ table }) => table),
-  });
-  writeFileSync(path, html);
-  console.log(`\npictures in ${path}`);
+  };
+  const page = options.report ? jsonFile.replace(/json$/, "html") : join(dirname(jsonFile), "report.html");
+  writePage(page, run);
+  console.log(`curves and pictures in ${page}`);
+  if (options.report) writePerformance("docs/performance.md", run);
 }
 
 function writeResults(results: object): void {
-  mkdirSync(dirname(options.json), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify({ command, ...results }, null, 2)}\n`);
-  console.log(`\nwritten to ${options.json}`);
+  mkdirSync(dirname(jsonFile), { recursive: true });
+  writeFileSync(jsonFile, `${JSON.stringify({ command, ...results }, null, 2)}\n`);
+  console.log(`\nwritten to ${jsonFile}`);
 }

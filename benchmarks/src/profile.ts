@@ -17,7 +17,7 @@ import {
   Tokenizer,
 } from "@trimtab/core";
 import { boundMs, type Ceilings } from "./measure/ceilings";
-import { type Section, significant } from "./measure/section";
+import { type Section, significant, type Target } from "./measure/section";
 import { type LlamaShape, llamaConfig, llamaShapes, microShape } from "./measure/shapes";
 import { makeTrainingStep } from "./measure/training-step";
 import { speeches } from "./text";
@@ -60,7 +60,10 @@ async function profileTraining(device: ProfiledDevice, shape: LlamaShape, steps:
   await device.sync();
   const profile = device.profiler.take();
   step.dispose();
-  return runOf(`training step, ${shape.name}`, device, profile, steps, []);
+  const products = (100 * productMs(profile.phases.flatMap(({ ops }) => ops))) / profile.ms;
+  const what = `training step, ${shape.name}: time in matrix products and attention`;
+  const targets = device.info.software ? [] : [{ what, target: 75, measured: products, unit: " %" }];
+  return runOf(`training step, ${shape.name}`, device, profile, steps, [], targets);
 }
 
 /** Groups of 8 that share a prompt, a reward that costs nothing, one optimiser step a round. */
@@ -114,10 +117,19 @@ async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: num
   const notes = [
     `rollout of ${PROMPTS} groups of ${GROUP}, ${PROMPT_TOKENS} + ${NEW_TOKENS} tokens: ${significant(rate)} tokens/s, ${((100 * rate) / decodeRate).toFixed(0)} % of decoding alone, ${significant(decodeRate)} (target 90)`,
   ];
-  return runOf(`GRPO step, ${shape.name}`, device, profile, steps, notes);
+  const what = `GRPO rollout, ${shape.name}: tokens per second, of decoding alone`;
+  const targets = device.info.software ? [] : [{ what, target: 90, measured: (100 * rate) / decodeRate, unit: " %" }];
+  return runOf(`GRPO step, ${shape.name}`, device, profile, steps, notes, targets);
 }
 
-function runOf(name: string, device: Device, profile: Profile, steps: number, notes: readonly string[]): ProfiledRun {
+function runOf(
+  name: string,
+  device: Device,
+  profile: Profile,
+  steps: number,
+  notes: readonly string[],
+  targets: readonly Target[],
+): ProfiledRun {
   const table = profileTable(profile, steps);
   return {
     name,
@@ -132,6 +144,7 @@ function runOf(name: string, device: Device, profile: Profile, steps: number, no
         ["all", profile.ms / steps, 100, (100 * productMs(profile.phases.flatMap(({ ops }) => ops))) / profile.ms],
       ],
       notes,
+      targets,
     },
   };
 }

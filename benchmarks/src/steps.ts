@@ -1,14 +1,19 @@
 /** Training steps: the four GPT shapes beside the peers, and the Llama shapes with counts per step. */
+import { fileURLToPath } from "node:url";
 import { type Device, profiled } from "@trimtab/core";
+import { type ChildContestant, startChild } from "./child";
 import { boundMs, type Ceilings } from "./measure/ceilings";
-import type { Section, Share } from "./measure/section";
-import { type GptShape, gptConfig, gptShapes, llamaConfig, llamaShapes, nameOf } from "./measure/shapes";
+import type { Section, SectionTiming, Share, Target } from "./measure/section";
+import { type GptShape, gptConfig, gptShapes, type LlamaShape, llamaConfig, llamaShapes, microShape, nameOf } from "./measure/shapes";
 import { type Contestant, geometricMean, race } from "./measure/timing";
 import { makeTrainingStep } from "./measure/training-step";
-import { importPeer, peersInstalled } from "./peers";
+import { importPeer, offerGpuToPeers, peersInstalled } from "./peers";
+
+/** Times of PyTorch over ours that are asked for. */
+const TORCH_TARGETS: Readonly<Record<string, number>> = { tiny: 0.7, small: 0.55 };
 
 interface PeerModule {
-  makeStep(shape: GptShape): Promise<(inputs: Uint32Array, targets: Uint32Array) => Promise<number>>;
+  makeStep(shape: GptShape, backend: "wasm" | "webgpu"): Promise<(inputs: Uint32Array, targets: Uint32Array) => Promise<number>>;
 }
 
 /** Forward, loss, backward and AdamW (tfjs: Adam) of a GPT, best milliseconds, and how many times faster than each peer. */
@@ -16,7 +21,11 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
   const peers = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
   const rows: (string | number | null)[][] = [];
   const ratios: Record<string, number[]> = { "jax-js": [], tfjs: [] };
-  for (const shape of options.quick ? gptShapes.slice(0, 2) : gptShapes) {
+  const groups: SectionTiming[] = [];
+  const failures: string[] = [];
+  const backend = device.info.kind === "webgpu" ? "webgpu" : "wasm";
+  if (backend === "webgpu" && peers.length > 0) await offerGpuToPeers();
+  for (const shape of device.info.software ? gptShapes.slice(0, 1) : options.quick ? gptShapes.slice(0, 2) : gptShapes) {
     const ids = (i: number) => (i * 7919) % shape.V;
     const step = makeTrainingStep(device, gptConfig(shape), shape.B, shape.T, ids);
     const contestants: Contestant[] = [{ name: "trimtab", run: step.run }];
@@ -25,10 +34,16 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
     for (const name of peers) {
       // tfjs needs minutes for the last shape: it is measured on the others
       if (name === "tfjs" && shape.L === 8) continue;
-      const peer = await (await importPeer<PeerModule>(name === "tfjs" ? "gpt-tfjs.mjs" : "gpt-jax.mjs")).makeStep(shape);
-      contestants.push({ name, run: () => peer(inputs, targets) });
+      try {
+        const peer = await (await importPeer<PeerModule>(name === "tfjs" ? "gpt-tfjs.mjs" : "gpt-jax.mjs")).makeStep(shape, backend);
+        await peer(inputs, targets);
+        contestants.push({ name, run: () => peer(inputs, targets) });
+      } catch (problem) {
+        failures.push(`${name} on ${nameOf(shape)}: ${String(problem).split("\n")[0]}`);
+      }
     }
     const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
+    groups.push({ of: nameOf(shape), timings });
     step.dispose();
     const best = (name: string) => timings.find((t) => t.name === name)?.bestMs;
     const own = best("trimtab") as number;
@@ -50,24 +65,66 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
     title: `GPT training step with AdamW on ${device.info.name}, best ms`,
     columns: ["shape", "trimtab ms", "GFLOP/s (6 N t)", "tokens/s", ...peers.flatMap((name) => [`${name} ms`, "ratio"])],
     rows,
-    notes: means,
+    notes: [...means, ...failures],
+    timings: groups,
+    targets: backend === "wasm" ? peerTargets(ratios) : [],
   };
 }
 
+function peerTargets({ "jax-js": jax = [], tfjs = [] }: Readonly<Record<string, readonly number[]>>): Target[] {
+  const against = (what: string, ratios: readonly number[], target: number, of: (ratios: readonly number[]) => number): Target => {
+    return { what: `GPT training step ${what}`, target, measured: ratios.length > 0 ? of(ratios) : null, unit: "x" };
+  };
+  return [
+    against("against jax-js: geometric mean", jax, 5, geometricMean),
+    against("against jax-js: least", jax, 4, (ratios) => Math.min(...ratios)),
+    against("against tfjs: least", tfjs, 20, (ratios) => Math.min(...ratios)),
+  ];
+}
+
+/** PyTorch on the same shape and threads, where python3 has it; else why not. */
+export function startTorch(
+  work: "train" | "generate",
+  threads: number,
+  { layers, C, heads, kvHeads, F, V }: LlamaShape,
+  batch: number,
+  length: number,
+): Promise<ChildContestant | string> {
+  const script = fileURLToPath(new URL("../peers/torch_steps.py", import.meta.url));
+  return startChild("PyTorch", "python3", [script, work, ...[threads, layers, C, heads, kvHeads, F, V, batch, length].map(String)]);
+}
+
 /** The Llama shapes: tokens per second and what one step costs in dispatches, submits, pipelines and bytes. */
-export async function benchmarkLlamaSteps(device: Device, ceilings: Ceilings | undefined, options: { quick: boolean }): Promise<Section> {
+export async function benchmarkLlamaSteps(
+  device: Device,
+  ceilings: Ceilings | undefined,
+  options: { peers: boolean; quick: boolean },
+): Promise<Section> {
   const rows: (string | number | null)[][] = [];
   const shares: Share[] = [];
-  for (const shape of options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
+  const groups: SectionTiming[] = [];
+  const targets: Target[] = [];
+  const notes: string[] = [];
+  for (const shape of device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
     const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
     await step.run();
     const before = { ...device.counters };
     await step.run();
     const after = { ...device.counters };
     const delta = (key: keyof typeof before) => after[key] - before[key];
-    const [timing] = await race([{ name: "step", run: step.run }], { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
+    const torch =
+      options.peers && device.info.kind === "wasm" ? await startTorch("train", device.info.threads, shape, shape.B, shape.T) : "";
+    const contestants = [{ name: "trimtab", run: step.run }, ...(typeof torch === "string" ? [] : [torch])];
+    const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
     step.dispose();
-    const ms = timing?.bestMs as number;
+    if (typeof torch !== "string") torch.close();
+    else if (torch !== "") notes.push(`PyTorch, ${shape.name}: ${torch}`);
+    groups.push({ of: shape.name, timings });
+    const ms = timings[0]?.bestMs as number;
+    const theirs = timings[1]?.bestMs ?? null;
+    const goal = TORCH_TARGETS[shape.name];
+    if (goal !== undefined)
+      targets.push({ what: `training step, ${shape.name}, against PyTorch`, target: goal, measured: theirs && theirs / ms, unit: "x" });
     const share = ceilings ? (await boundOfStep(device, shape, ceilings)) / ms : Number.NaN;
     shares.push({ name: `training step, ${shape.name}`, share });
     rows.push([
@@ -77,6 +134,8 @@ export async function benchmarkLlamaSteps(device: Device, ceilings: Ceilings | u
       ceilings ? 100 * share : null,
       (step.tokens / ms) * 1000,
       (6 * step.parameters * step.tokens) / ms / 1e6,
+      theirs && (step.tokens / theirs) * 1000,
+      theirs && theirs / ms,
       delta("dispatches"),
       delta("submits"),
       after.pipelines,
@@ -95,6 +154,8 @@ export async function benchmarkLlamaSteps(device: Device, ceilings: Ceilings | u
       "% of ceiling",
       "tokens/s",
       "GFLOP/s",
+      "PyTorch tokens/s",
+      "ratio",
       "dispatches",
       "submits",
       "pipelines",
@@ -105,7 +166,9 @@ export async function benchmarkLlamaSteps(device: Device, ceilings: Ceilings | u
     ],
     rows,
     shares,
-    notes: ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 12,451 and small 2,185 tokens/s"],
+    targets,
+    timings: groups,
+    notes: [...notes, "PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 12,451 and small 2,185 tokens/s"],
   };
 }
 

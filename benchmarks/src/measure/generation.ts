@@ -1,9 +1,9 @@
 /** Generation at batch 32: tokens per second, and its share of what the measured matrix-product rate allows. */
 import { Decoder, type Device, generate } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
-import type { Section } from "./section";
-import { type LlamaShape, llamaConfig, llamaShapes } from "./shapes";
-import { race } from "./timing";
+import type { Section, SectionTiming, Target } from "./section";
+import { type LlamaShape, llamaConfig, llamaShapes, microShape } from "./shapes";
+import { type Contestant, race } from "./timing";
 
 const BATCH = 32;
 const PROMPT = 16;
@@ -26,21 +26,49 @@ export function makeGeneration(
   };
 }
 
-export async function benchmarkGeneration(device: Device, options: { quick: boolean }): Promise<Section> {
-  const rows: (string | number)[][] = [];
-  for (const shape of options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
+/** Another library doing the same, or why it cannot. */
+export type Rival = (shape: LlamaShape, batch: number, newTokens: number) => Promise<(Contestant & { close(): void }) | string>;
+
+export async function benchmarkGeneration(device: Device, options: { quick: boolean }, rival?: Rival): Promise<Section> {
+  const rows: (string | number | null)[][] = [];
+  const groups: SectionTiming[] = [];
+  const targets: Target[] = [];
+  const notes: string[] = [];
+  for (const shape of device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
     const { run, tokens, dispose } = makeGeneration(device, shape, { batch: BATCH, prompt: PROMPT, newTokens: NEW_TOKENS });
-    const [timing] = await race([{ name: shape.name, run }], { minRounds: 3, maxRounds: 10, budgetMs: 4000 });
+    const other = await rival?.(shape, BATCH, NEW_TOKENS);
+    if (typeof other === "string") notes.push(`${shape.name}: ${other}`);
+    const contestants: Contestant[] = [{ name: "trimtab", run }, ...(typeof other === "object" ? [other] : [])];
+    const timings = await race(contestants, { minRounds: 3, maxRounds: 10, budgetMs: 4000 });
     dispose();
-    const tokensPerSecond = (tokens * 1000) / (timing?.bestMs as number);
+    if (typeof other === "object") other.close();
+    groups.push({ of: shape.name, timings });
+    const [ms, theirs] = [timings[0]?.bestMs as number, timings[1]?.bestMs ?? null];
+    const tokensPerSecond = (tokens * 1000) / ms;
     const allowed = await matmulBound(device, shape);
-    rows.push([shape.name, tokensPerSecond, allowed, (100 * tokensPerSecond) / allowed]);
+    rows.push([
+      shape.name,
+      tokensPerSecond,
+      allowed,
+      (100 * tokensPerSecond) / allowed,
+      theirs && (tokens * 1000) / theirs,
+      theirs && theirs / ms,
+    ]);
+    if (rival)
+      targets.push({
+        what: `generation at batch ${BATCH}, ${shape.name}, against PyTorch`,
+        target: 1.5,
+        measured: theirs && theirs / ms,
+        unit: "x",
+      });
   }
   return {
     title: `Generation, batch ${BATCH}, ${PROMPT} + ${NEW_TOKENS} tokens, on ${device.info.name}`,
-    columns: ["shape", "tokens/s", "matrix products alone", "%"],
+    columns: ["shape", "tokens/s", "matrix products alone", "%", "PyTorch tokens/s", "ratio"],
     rows,
-    notes: ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 5,066 and small 1,328 tokens/s"],
+    targets,
+    timings: groups,
+    notes: [...notes, "PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 5,066 and small 1,328 tokens/s"],
   };
 }
 

@@ -25,15 +25,57 @@ const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   policy_loss_fused: { N: 2048, Q: 8, epsilon_low: 0.2, epsilon_high: 0.2, delta: 0, beta: 0.04 },
 };
 
+/** The skinny products: a decoding step of 32 rows, and a LoRA adapter of rank 16 with its gradients. */
+const SKINNY: readonly (readonly [name: string, values: Readonly<Record<string, number>>])[] = [
+  ["matmul_forward", { M: 32, N: 1376, K: 256 }],
+  ["matmul_forward", { M: 32, N: 256, K: 688 }],
+  ["matmul_forward", { M: 32, N: 4096, K: 256 }],
+  ["matmul_forward", { M: 2048, N: 16, K: 256 }],
+  ["matmul_forward", { M: 2048, N: 256, K: 16 }],
+  ["matmul_backward_weight", { M: 2048, N: 16, K: 256 }],
+  ["matmul_backward_weight", { M: 2048, N: 256, K: 16 }],
+];
+
 /** Which scalars and letters these want is their cases' own affair: the largest size is measured. */
 const AT_LARGEST = ["embedding_forward", "embedding_backward", "rope_rotate", "sample_forward", "kv_cache_attend"];
 
 /** How much of a row's table its length fills is data: such counts are means, which one call may beat. */
 const COUNTED_BY_DATA = ["kv_cache_attend"];
 
+/** What targets speak of. */
+const GROUPS: readonly (readonly [group: string, ops: RegExp])[] = [
+  ["attention", /^attention_/],
+  ["norms", /^(rms|layer)_norm_/],
+  ["the fused loss", /^token_logprob_(forward|backward)$/],
+];
+const TARGETS = [...GROUPS.map(([group]) => [group, 70] as const), ["skinny products", 75] as const];
+
 export async function benchmarkOps(device: Device, ceilings: Ceilings | undefined): Promise<Section> {
   const rows: (string | number | null)[][] = [];
-  const shares: Share[] = [];
+  const shares: (Share & { readonly group: string })[] = [];
+  const sizeOf = (values: Readonly<Record<string, number>>) =>
+    Object.entries(values)
+      .filter(([letter]) => /^[A-Z]$/.test(letter))
+      .map(([letter, value]) => `${letter}${value}`)
+      .join(" ");
+  const take = async (item: (typeof cases)[number], values: Readonly<Record<string, number>>, group: string) => {
+    const { name } = item.entry;
+    const m = await measure(device, item, values, { now: () => performance.now() });
+    const rate = (amount: number) => amount / m.bestMs / 1e6;
+    const share = ceilings ? boundMs(ceilings, m.cost) / m.bestMs : Number.NaN;
+    if (!COUNTED_BY_DATA.includes(name)) shares.push({ name: `${name} ${sizeOf(values)}`, share, group });
+    const limit = ceilings && (boundMs(ceilings, { ...m.cost, bytes: 0 }) >= boundMs(ceilings, m.cost) ? "arithmetic" : "bytes");
+    rows.push([
+      name,
+      sizeOf(values),
+      m.medianMs,
+      m.bestMs,
+      rate(m.cost.flops),
+      rate(m.cost.bytes),
+      limit ?? null,
+      ceilings ? 100 * share : null,
+    ]);
+  };
   const seen = new Set<string>();
   for (const item of cases) {
     const { name } = item.entry;
@@ -41,22 +83,20 @@ export async function benchmarkOps(device: Device, ceilings: Ceilings | undefine
     const values = SIZES[name] ?? (AT_LARGEST.includes(name) ? item.sizes.at(-1) : undefined);
     if (!values) continue;
     seen.add(name);
-    const m = await measure(device, item, values, { now: () => performance.now() });
-    const size = Object.entries(values)
-      .filter(([letter]) => /^[A-Z]$/.test(letter))
-      .map(([letter, value]) => `${letter}${value}`)
-      .join(" ");
-    const rate = (amount: number) => amount / m.bestMs / 1e6;
-    const share = ceilings ? boundMs(ceilings, m.cost) / m.bestMs : Number.NaN;
-    if (!COUNTED_BY_DATA.includes(name)) shares.push({ name, share });
-    const limit = ceilings && (boundMs(ceilings, { ...m.cost, bytes: 0 }) >= boundMs(ceilings, m.cost) ? "arithmetic" : "bytes");
-    rows.push([name, size, m.medianMs, m.bestMs, rate(m.cost.flops), rate(m.cost.bytes), limit ?? null, ceilings ? 100 * share : null]);
+    await take(item, values, GROUPS.find(([, pattern]) => pattern.test(name))?.[0] ?? "");
   }
+  for (const [name, values] of SKINNY)
+    await take(cases.find(({ entry }) => entry.name === name) as (typeof cases)[number], values, "skinny products");
+  const least = (group: string) => 100 * Math.min(...shares.filter((share) => share.group === group).map(({ share }) => share));
   return {
     title: `Ops on ${device.info.name}`,
     columns: ["op", "size", "median ms", "best ms", "GFLOP/s", "GB/s", "bound by", "% of ceiling"],
     rows,
     notes: ["rates and shares are those of the best time"],
     shares,
+    targets:
+      device.info.software || !ceilings
+        ? []
+        : TARGETS.map(([group, target]) => ({ what: `${group}: least share of the ceiling`, target, measured: least(group), unit: " %" })),
   };
 }

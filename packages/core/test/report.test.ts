@@ -1,6 +1,6 @@
 /** The report page: what it draws, and that it is self-contained and escaped. */
 import { describe, expect, it } from "vitest";
-import { roundAxis } from "../src/report/axis";
+import { logAxis, roundAxis } from "../src/report/axis";
 import { renderChart, smoothed } from "../src/report/chart";
 import { metricCharts } from "../src/report/metric-charts";
 import { renderReport } from "../src/report/render";
@@ -64,6 +64,28 @@ describe("report", () => {
     expect(step[49]![1]).toBe(0);
     expect(step[99]![1]).toBeGreaterThan(0.95);
     expect(step[55]![1]).toBeLessThan(0.6);
+  });
+});
+
+describe("a logarithmic chart", () => {
+  it("puts equal ratios equally far apart, between round numbers", () => {
+    const axis = logAxis(3, 4000, true);
+    expect(axis).toMatchObject({ low: 1, high: 10_000, ticks: [1, 10, 100, 1000, 10_000] });
+    expect([1, 10, 100, 10_000].map((value) => axis.at(value))).toEqual([0, 0.25, 0.5, 1]);
+    expect(axis.ticks.map((tick) => axis.format(tick))).toEqual(["1", "10", "100", "1000", "10k"]);
+    expect(logAxis(3, 40, false)).toMatchObject({ low: 3, high: 40, ticks: [5, 10, 20] });
+    expect(logAxis(3, 40, true)).toMatchObject({ low: 2, high: 50 });
+  });
+
+  it("draws a power law as a straight line, and leaves out what has no logarithm", () => {
+    const points = [0, 1, 10, 100].map((x): [number, number] => [x, x ** 2]);
+    const svg = renderChart({ title: "t", xLabel: "x", yLabel: "y", logarithmic: true, series: [{ name: "s", points }] });
+    const [a, b, c, ...rest] = (/class="line s0" d="M([^"]*)"/.exec(svg)?.[1] ?? "")
+      .split("L")
+      .map((point) => point.split(",").map(Number));
+    expect(rest).toEqual([]);
+    expect(b![0]! * 2).toBeCloseTo(a![0]! + c![0]!, 0);
+    expect(b![1]! * 2).toBeCloseTo(a![1]! + c![1]!, 0);
   });
 });
 

@@ -1,9 +1,12 @@
-/** Round numbers along an axis: multiples of 1, 2 or 5 times a power of ten, and how they are written. */
+/** Round numbers along an axis: multiples of 1, 2 or 5 times a power of ten, and how they are written; linear, or by orders of magnitude. */
+import { hostMath } from "@trimtab/kernels";
 
 export interface Axis {
   readonly low: number;
   readonly high: number;
   readonly ticks: readonly number[];
+  /** Where a value lies: 0 at `low`, 1 at `high`. */
+  at(value: number): number;
   format(tick: number): string;
 }
 
@@ -26,5 +29,28 @@ export function roundAxis(low: number, high: number, count: number, nice: boolea
     if (largest >= 1e4) return `${Number((tick / 1e3).toPrecision(6))}k`;
     return tick.toFixed(decimals);
   };
-  return { low: nice ? (ticks[0] as number) : low, high: nice ? (ticks.at(-1) as number) : high, ticks, format };
+  const [from, to] = nice ? [ticks[0] as number, ticks.at(-1) as number] : [low, high];
+  return { low: from, high: to, ticks, at: (value) => (value - from) / (to - from), format };
+}
+
+/** An axis over [low, high], both above 0, on which equal ratios are equally far apart. `nice` widens it to whole ticks. */
+export function logAxis(low: number, high: number, nice: boolean): Axis {
+  const exponent = (value: number) => Number(value.toExponential().split("e")[1]);
+  const decades = Array.from({ length: exponent(high) - exponent(low) + 2 }, (_, i) => exponent(low) + i);
+  const steps = high / low > 1e3 ? [1] : [1, 2, 5];
+  const candidates = decades.flatMap((decade) => steps.map((step) => Number(`${step}e${decade}`)));
+  const from = nice ? (candidates.findLast((tick) => tick <= low) ?? low) : low;
+  const to = nice ? (candidates.find((tick) => tick >= high) ?? high) : high;
+  const span = hostMath.log(to / from);
+  return {
+    low: from,
+    high: to,
+    ticks: candidates.filter((tick) => tick >= from && tick <= to),
+    at: (value) => hostMath.log(value / from) / span,
+    format: (tick) => {
+      if (tick < 1e-3 || tick >= 1e9) return tick.toExponential(0);
+      if (tick >= 1e6) return `${tick / 1e6}M`;
+      return tick >= 1e4 ? `${tick / 1e3}k` : String(tick);
+    },
+  };
 }

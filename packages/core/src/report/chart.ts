@@ -1,5 +1,5 @@
 /** Draws one line chart as inline SVG, coloured by the page's CSS variables so that it follows light and dark. */
-import { type Axis, roundAxis } from "./axis";
+import { type Axis, logAxis, roundAxis } from "./axis";
 import { escapeHtml } from "./html";
 import { SERIES_COLOURS } from "./page";
 import type { Chart, Series } from "./report";
@@ -10,13 +10,15 @@ const MARGIN = { top: 12, right: 16, bottom: 44, left: 68 };
 
 /** The chart as a `<figure>`. Points with a non-finite y are left out; a chart without any point says so. */
 export function renderChart(chart: Chart): string {
-  const series = chart.series.map((s) => ({ ...s, points: s.points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y)) }));
+  const isDrawn = (value: number) => Number.isFinite(value) && (value > 0 || !chart.logarithmic);
+  const series = chart.series.map((s) => ({ ...s, points: s.points.filter(([x, y]) => isDrawn(x) && isDrawn(y)) }));
   const points = series.flatMap((s) => s.points);
   const caption = `<figcaption><h3>${escapeHtml(chart.title)}</h3>${chart.description ? `<p>${escapeHtml(chart.description)}</p>` : ""}</figcaption>`;
   if (points.length === 0) return `<figure class="chart">${caption}<p class="empty">No values were recorded.</p></figure>`;
 
-  const xAxis = roundAxis(...extent(points.map(([value]) => value)), 6, false);
-  const yAxis = roundAxis(...padded(extent(points.map(([, value]) => value))), 5, true);
+  const [xValues, yValues] = [points.map(([value]) => value), points.map(([, value]) => value)];
+  const xAxis = chart.logarithmic ? logAxis(...ratioExtent(xValues), false) : roundAxis(...extent(xValues), 6, false);
+  const yAxis = chart.logarithmic ? logAxis(...ratioExtent(yValues), true) : roundAxis(...padded(extent(yValues)), 5, true);
   const x = scale(xAxis, MARGIN.left, WIDTH - MARGIN.right);
   const y = scale(yAxis, HEIGHT - MARGIN.bottom, MARGIN.top);
   const path = (line: Series["points"]) => `M${line.map(([px, py]) => `${pixel(x(px))},${pixel(y(py))}`).join("L")}`;
@@ -61,8 +63,8 @@ export function smoothed(points: Series["points"]): [number, number][] {
 
 type Scale = (value: number) => number;
 
-function scale({ low, high }: Axis, from: number, to: number): Scale {
-  return (value) => from + ((value - low) / (high - low)) * (to - from);
+function scale(axis: Axis, from: number, to: number): Scale {
+  return (value) => from + axis.at(value) * (to - from);
 }
 
 /** A tenth of a pixel is finer than any screen shows. */
@@ -84,6 +86,12 @@ function extent(values: readonly number[]): [number, number] {
     high = Math.max(high, value);
   }
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+/** One value alone gets room on both sides. */
+function ratioExtent(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low === high ? [low / 2, high * 2] : [low, high];
 }
 
 function padded([low, high]: [number, number]): [number, number] {

@@ -24,6 +24,8 @@ export interface Chart {
   readonly series: readonly Series[];
   /** Draws an exponentially smoothed line over the raw one. Default true where there are more than 12 points. */
   readonly smooth?: boolean;
+  /** Both axes by orders of magnitude; points that are not above 0 are left out. Default false. */
+  readonly logarithmic?: boolean;
 }
 
 /** A table of text; numbers are aligned right. */

@@ -83,11 +83,16 @@ export class BufferPool {
     return block;
   }
 
+  /**
+   * The oldest block serves the next allocation of its class, in whatever order blocks came back: steps that ask alike get the same blocks, and so find
+   * their bind groups.
+   */
   give(block: Block): void {
     this.#takenBytes -= block.capacity;
-    const list = this.#free.get(block.capacity);
-    if (list) list.push(block);
-    else this.#free.set(block.capacity, [block]);
+    const list = this.#free.get(block.capacity) ?? [];
+    const at = list.findLastIndex(({ key }) => key > block.key) + 1;
+    list.splice(at, 0, block);
+    this.#free.set(block.capacity, list);
   }
 
   /** Destroys the blocks that nobody holds. */

@@ -1,0 +1,93 @@
+/// <reference types="node" />
+/// <reference types="@webgpu/types" />
+/** A thousand steps leave nothing behind: device memory, buffers and bind groups to the last one, the host's heap within a bound. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { Device } from "@trimtab/kernels";
+import { createWasmDevice } from "@trimtab/kernels/wasm";
+import { createWebGpuDevice } from "@trimtab/kernels/webgpu";
+import { describe, expect, it, vi } from "vitest";
+import { create } from "webgpu";
+import { Decoder } from "../src/models/decoder";
+import { sft } from "../src/trainers/sft";
+import { isRequired } from "./devices";
+import { tinyModel } from "./trainer-model";
+
+const WARM_UP = 20;
+const STEPS = 1000;
+/** The engine compiles what runs often, again and again, for some hundred steps: that code is heap too. */
+const COMPILED = 270;
+/** A step's metrics are a kilobyte, a step's tensors several. */
+const MOST_BYTES_A_STEP = 512;
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+async function heapBytes(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+/** Trains and compares step WARM_UP with the last. `made` counts what the device asked of its host so far. */
+async function trainAndCompare(device: Device, made: () => Readonly<Record<string, number>>): Promise<void> {
+  const tiny = tinyModel(device);
+  // An embedding, a norm and a head: the same kinds of ops with fewer dispatches.
+  const model = { ...tiny, decoder: new Decoder(device, { ...tiny.decoder.config, layers: 0 }) };
+  tiny.decoder.dispose();
+  model.decoder.parameters.initialise(1);
+  const reading = () => ({
+    live: device.counters.liveBytes,
+    peak: device.counters.peakBytes,
+    pipelines: device.counters.pipelines,
+    ...made(),
+  });
+  let counts: ReturnType<typeof reading> | undefined;
+  let heap = Number.NaN;
+  const steps = sft({ model, dataset: [{ text: "abc" }], maxSteps: WARM_UP + STEPS, perDeviceTrainBatchSize: 1, learningRate: 1e-2 });
+  for await (const { step, metrics } of steps) {
+    if (step === WARM_UP) counts = reading();
+    if (step === COMPILED) heap = await heapBytes();
+    if (step === WARM_UP + STEPS) {
+      expect(metrics.loss).toBeLessThan(1);
+      expect(reading()).toEqual(counts);
+      expect(((await heapBytes()) - heap) / (step - COMPILED)).toBeLessThan(MOST_BYTES_A_STEP);
+    }
+  }
+  expect(counts).toBeDefined();
+  model.decoder.dispose();
+  expect(device.counters.liveBytes).toBe(0);
+}
+
+describe("a thousand steps", () => {
+  it("leave nothing behind on wasm", async () => {
+    const grow = vi.spyOn(WebAssembly.Memory.prototype, "grow");
+    const device = await createWasmDevice({ relaxed: false });
+    await trainAndCompare(device, () => ({ grown: grow.mock.calls.length }));
+    await device.destroy();
+    grow.mockRestore();
+  });
+
+  it("leave nothing behind on webgpu", async ({ skip }) => {
+    process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), "trimtab-xdg-"));
+    const adapter = await gpu.requestAdapter();
+    if (!adapter) {
+      if (isRequired("webgpu")) throw new Error("REQUIRE_DEVICES: webgpu must be available, got no adapter.");
+      return skip("Dawn finds no Vulkan driver");
+    }
+    const gpuDevice = await adapter.requestDevice();
+    const [buffers, groups] = [vi.spyOn(gpuDevice, "createBuffer"), vi.spyOn(gpuDevice, "createBindGroup")];
+    const device = await createWebGpuDevice({ gpuDevice });
+    await trainAndCompare(device, () => ({ buffers: buffers.mock.calls.length, groups: groups.mock.calls.length }));
+    await device.destroy();
+    gpuDevice.destroy();
+  });
+});
+
+/** Dawn must outlive its devices. */
+const gpu = create([]);
