@@ -17,6 +17,7 @@ import { benchmarkGeneration, type Rival } from "./measure/generation";
 import { benchmarkOps } from "./measure/ops";
 import { platformTable } from "./measure/platform";
 import type { Section } from "./measure/section";
+import { benchmarkMemory } from "./memory";
 import { servePage } from "./page-server";
 import { peersInstalled } from "./peers";
 import { measurePlatforms } from "./platforms";
@@ -32,7 +33,7 @@ import { benchmarkGptSteps, benchmarkLlamaSteps, startTorch } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
 import { type Run, writePage, writePerformance } from "./write-report";
 
-const SECTIONS = ["gemm", "ops", "step", "inference", "generate", "scaling", "startup", "tokenizer", "smollm2"] as const;
+const SECTIONS = ["gemm", "ops", "step", "inference", "generate", "memory", "scaling", "startup", "tokenizer", "smollm2"] as const;
 
 interface Options {
   readonly device: "wasm" | "webgpu";
@@ -142,6 +143,7 @@ async function measureDevice(): Promise<void> {
     const torch: Rival = (shape, batch, newTokens) => startTorch("generate", options.threads, shape, batch, newTokens);
     show(await benchmarkGeneration(device, { quick: options.quick }, options.peers && options.device === "wasm" ? torch : undefined));
   }
+  if (isMeasured("memory")) show(await benchmarkMemory(device.info));
   if (isMeasured("scaling") && !device.info.software) {
     const scaling = await benchmarkScaling(device, options);
     show(scaling.section);
