@@ -6,9 +6,10 @@ import { Tape } from "../autograd/tape";
 import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
 import type { BatchSize } from "./groups";
 import type { Row } from "./row";
-import { allowedOf, KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf, wordsOf } from "./sampling";
+import { readLogits } from "./row-logits";
+import { allowedOf, KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf } from "./sampling";
 import type { BatchSettings } from "./settings";
-import { readLogits } from "./top-logprobs";
+import { wordsOf } from "./token-mask";
 import type { Trunks } from "./trunks";
 
 export class BlockDecoder {

@@ -8,9 +8,9 @@ import { type Tensor, windowOf } from "../tensor/tensor";
 import type { Group } from "./groups";
 import type { PagedCache } from "./paged-cache";
 import type { Row } from "./row";
+import { readLogits } from "./row-logits";
 import { allowedOf, KEYS, keysOf, type SamplerRows, SETTINGS, sampleTokens, seenOf, settingsOf } from "./sampling";
 import type { BatchSettings } from "./settings";
-import { readLogits } from "./top-logprobs";
 import type { Trunk, Trunks } from "./trunks";
 
 /** How new tokens attend: as whole prompts among themselves, or over the cache, which may hold the beginning of their prompts. */

@@ -1,10 +1,10 @@
 /** One completion while it is being decoded. */
 import { CompletionText } from "./completion-text";
+import { likeliest } from "./likeliest";
 import type { Completion, FinishReason, TokenLogprob } from "./options";
 import { RowConstraint } from "./row-constraint";
-import { wordsOf } from "./sampling";
 import type { Sampling, Settings } from "./settings";
-import { likeliest } from "./top-logprobs";
+import { wordsOf } from "./token-mask";
 
 /** What a row gained. */
 export interface RowDelta {

@@ -3,6 +3,7 @@ import { ops, seedWords } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
 import type { Row } from "./row";
+import { wordsOf } from "./token-mask";
 
 /** Of R rows. */
 export interface SamplerRows {
@@ -30,9 +31,6 @@ export const KEYS = 3;
 export function sampleTokens(tape: Tape, logits: Tensor, rows: SamplerRows): void {
   tape.run(ops.sample.forward, { logits, ...rows }, { W: wordsOf(logits.shape[1] as number) });
 }
-
-/** Words of a bit mask of the vocabulary. */
-export const wordsOf = (vocabSize: number): number => Math.ceil(vocabSize / 32);
 
 /** Temperature, top-k, top-p, min-p and repetition penalty of each row, (R, 5). */
 export function settingsOf(rows: readonly Row[]): Float32Array {

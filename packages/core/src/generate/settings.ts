@@ -4,7 +4,7 @@ import { type ConstrainedTokens, type Constraint, type TokenConstraint, tokenCon
 import { ConfigError, DataError } from "../errors";
 import type { Decoder } from "../models/decoder";
 import type { CancelSignal, GenerateOptions, GenerationModel, LogitShift, TextCodec } from "./options";
-import { wordsOf } from "./sampling";
+import { wordsOf } from "./token-mask";
 
 /** {@link SamplingOptions} with defaults filled in and checked. */
 export interface Sampling {
