@@ -159,17 +159,17 @@ describe("laws", () => {
             const begin = blockLength ? row + (i % columns) - ((i % columns) % blockLength) : i;
             const block = values.subarray(begin, Math.min(row + columns, begin + Math.max(1, blockLength)));
             const largest = block.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-            expect(Math.abs(back[i]! - x)).toBeLessThanOrEqual(bound[name](x, largest) * (1 + 1e-5) + 1e-38);
+            if (Math.abs(back[i]! - x) > bound[name](x, largest) * (1 + 1e-5) + 1e-38) expect.fail(`${x} became ${back[i]} at ${i}`);
           });
           const words = packed.length / (values.length / columns);
           expect(packRows(name, values.slice(0, columns), columns)).toEqual(packed.slice(0, words));
           // A second rounding could only move scales by their last bit.
           const again = unpackRows(name, packRows(name, back, columns), columns);
           again.forEach((x, i) => {
-            expect(Math.abs(x - back[i]!)).toBeLessThanOrEqual(1e-6 * Math.abs(back[i]!) + 1e-38);
+            if (Math.abs(x - back[i]!) > 1e-6 * Math.abs(back[i]!) + 1e-38) expect.fail(`${back[i]} became ${x} at ${i}`);
           });
         }),
-        { numRuns: 60, seed: 7 },
+        { numRuns: 20, seed: 7 },
       );
     },
   );
