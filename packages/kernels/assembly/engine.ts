@@ -4,6 +4,7 @@ export { kernel16 as gemm__kernel16, kernel8 as gemm__kernel8 } from "./lib/gemm
 export { accumulate_add, binary_backward, binary_forward, fill_set, unary_backward, unary_forward } from "./engine/elementwise";
 export * from "./engine/adamw";
 export { attention_backward__groups, attention_forward__blocks } from "./engine/attention";
+export * from "./engine/blockwise";
 export * from "./engine/dropout";
 export * from "./engine/embedding";
 export * from "./engine/gated-activation";

@@ -33,8 +33,8 @@ export function restoreParameters(parameters: ParameterSet, weights: NamedArrays
 /** Reads an optimiser's moments and step count. */
 export async function captureOptimizer(optimizer: AdamW): Promise<OptimizerState> {
   const { parameters, count } = optimizer;
-  const [m, v] = await Promise.all([readNamed(parameters, optimizer.m), readNamed(parameters, optimizer.v)]);
-  return { count, m, v };
+  const { m, v } = await optimizer.readMoments();
+  return { count, m: named(parameters, m), v: named(parameters, v) };
 }
 
 /** Writes captured moments and the step count into an optimiser over parameters of the same shape. */
@@ -42,8 +42,7 @@ export function restoreOptimizer(optimizer: AdamW, { count, m, v }: OptimizerSta
   const { parameters } = optimizer;
   requireLayout(parameters, m);
   requireLayout(parameters, v);
-  writeNamed(parameters, m, optimizer.m);
-  writeNamed(parameters, v, optimizer.v);
+  optimizer.writeMoments(flat(parameters, m), flat(parameters, v));
   optimizer.count = count;
 }
 
@@ -63,13 +62,20 @@ export function requireLayout(parameters: ParameterSet, arrays: NamedArrays): vo
 }
 
 async function readNamed(parameters: ParameterSet, shards: readonly Tensor[]): Promise<NamedArrays> {
-  const flat = await Promise.all(shards.map((shard) => parameters.device.read(shard)));
+  return named(parameters, (await Promise.all(shards.map((shard) => parameters.device.read(shard)))) as Float32Array[]);
+}
+
+function named({ all }: ParameterSet, shards: readonly Float32Array[]): NamedArrays {
   return new Map(
-    parameters.all.map(({ name, shard, offset, shape }) => [
-      name,
-      (flat[shard] as Float32Array).slice(offset, offset + elementCount(shape)),
-    ]),
+    all.map(({ name, shard, offset, shape }) => [name, (shards[shard] as Float32Array).slice(offset, offset + elementCount(shape))]),
   );
+}
+
+/** One array per shard, with zeros in the gaps. */
+function flat({ all, shards }: ParameterSet, arrays: NamedArrays): Float32Array[] {
+  const values = shards.map((shard) => new Float32Array(shard.shape[0] as number));
+  for (const { name, shard, offset } of all) values[shard]?.set(arrays.get(name) as Float32Array, offset);
+  return values;
 }
 
 function writeNamed({ device, all }: ParameterSet, arrays: NamedArrays, shards: readonly Tensor[]): void {

@@ -90,6 +90,7 @@ async function refusal<Options extends object>(
   const least = { maxTokensPerMicroBatch: 1, gradientCheckpointing: true };
   const remedies: [what: string, request: MemoryRequest<Options>][] = [
     ["micro-batches of one row with gradientCheckpointing", changed(request, least)],
+    ['8-bit moments (optim: "adamw_8bit") besides', changed(request, { ...least, optim: "adamw_8bit" })],
     ["maxLength and maxCompletionLength of 128 besides", changed(request, { ...least, maxLength: 128, maxCompletionLength: 128 })],
     ["an adapter (usePeft, newLora) besides", changed(withAdapter(request), least)],
   ];

@@ -2,6 +2,7 @@
 import { type Device, hostMath, ops } from "@trimtab/kernels";
 import type { Parameter, ParameterSet } from "../nn/parameters";
 import { allocate, type Tensor, windowOf } from "../tensor/tensor";
+import { QuantizedMoments } from "./quantized-moments";
 
 export interface AdamWOptions {
   /** β1, β2. Default 0.9, 0.999. */
@@ -14,6 +15,8 @@ export interface AdamWOptions {
   readonly decays?: (parameter: Parameter) => boolean;
   /** Largest global gradient norm; 0 does not clip. Default 1. */
   readonly maxGradNorm?: number;
+  /** Keep the moments in 8 bits, a quarter of their memory; see {@link QuantizedMoments}. Default false. */
+  readonly is8bit?: boolean;
 }
 
 export interface StepOutcome {
@@ -33,7 +36,7 @@ interface Range {
 
 export class AdamW {
   readonly parameters: ParameterSet;
-  /** First and second moments, one flat buffer per shard. */
+  /** First and second moments, one flat buffer per shard; none where they are kept in 8 bits. */
   readonly m: readonly Tensor[];
   readonly v: readonly Tensor[];
   /** Steps taken; a skipped step does not count. */
@@ -41,6 +44,7 @@ export class AdamW {
   readonly #device: Device;
   readonly #options: Required<AdamWOptions>;
   readonly #ranges: readonly Range[];
+  readonly #quantized: QuantizedMoments | undefined;
   readonly #sum: Tensor;
   readonly #stats: Tensor;
 
@@ -53,12 +57,15 @@ export class AdamW {
       weightDecay: options.weightDecay ?? 0,
       decays: options.decays ?? ((p) => p.shape.length > 1),
       maxGradNorm: options.maxGradNorm ?? 1,
+      is8bit: options.is8bit ?? false,
     };
-    this.m = this.#zerosLike();
-    this.v = this.#zerosLike();
+    this.#ranges = rangesOf(parameters, this.#options.decays);
+    const lengths = this.#ranges.map(({ length }) => length);
+    this.#quantized = this.#options.is8bit ? new QuantizedMoments(this.#device, lengths) : undefined;
+    this.m = this.#quantized ? [] : this.#zerosLike();
+    this.v = this.#quantized ? [] : this.#zerosLike();
     this.#sum = allocate(this.#device, [1], "f32", "optimizer");
     this.#stats = allocate(this.#device, [2], "f32", "optimizer");
-    this.#ranges = rangesOf(parameters, this.#options.decays);
   }
 
   /** Clips, updates every parameter with learning rate `lr`, and reads back the gradient norm: the step's one readback. */
@@ -79,12 +86,27 @@ export class AdamW {
     const t = this.count + 1;
     const correction1 = 1 - hostMath.pow(beta1, t);
     const correction2 = 1 - hostMath.pow(beta2, t);
-    for (const { shard, start, length, decay } of this.#ranges) {
-      const slice = (flat: readonly Tensor[]) => windowOf(flat[shard] as Tensor, start, [length]);
+    const step = ({ shard, start, length, decay }: Range, m: Tensor, v: Tensor) =>
       device.dispatch(ops.adamw.step, {
-        tensors: { g: slice(grads), stats: this.#stats, p: slice(this.parameters.shards), m: slice(this.m), v: slice(this.v) },
+        tensors: {
+          g: windowOf(grads[shard] as Tensor, start, [length]),
+          stats: this.#stats,
+          p: windowOf(this.parameters.shards[shard] as Tensor, start, [length]),
+          m,
+          v,
+        },
         scalars: { Q: 2, lr, beta1, beta2, eps, weight_decay: decay ? weightDecay : 0, correction1, correction2 },
       });
+    if (this.#quantized) {
+      this.#quantized.update(({ stretch, begin, m, v }) => {
+        const range = this.#ranges[stretch] as Range;
+        step({ ...range, start: range.start + begin, length: m.shape[0] as number }, m, v);
+      });
+      return;
+    }
+    for (const range of this.#ranges) {
+      const slice = (flat: readonly Tensor[]) => windowOf(flat[range.shard] as Tensor, range.start, [range.length]);
+      step(range, slice(this.m), slice(this.v));
     }
   }
 
@@ -101,7 +123,42 @@ export class AdamW {
     return { gradNorm, skipped };
   }
 
+  /** The moments in f32, one array per shard. */
+  async readMoments(): Promise<{ readonly m: readonly Float32Array[]; readonly v: readonly Float32Array[] }> {
+    if (!this.#quantized) {
+      const read = (flat: readonly Tensor[]) => Promise.all(flat.map(async (tensor) => (await this.#device.read(tensor)) as Float32Array));
+      return { m: await read(this.m), v: await read(this.v) };
+    }
+    const [m, v] = [0, 1].map(() => this.parameters.shards.map((shard) => new Float32Array(shard.shape[0] as number))) as [
+      Float32Array[],
+      Float32Array[],
+    ];
+    await this.#quantized.read(({ stretch, begin }, first, second) => {
+      const { shard, start } = this.#ranges[stretch] as Range;
+      m[shard]?.set(first, start + begin);
+      v[shard]?.set(second, start + begin);
+    });
+    return { m, v };
+  }
+
+  /** Replaces the moments by values in f32, one array per shard. */
+  writeMoments(m: readonly Float32Array[], v: readonly Float32Array[]): void {
+    const device = this.#device;
+    if (!this.#quantized) {
+      this.m.forEach((tensor, i) => void device.write(tensor, m[i] as Float32Array));
+      this.v.forEach((tensor, i) => void device.write(tensor, v[i] as Float32Array));
+      return;
+    }
+    this.#quantized.replace(({ stretch, begin, m: first, v: second }) => {
+      const { shard, start } = this.#ranges[stretch] as Range;
+      const [from, to] = [start + begin, start + begin + (first.shape[0] as number)];
+      device.write(first, (m[shard] as Float32Array).subarray(from, to));
+      device.write(second, (v[shard] as Float32Array).subarray(from, to));
+    });
+  }
+
   dispose(): void {
+    this.#quantized?.dispose();
     for (const tensor of [...this.m, ...this.v, this.#sum, this.#stats]) this.#device.free(tensor.buffer);
   }
 

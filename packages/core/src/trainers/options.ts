@@ -40,6 +40,8 @@ export interface TrainingOptions {
   readonly adamBeta2?: number | undefined;
   /** Default 1e-8. */
   readonly adamEpsilon?: number | undefined;
+  /** "adamw_8bit" keeps AdamW's moments in 8 bits, a quarter of their memory. Default "adamw_torch". */
+  readonly optim?: "adamw_torch" | "adamw_8bit" | undefined;
   /** Seed of every random draw. Default 42. */
   readonly seed?: number | undefined;
   /** Visit the rows in a seeded random order, another each epoch. Default true: what transformers' random sampler does. */
@@ -78,6 +80,7 @@ export interface TrainingSettings {
   readonly adamBeta1: number;
   readonly adamBeta2: number;
   readonly adamEpsilon: number;
+  readonly optim: "adamw_torch" | "adamw_8bit";
   readonly seed: number;
   readonly shuffleDataset: boolean;
   readonly gradientCheckpointing: boolean;
@@ -162,6 +165,7 @@ export function resolveTraining(
     adamBeta1: checks.check("adamBeta1", options.adamBeta1 ?? 0.9, isDecay(options.adamBeta1 ?? 0.9), "at least 0 and below 1"),
     adamBeta2: checks.check("adamBeta2", options.adamBeta2 ?? 0.999, isDecay(options.adamBeta2 ?? 0.999), "at least 0 and below 1"),
     adamEpsilon: checks.number("adamEpsilon", options.adamEpsilon ?? 1e-8, 0, undefined, true),
+    optim: checks.choice("optim", options.optim ?? "adamw_torch", ["adamw_torch", "adamw_8bit"]),
     seed: checks.count("seed", options.seed ?? 42, 0),
     shuffleDataset: options.shuffleDataset ?? true,
     gradientCheckpointing: options.gradientCheckpointing ?? false,
@@ -178,6 +182,7 @@ export function createOptimizer(parameters: ParameterSet, settings: TrainingSett
     eps: settings.adamEpsilon,
     weightDecay: settings.weightDecay,
     maxGradNorm: settings.maxGradNorm,
+    is8bit: settings.optim === "adamw_8bit",
   });
 }
 

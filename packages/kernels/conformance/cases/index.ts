@@ -3,6 +3,7 @@ import type { Case } from "../case";
 import type { GradientCheck } from "../gradient";
 import { adamwCases } from "./adamw";
 import { attentionCases, attentionGradients } from "./attention";
+import { blockwiseCases } from "./blockwise";
 import { dropoutCases, dropoutGradients } from "./dropout";
 import { elementwiseCases, elementwiseGradients } from "./elementwise";
 import { embeddingCases, embeddingGradients } from "./embedding";
@@ -24,6 +25,7 @@ import { vocabPairCases, vocabPairGradients } from "./vocab-pair";
 export const cases: readonly Case[] = [
   ...adamwCases,
   ...attentionCases,
+  ...blockwiseCases,
   ...dropoutCases,
   ...elementwiseCases,
   ...embeddingCases,

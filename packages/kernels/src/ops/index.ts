@@ -2,6 +2,7 @@
 import type { EntryPoint } from "../contract";
 import { adamw } from "./adamw";
 import { attention } from "./attention";
+import { blockwise } from "./blockwise";
 import { dropout } from "./dropout";
 import { accumulate, binary, fill, unary } from "./elementwise";
 import { embedding } from "./embedding";
@@ -20,6 +21,7 @@ import { tokenLogprob } from "./token-logprob";
 import { vocabGather } from "./vocab-gather";
 import { vocabPair } from "./vocab-pair";
 
+export { QUANTIZED_BLOCK } from "./blockwise";
 export { BINARY_KINDS, type BinaryKind, UNARY_KINDS, type UnaryKind } from "./elementwise";
 export { GATE_KINDS, type GateKind } from "./gated-activation";
 export { POLICY_SUMS } from "./policy-loss";
@@ -29,6 +31,7 @@ export const ops = {
   adamw,
   attention,
   binary,
+  blockwise,
   dropout,
   embedding,
   fill,

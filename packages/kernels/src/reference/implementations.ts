@@ -3,6 +3,7 @@ import type { EntryPoint } from "../contract";
 import { DeviceError } from "../errors";
 import { adamwReference } from "./adamw";
 import { attentionReference } from "./attention";
+import { blockwiseReference } from "./blockwise";
 import { dropoutReference } from "./dropout";
 import { elementwiseReference } from "./elementwise";
 import { embeddingReference } from "./embedding";
@@ -26,6 +27,7 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
   [
     adamwReference,
     attentionReference,
+    blockwiseReference,
     dropoutReference,
     elementwiseReference,
     embeddingReference,

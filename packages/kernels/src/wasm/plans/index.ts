@@ -18,6 +18,8 @@ const table: Readonly<Record<string, Plan>> = {
   attention_backward: attentionBackward,
   binary_forward: elements(0.5),
   binary_backward: elements(0.8),
+  blockwise_quantize: mirror((call) => ({ items: call.value("B"), ns: 256 * 8 })),
+  blockwise_dequantize: mirror((call) => ({ items: call.value("B"), ns: 256 * 1 })),
   dropout_apply: elements(10),
   embedding_forward: rows(channels, 0.3),
   embedding_backward: mirror((call) => ({

@@ -1,5 +1,6 @@
 /** Plans of the policy loss, sampling and the optimiser. */
 import adamwSource from "../../../wgsl/adamw.wgsl";
+import blockwiseSource from "../../../wgsl/blockwise.wgsl";
 import gridPrelude from "../../../wgsl/lib/grid.wgsl";
 import mathPrelude from "../../../wgsl/lib/math.wgsl";
 import reducePrelude from "../../../wgsl/lib/reduce.wgsl";
@@ -29,6 +30,8 @@ const sumSquaresOptions = { constants: { WORKGROUP: SUM_THREADS } };
 const sumSquaresPartial = passProgram("adamw_sum_squares_partial", adamw, "rw", "N:u32", sumSquaresOptions);
 const sumSquaresCombine = passProgram("adamw_sum_squares_combine", adamw, "rw", "count:u32", sumSquaresOptions);
 
+const blockwise = [gridPrelude, reducePrelude, blockwiseSource];
+
 const sampleSources = [gridPrelude, mathPrelude, reducePrelude, threefryPrelude, sampleSource];
 
 export const trainingPlans: Plan[] = [
@@ -55,4 +58,6 @@ export const trainingPlans: Plan[] = [
   },
   single(contractProgram(ops.adamw.clip, adamw), () => [1, 1, 1]),
   perElement(ops.adamw.step, adamw, "N"),
+  single(contractProgram(ops.blockwise.quantize, blockwise, { constants: { WORKGROUP: 64 } }), ({ B }) => line(B!)),
+  perElement(ops.blockwise.dequantize, blockwise, "W"),
 ];

@@ -123,6 +123,10 @@ export const trainingFields = (learningRate: number) => ({
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("decay of AdamW's first moment"),
   adamBeta2: z.number().min(0).lt(1).default(0.999).describe("decay of AdamW's second moment"),
   adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  optim: z
+    .enum(["adamw_torch", "adamw_8bit"])
+    .default("adamw_torch")
+    .describe("optimiser; adamw_8bit keeps its moments in a quarter of the memory"),
   gradientCheckpointing: z
     .boolean()
     .default(false)
