@@ -142,6 +142,11 @@ export class StudioChart extends FramedElement {
     },
     { rootMargin: "200px" },
   );
+  /** On paper there is no scrolling: what was never in sight is plotted, too. */
+  readonly #printing = () => {
+    this.#isNear = true;
+    this.#plotNow();
+  };
   readonly #dark = matchMedia("(prefers-color-scheme: dark)");
   readonly #themed = new MutationObserver(() => this.#recolour());
   readonly #recolour = () => {
@@ -151,12 +156,14 @@ export class StudioChart extends FramedElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    addEventListener("beforeprint", this.#printing);
     this.#dark.addEventListener("change", this.#recolour);
     this.#themed.observe(document.documentElement, { attributes: true });
     this.#seen.observe(this);
   }
 
   override disconnectedCallback(): void {
+    removeEventListener("beforeprint", this.#printing);
     this.#dark.removeEventListener("change", this.#recolour);
     this.#themed.disconnect();
     this.#resized.disconnect();

@@ -69,6 +69,11 @@ describeBrowser("training views", (browser) => {
       return data.some((value) => value > 0);
     });
     expect(painted).toBe(true);
+    // Those out of sight wait until they are needed: on paper at the latest.
+    const charts = page.locator("studio-chart .plot");
+    expect(await charts.locator("canvas").count()).toBeLessThan(await charts.count());
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    expect(await charts.locator("canvas").count()).toBe(await charts.count());
     const slider = reward.getByRole("slider", { name: "Reward: reward by step" });
     expect(await slider.getAttribute("aria-valuenow")).toBe("42");
     await slider.focus();
