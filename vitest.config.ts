@@ -39,7 +39,8 @@ const alias = [
 /** Node 20 knows relaxed SIMD behind a flag (refused in NODE_OPTIONS); later versions have it on and may drop the flag. */
 const execArgv = process.versions.node.startsWith("20.") ? ["--experimental-wasm-relaxed-simd"] : [];
 
-const project = (name: string, root: string): TestProjectConfiguration => ({
+/** `isolate: false` keeps modules from file to file of a worker, for projects that mock none: they are large. */
+const project = (name: string, root: string, { isolate = true } = {}): TestProjectConfiguration => ({
   plugins: [assets],
   resolve: { alias },
   test: {
@@ -50,7 +51,7 @@ const project = (name: string, root: string): TestProjectConfiguration => ({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: "forks",
-    isolate: false,
+    isolate,
   },
 });
 
@@ -58,8 +59,8 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      project("kernels", "./packages/kernels"),
-      project("core", "./packages/core"),
+      project("kernels", "./packages/kernels", { isolate: false }),
+      project("core", "./packages/core", { isolate: false }),
       project("node", "./packages/node"),
       project("web", "./packages/web"),
       project("examples", "./examples"),

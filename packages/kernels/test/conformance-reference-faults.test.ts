@@ -78,7 +78,7 @@ describe("a planted fault fails its trial", () => {
 
   it("a wrong token, by one", async () => {
     const device = faulty((d, call) => {
-      const tokens = call.tensors[4]!;
+      const tokens = call.tensors.at(-2)!;
       d.write(
         tokens,
         Uint32Array.from(d.readF64(tokens), (token) => token + 1),

@@ -19,6 +19,9 @@ const worked: readonly Worked[] = [
   ["attention_forward", attention, 480, 4 * (80 + 3 + 48 + 24)],
   // do 48, qkv 80, o 48, lse 24, offsets 3, dqkv 80
   ["attention_backward", attention, 1200, 4 * (48 + 80 + 48 + 24 + 3 + 80)],
+  // 4 · 3 values, 16 codes, 3 words, 1 scale
+  ["blockwise_quantize", { W: 3, K: 16, B: 1 }, 120, 4 * (12 + 16 + 3 + 1)],
+  ["blockwise_dequantize", { W: 3, K: 16, B: 1 }, 12, 4 * (3 + 1 + 16 + 12)],
   ["binary_forward", { N: 11, kind: 0 }, 11, 4 * 33],
   ["binary_backward", { N: 11, kind: 0 }, 22, 4 * 55],
   ["dropout_apply", { N: 11 }, 11, 4 * 22],
