@@ -171,12 +171,12 @@ describe("a whole run", () => {
 
   it("reinforces with its relatives, and with a preset", async () => {
     const few = ["--learning-rate", "1e-3", "--max-steps", "2", ...device];
-    await succeeds("rloo", ...grpoOptions, ...few, "--output", "rloo", "--reward-clip-range", "0,3");
+    const { out } = await succeeds("rloo", ...grpoOptions, ...few, "--output", "rloo", "--reward-clip-range", "0,3", "--profile");
     await succeeds("reinforce", ...grpoOptions, ...few, "--output", "remax", "--advantage-estimator", "remax");
-    const { out } = await succeeds("grpo", ...grpoOptions, ...few, "--output", "recipe", "--preset", "dapo", "--profile");
+    await succeeds("grpo", ...grpoOptions, ...few, "--output", "recipe", "--preset", "dapo");
     for (const phase of ["rollout", "reward", "forward", "backward", "optimiser"]) expect(out).toMatch(new RegExp(`^${phase} `, "m"));
     expect(out).toMatch(/^ {2}adamw_step /m);
-    expect(readFileSync(file("recipe", "report.html"), "utf8")).toMatch(/<title>rollout: [\d.]+ ms/);
+    expect(readFileSync(file("rloo", "report.html"), "utf8")).toMatch(/<title>rollout: [\d.]+ ms/);
     expect(metrics("rloo").at(-1)).toHaveProperty(["kl"]);
     expect(metrics("remax").at(-1)).toHaveProperty(["reward/greedy"]);
     expect(metrics("recipe").at(-1)).toHaveProperty(["dynamic_sampling/attempts"]);
