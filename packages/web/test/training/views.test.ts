@@ -69,11 +69,6 @@ describeBrowser("training views", (browser) => {
       return data.some((value) => value > 0);
     });
     expect(painted).toBe(true);
-    // Those out of sight wait until they are needed: on paper at the latest.
-    const charts = page.locator("studio-chart .plot");
-    expect(await charts.locator("canvas").count()).toBeLessThan(await charts.count());
-    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
-    expect(await charts.locator("canvas").count()).toBe(await charts.count());
     const slider = reward.getByRole("slider", { name: "Reward: reward by step" });
     expect(await slider.getAttribute("aria-valuenow")).toBe("42");
     await slider.focus();
@@ -90,6 +85,17 @@ describeBrowser("training views", (browser) => {
     await page.getByRole("switch", { name: "Show numbers" }).click();
     await expect.poll(() => reward.locator("tbody tr").count()).toBe(42);
     expect(await reward.locator("tbody tr").nth(1).locator("td").allTextContents()).toEqual(["2", said(metrics.reward as number)]);
+  });
+
+  it("draw what is out of sight when it is printed", async () => {
+    await page.setViewportSize({ width: WIDE.width, height: 200 });
+    await show("grpo");
+    const charts = page.locator("studio-chart .plot");
+    await expect.poll(() => charts.locator("canvas").count()).toBeGreaterThan(0);
+    expect(await charts.locator("canvas").count()).toBeLessThan(await charts.count());
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    expect(await charts.locator("canvas").count()).toBe(await charts.count());
+    await page.setViewportSize(WIDE);
   });
 
   it("go through a completion token by token, by keys and by pointer", async () => {
