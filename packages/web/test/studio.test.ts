@@ -42,6 +42,9 @@ describeBrowser("the studio", (browser) => {
   const session = () => page.evaluate(() => (document.querySelector("trimtab-studio") as unknown as { state: StudioState }).state.session);
   const go = (view: Session["view"]) => page.locator(`button[data-view="${view}"]`).click();
   const button = (name: string | RegExp) => page.getByRole("button", { name, exact: typeof name === "string" });
+  /** What went well goes by itself; another message may still be there. */
+  const dismiss = (text: string | RegExp) =>
+    page.locator(".notice").filter({ hasText: text }).getByRole("button", { name: "Dismiss" }).click();
   const picture = async (name: string) => {
     if (PICTURES) await page.screenshot({ path: `${PICTURES}/${name}.png`, animations: "disabled" });
   };
@@ -196,7 +199,7 @@ describeBrowser("the studio", (browser) => {
     await page.getByLabel("Best number of words").fill("6");
     await button("Let it judge").click();
     await page.getByText(/near a length \(6 words\): \d+ answers/).waitFor();
-    await button("Dismiss").click();
+    await dismiss("near a length");
     await page.getByRole("table").filter({ hasText: "Agreement" }).scrollIntoViewIfNeeded();
     expect(await violations()).toEqual([]);
     await picture("studio-agreement");
@@ -225,7 +228,7 @@ describeBrowser("the studio", (browser) => {
     expect(new Set((await answers("stars", "a-critic")).map((answer) => answer?.kind === "stars" && answer.rating))).toEqual(new Set([4]));
     expect(keys).toEqual(new Set(["/v1/chat/completions Bearer secret-of-a-critic"]));
     expect(JSON.stringify(await session())).not.toContain("secret-of-a-critic");
-    await button("Dismiss").click();
+    await dismiss("a-critic");
   });
 
   const runs = async () => (await session()).runs;
@@ -270,7 +273,7 @@ describeBrowser("the studio", (browser) => {
     await go("model");
     await button("Remove Speeches").click();
     await page.getByText("Speeches stays: GRPO 1 needs it.").waitFor();
-    await button("Dismiss").click();
+    await dismiss("Speeches stays");
     await go("train");
     await button("Go on").click();
     await statusOf(1).toBe("finished");
