@@ -16,7 +16,6 @@ import {
 } from "@trimtab/core";
 import { blobSource } from "./blob-source";
 import { chunksOf, writeStream } from "./contents";
-import { storageEstimate } from "./storage-estimate";
 import { storageFailure } from "./storage-failure";
 
 const INDEX = /^index-(\d+)\.json$/;
@@ -220,7 +219,7 @@ async function writeFile(directory: FileSystemDirectoryHandle, name: string, con
   const handle = await directory.getFileHandle(name, { create: true });
   const { createSyncAccessHandle } = handle as { createSyncAccessHandle?: () => Promise<SyncFile> };
   if (!createSyncAccessHandle) {
-    await writeStream(await handle.createWritable(), withinQuota(contents));
+    await writeStream(await handle.createWritable(), contents).catch((error) => Promise.reject(outOfQuota(error)));
     return;
   }
   const file = await createSyncAccessHandle.call(handle);
@@ -234,14 +233,10 @@ async function writeFile(directory: FileSystemDirectoryHandle, name: string, con
   }
 }
 
-/** The same contents, refused before a chunk that the quota has no room for: Chromium then sometimes speaks of a broken pipe instead. */
-async function* withinQuota(contents: FileContents): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunksOf(contents)) {
-    const { usageBytes, quotaBytes } = await storageEstimate();
-    if (usageBytes !== undefined && quotaBytes !== undefined && usageBytes + chunk.length > quotaBytes)
-      throw new DOMException("The quota has no room for the file.", "QuotaExceededError");
-    yield chunk;
-  }
+/** Where the quota ends, Chromium says so or speaks of a broken pipe, as it happens; nobody else aborts a stream of ours. */
+function outOfQuota(error: unknown): unknown {
+  const isAborted = error instanceof DOMException && error.name === "AbortError";
+  return isAborted ? new DOMException("The browser takes no more bytes.", "QuotaExceededError") : error;
 }
 
 function writeAll(file: SyncFile, bytes: Uint8Array, at: number): number {
