@@ -1,12 +1,13 @@
 /** `<studio-trainer-form>`: which trainer, on what, with which options; fires `run-start` and shows what was refused. */
 import type { DatasetRow, EngineAlgorithm } from "@trimtab/core";
-import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { controls } from "../../src/feedback/controls";
 import { elementTokens } from "../../src/feedback/theme";
-import type { AdapterSetup, Datasets, RunReward, RunSetup, StudioModel } from "../store";
+import type { AdapterSetup, Datasets, RunSetup, StudioModel } from "../store";
 import { optionErrors } from "./option-errors";
-import { RULES } from "./reward-choices";
+import { missingReward, NO_REWARD, rewardFields, rewardsOf } from "./reward-fields";
+import { trainerFormStyles } from "./trainer-form-styles";
 import {
   ADAPTER_FIELDS,
   learningRateFor,
@@ -27,176 +28,9 @@ export interface RunStart {
   readonly apiKey: string;
 }
 
-const ENDPOINT = "endpoint";
-
 @customElement("studio-trainer-form")
 export class StudioTrainerForm extends LitElement {
-  static override styles = [
-    elementTokens,
-    controls,
-    css`
-      form {
-        display: grid;
-        gap: var(--_space-5);
-      }
-      fieldset {
-        min-width: 0;
-        margin: 0;
-        padding: 0;
-        border: 0;
-      }
-      legend,
-      h2 {
-        margin: 0 0 var(--_space-3);
-        padding: 0;
-        font-size: var(--_size-title);
-        font-weight: 650;
-      }
-      .trainers {
-        display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr));
-        gap: var(--_space-3);
-      }
-      .trainers label {
-        position: relative;
-        display: grid;
-        align-content: start;
-        gap: var(--_space-1);
-        padding: var(--_space-3) var(--_space-4);
-        border: 1px solid var(--_border-control);
-        border-radius: var(--_radius);
-        background: var(--_surface);
-        cursor: pointer;
-        transition: border-color var(--_duration), background-color var(--_duration);
-      }
-      .trainers label:hover {
-        border-color: var(--_accent);
-      }
-      .trainers label:has(:checked) {
-        border-color: var(--_accent);
-        background: var(--_accent-soft);
-        box-shadow: inset 0 0 0 1px var(--_accent);
-      }
-      .trainers label:has(:focus-visible) {
-        outline: 3px solid var(--_accent);
-        outline-offset: 2px;
-      }
-      .trainers input {
-        position: absolute;
-        inset: 0;
-        opacity: 0;
-        cursor: pointer;
-      }
-      .trainers strong {
-        font-weight: 650;
-      }
-      .trainers small,
-      .help,
-      .count {
-        color: var(--_text-muted);
-        font-size: var(--_size-small);
-        line-height: 1.45;
-      }
-      .count {
-        font-weight: 600;
-      }
-      .count.ready {
-        color: var(--_accent);
-      }
-      .fields {
-        display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr));
-        gap: var(--_space-4) var(--_space-5);
-      }
-      .field {
-        display: grid;
-        align-content: start;
-        gap: var(--_space-1);
-      }
-      .field > label,
-      .field > .name {
-        font-weight: 600;
-      }
-      .field input:not([type="checkbox"]),
-      select {
-        min-height: 2.75rem;
-        padding: var(--_space-2) var(--_space-3);
-        font-variant-numeric: tabular-nums;
-      }
-      .field [aria-invalid="true"] {
-        border-color: var(--_danger);
-        box-shadow: inset 0 0 0 1px var(--_danger);
-      }
-      .field .wrong {
-        margin: 0;
-        color: var(--_danger);
-        font-size: var(--_size-small);
-        font-weight: 550;
-      }
-      .check {
-        display: flex;
-        align-items: center;
-        gap: var(--_space-2);
-        font-weight: 600;
-      }
-      input[type="checkbox"] {
-        width: 1.25rem;
-        height: 1.25rem;
-        flex: none;
-        accent-color: var(--_accent);
-      }
-      .help {
-        margin: 0;
-      }
-      summary {
-        width: fit-content;
-        padding: var(--_space-1) 0;
-        border-radius: var(--_radius-small);
-        color: var(--_text-muted);
-        font-weight: 550;
-        cursor: pointer;
-      }
-      details .fields,
-      .fields.adapter {
-        padding-top: var(--_space-3);
-      }
-      .rewards {
-        display: grid;
-        gap: var(--_space-2);
-        margin: 0 0 var(--_space-3);
-        padding: 0;
-        list-style: none;
-      }
-      .rewards .pattern {
-        display: grid;
-        gap: var(--_space-1);
-        max-width: 28rem;
-        margin: var(--_space-1) 0 var(--_space-2) calc(1.25rem + var(--_space-2));
-        font-size: var(--_size-small);
-      }
-      .rewards .help {
-        margin-inline-start: calc(1.25rem + var(--_space-2));
-      }
-      .end {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: var(--_space-3) var(--_space-4);
-      }
-      .missing,
-      .error {
-        margin: 0;
-        padding: var(--_space-3) var(--_space-4);
-        border-radius: var(--_radius-small);
-        background: var(--_sunken);
-      }
-      .error {
-        background: var(--_danger-soft);
-        color: var(--_danger);
-        overflow-wrap: anywhere;
-      }
-    `,
-  ];
+  static override styles = [elementTokens, controls, trainerFormStyles];
 
   @property({ attribute: false }) datasets!: Datasets;
   /** Rows with a `prompt` and whatever other columns. */
@@ -215,10 +49,7 @@ export class StudioTrainerForm extends LitElement {
   @state() private dataId = "";
   @state() private startId = "";
   @state() private wantsAdapter = false;
-  @state() private chosenRewards: ReadonlySet<string> = new Set();
-  @state() private baseUrl = "http://localhost:11434/v1";
-  @state() private endpointModel = "";
-  @state() private texts: Readonly<Record<string, string>> = {};
+  @state() private rewards = NO_REWARD;
 
   /** Rows are converted once, not for every key that is pressed. */
   #choices: ReadonlyMap<EngineAlgorithm, readonly DataChoice[]> = new Map();
@@ -251,7 +82,7 @@ export class StudioTrainerForm extends LitElement {
         <h2 id="what">What from</h2>
         <div class="fields">${this.#start()}${trainer.learnsFrom === "feedback" ? this.#data() : this.#promptCount()}</div>
       </section>
-      ${trainer.learnsFrom === "prompts" ? this.#rewards() : nothing}
+      ${trainer.learnsFrom === "prompts" ? rewardFields(this.rewards, this, (chosen) => (this.rewards = chosen)) : nothing}
       ${takesAdapter(trainer.algorithm) ? this.#trained(ADAPTER_FIELDS.map(field)) : nothing}
       <section aria-labelledby="options">
         <h2 id="options">Options</h2>
@@ -324,71 +155,6 @@ export class StudioTrainerForm extends LitElement {
       <span class="name">Prompts</span>
       <p class="help">${count === 0 ? "None yet." : `${count} ${count === 1 ? "prompt" : "prompts"}, in random order.`}</p>
     </div>`;
-  }
-
-  #rewards() {
-    const rewardModels = this.models.filter(({ kind }) => kind === "score");
-    const toggle = (id: string) => () => {
-      const chosen = new Set(this.chosenRewards);
-      if (!chosen.delete(id)) chosen.add(id);
-      this.chosenRewards = chosen;
-    };
-    const box = (id: string, label: string, help: string) =>
-      html`<label class="check"><input type="checkbox" .checked=${this.chosenRewards.has(id)} @change=${toggle(id)} />${label}</label>
-        <p class="help">${help}</p>`;
-    const has = (column: string) => this.prompts.some((row) => row[column] !== undefined);
-    return html`<fieldset>
-      <legend>What earns reward</legend>
-      <ul class="rewards">
-        ${rewardModels.map(({ id, name, origin }) => html`<li>${box(`model:${id}`, name, `Reward model, ${origin}: its score.`)}</li>`)}
-        ${RULES.filter(({ column }) => column === undefined || has(column)).map(
-          ({ rule, label, help, text }) => html`<li>
-            ${box(`rule:${rule}`, label, help)}
-            ${
-              text && this.chosenRewards.has(`rule:${rule}`)
-                ? html`<label class="pattern"
-                    >${text.label}<input
-                      .value=${this.texts[rule] ?? ""}
-                      placeholder=${text.placeholder}
-                      @input=${(event: Event) => {
-                        this.texts = { ...this.texts, [rule]: (event.target as HTMLInputElement).value };
-                      }}
-                  /></label>`
-                : nothing
-            }
-          </li>`,
-        )}
-        <li>
-          ${box(ENDPOINT, "A model at an endpoint", "Rates each completion from 1 to 10. Prompts and completions are sent there.")}
-          ${this.chosenRewards.has(ENDPOINT) ? this.#endpoint() : nothing}
-        </li>
-      </ul>
-      <p class="help">${
-        rewardModels.length === 0
-          ? "Train a reward model first to be rewarded by your own feedback. Several rewards are added up."
-          : "Several are added up."
-      }</p>
-    </fieldset>`;
-  }
-
-  #endpoint() {
-    return html`<label class="pattern"
-        >Address, up to its version<input
-          .value=${this.baseUrl}
-          spellcheck="false"
-          @input=${(event: Event) => {
-            this.baseUrl = (event.target as HTMLInputElement).value;
-          }}
-      /></label>
-      <label class="pattern"
-        >Model at the endpoint<input
-          .value=${this.endpointModel}
-          autocomplete="off"
-          @input=${(event: Event) => {
-            this.endpointModel = (event.target as HTMLInputElement).value;
-          }}
-      /></label>
-      <label class="pattern">API key, if it needs one; it is kept nowhere<input name="key" type="password" autocomplete="off" /></label>`;
   }
 
   /** All weights, or an adapter with its options. */
@@ -489,11 +255,7 @@ export class StudioTrainerForm extends LitElement {
       return undefined;
     }
     if (this.prompts.length === 0) return "It needs prompts. Write or import some first.";
-    if (this.chosenRewards.size === 0) return "Choose what earns reward.";
-    if (this.chosenRewards.has(ENDPOINT) && !(this.baseUrl.trim() && this.endpointModel.trim()))
-      return "Say which model, at which address, rates the completions.";
-    const empty = RULES.find(({ rule, text }) => text && this.chosenRewards.has(`rule:${rule}`) && !this.texts[rule]);
-    return empty ? `Fill in the ${empty.text?.label.toLowerCase().replace(/ \(.*/, "")} of “${empty.label}”.` : undefined;
+    return missingReward(this.rewards);
   }
 
   #onSubmit(event: SubmitEvent): void {
@@ -514,7 +276,7 @@ export class StudioTrainerForm extends LitElement {
       algorithm: this.algorithm,
       modelId: model.id,
       ...(this.#hasAdapter ? { adapter: this.#adapter(model) } : {}),
-      rewards: trainer.learnsFrom === "prompts" ? [...this.chosenRewards].map((id) => this.#reward(id, apiKey !== "")) : [],
+      rewards: trainer.learnsFrom === "prompts" ? rewardsOf(this.rewards, this.models, apiKey !== "") : [],
       options,
       rows,
       ...(heldOut.length > 0 ? { heldOut } : {}),
@@ -537,14 +299,6 @@ export class StudioTrainerForm extends LitElement {
   #adapter(model: StudioModel): AdapterSetup {
     const { r, loraAlpha, targetModules } = this.#optionsOf(ADAPTER_FIELDS, model);
     return { r: Number(r), loraAlpha: Number(loraAlpha), ...(targetModules === "all-linear" ? { targetModules } : {}) };
-  }
-
-  #reward(chosen: string, hasKey: boolean): RunReward {
-    if (chosen === ENDPOINT) return { endpoint: { baseUrl: this.baseUrl.trim(), model: this.endpointModel.trim(), hasKey } };
-    const [kind, id = ""] = chosen.split(/:(.*)/s);
-    if (kind === "model") return { modelId: id, name: this.models.find((model) => model.id === id)?.name };
-    const text = RULES.find(({ rule }) => rule === id)?.text;
-    return text ? { rule: id, options: { [text.option]: this.texts[id] } } : { rule: id };
   }
 }
 
