@@ -12,8 +12,8 @@ export type Constraint = { readonly regex: string } | { readonly jsonSchema: boo
 
 /** A tokenizer whose tokens are bytes. */
 export interface ConstrainedTokens extends ByteTokens {
-  /** Spaces that are dropped at the beginning of the text. */
-  readonly leadingSpaces: number;
+  /** Spaces that are dropped at the beginning of the text. Default 0. */
+  readonly leadingSpaces?: number | undefined;
 }
 
 /** Masks kept of a constraint; each has a bit for every token. */
@@ -39,7 +39,7 @@ export class TokenConstraint {
         : schemaLanguage(languages, constraint.jsonSchema as Schema);
     if (language === languages.nothing)
       throw new ConstraintError("constraint: some text must match, got one that nothing matches. Correct it.", "nothing");
-    this.start = this.#afterSpaces(language, tokens.leadingSpaces);
+    this.start = this.#afterSpaces(language, tokens.leadingSpaces ?? 0);
     this.#tokens = tokens;
     this.#trie = trie;
     this.#words = words;

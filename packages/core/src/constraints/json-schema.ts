@@ -3,6 +3,7 @@
  * order of `properties`; others come only where `additionalProperties` says so. What cannot be kept to is refused by name.
  */
 import { ConstraintError } from "../errors";
+import { complement, type Range } from "./code-points";
 import { INTEGER_DIGITS, JsonText } from "./json-text";
 import type { Language, Languages } from "./language";
 import { expressionLanguage } from "./regular-expression";
@@ -196,7 +197,7 @@ class SchemaCompiler {
     const any = languages.repeat(this.#json.plain([[0, 0x10ffff]]), 0, Number.POSITIVE_INFINITY);
     const without = (rests: readonly (readonly number[])[]): Language => {
       const heads = [...new Set(rests.flatMap(([head]) => (head === undefined ? [] : [head])))];
-      const elsewhere = complementOf(heads);
+      const elsewhere = complement(heads.map((head): Range => [head, head]));
       return languages.choice(
         rests.some(({ length }) => length === 0) ? languages.nothing : languages.end,
         languages.sequence(this.#json.plain(elsewhere), any),
@@ -223,19 +224,15 @@ class SchemaCompiler {
     if (min > max) throw refusal(at, "minItems", "allow at least `minItems` items", { minItems: min, maxItems: max });
     const prefix = prefixItems.slice(0, max).map((item, i) => this.compile(item as Schema, `${at}/prefixItems/${i}`));
     const item = max > prefix.length ? this.compile(items as Schema, `${at}/items`) : languages.nothing;
-    const { comma, list, text } = {
-      comma: this.#json.comma,
-      list: this.#json.list.bind(this.#json),
-      text: this.#json.text.bind(this.#json),
-    };
+    const json = this.#json;
     const count = prefix.length;
-    if (count === 0) return languages.sequence(text("["), list(item, min, max), text("]"));
-    let rest = languages.repeat(languages.sequence(comma, item), Math.max(0, min - count), max - count);
+    if (count === 0) return languages.sequence(json.text("["), json.list(item, min, max), json.text("]"));
+    let rest = languages.repeat(languages.sequence(json.comma, item), Math.max(0, min - count), max - count);
     for (let i = count - 1; i >= 0; i--) {
-      const here = languages.sequence(i > 0 ? comma : languages.end, prefix[i] as Language, rest);
+      const here = languages.sequence(i > 0 ? json.comma : languages.end, prefix[i] as Language, rest);
       rest = i < min ? here : languages.optional(here);
     }
-    return languages.sequence(text("["), rest, text("]"));
+    return languages.sequence(json.text("["), rest, json.text("]"));
   }
 
   #string(schema: SchemaObject, at: string): Language {
@@ -285,11 +282,6 @@ class SchemaCompiler {
     throw refusal(at, keyword, `have a whole number as \`${keyword}\``, value);
   }
 }
-
-const complementOf = (codePoints: readonly number[]): (readonly [number, number])[] => {
-  const sorted = codePoints.toSorted((a, b) => a - b);
-  return [-1, ...sorted].map((before, i): [number, number] => [before + 1, (sorted[i] ?? 0x110000) - 1]).filter(([lo, hi]) => lo <= hi);
-};
 
 const KINDS: readonly Kind[] = ["object", "array", "string", "number", "integer", "boolean", "null"];
 

@@ -3,7 +3,7 @@ import type { Device } from "@trimtab/kernels";
 import { ConfigError } from "../errors";
 import { type FittedMemory, fitMemory } from "../memory/fit-memory";
 import { type MemoryRequest, planMemory } from "../memory/plan-memory";
-import { Decoder, parameterSpecs } from "../models/decoder";
+import { Decoder, linearFormatOf, parameterSpecs } from "../models/decoder";
 import { Lora } from "../models/lora";
 import { scalarModel } from "../models/scalar-model";
 import { ParameterSet } from "../nn/parameters";
@@ -44,7 +44,7 @@ function likenessOf(training: WireTraining, head: "lm" | "score", handles: Handl
     const { model } = handles.get(id);
     const { config, parameters, adapter } = model.decoder;
     const base =
-      bases.get(parameters) ?? new Decoder(dry, config, new ParameterSet(dry, parameterSpecs(config, parameters.packed[0]?.format)));
+      bases.get(parameters) ?? new Decoder(dry, config, new ParameterSet(dry, parameterSpecs(config, linearFormatOf(model.decoder))));
     bases.set(parameters, base);
     const decoder = models.get(id) ?? (adapter ? base.withAdapter(new Lora(dry, config, adapter.settings.options)) : base);
     models.set(id, decoder);

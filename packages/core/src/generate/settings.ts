@@ -146,13 +146,19 @@ function constraintOn(constraint: Constraint, tokenizer: TextCodec | undefined, 
   );
 }
 
+/** Whether a tokenizer has every byte, looked up once. */
+const everyByte = new WeakMap<ConstrainedTokens, boolean>();
+
 /** Bytes that UTF-8 never has do not count. With the others, no text is without a next token. */
 function hasEveryByte(tokens: ConstrainedTokens): boolean {
+  const known = everyByte.get(tokens);
+  if (known !== undefined) return known;
   const missing = new Set(Array.from({ length: 0xf5 }, (_, byte) => byte).filter((byte) => byte !== 0xc0 && byte !== 0xc1));
   for (let id = 0; id < tokens.vocabSize && missing.size > 0; id++) {
     const bytes = tokens.tokenBytes(id);
     if (bytes?.length === 1) missing.delete(bytes[0] as number);
   }
+  everyByte.set(tokens, missing.size === 0);
   return missing.size === 0;
 }
 

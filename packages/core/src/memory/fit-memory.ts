@@ -29,8 +29,8 @@ const MOST_STEPS = 40;
  * 512, with gradient checkpointing besides. Throws OutOfMemoryError, which says by how much and what would help, where a single row does not fit.
  */
 export async function fitMemory<Options extends object>(request: MemoryRequest<Options>): Promise<FittedMemory> {
-  const asked = await planMemory(request);
-  if (isEasy(asked)) return { options: {}, plan: asked };
+  const asked = await planWithin(request);
+  if (asked && isEasy(asked)) return { options: {}, plan: asked };
   const without = await largest(request, {});
   if (without && tokensOf(without) >= WORTHWHILE_TOKENS) return without;
   const recomputing = await largest(request, { gradientCheckpointing: true });
