@@ -24,6 +24,8 @@ export class TrimtabStudio extends StudioElement {
   static override styles = [elementTokens, controls, appStyles];
 
   #shown: ViewName | undefined;
+  /** Asked for once: where that fails, the page must be loaded again. */
+  readonly #asked = new Set<ViewName>();
   readonly #loaded = new Set<ViewName>();
 
   override connectedCallback(): void {
@@ -92,11 +94,12 @@ export class TrimtabStudio extends StudioElement {
 
   #view(view: ViewName) {
     if (this.#loaded.has(view)) return VIEWS[view].show(this.studio);
-    void this.#load(view);
+    if (!this.#asked.has(view)) void this.#load(view);
     return "";
   }
 
   async #load(view: ViewName): Promise<void> {
+    this.#asked.add(view);
     try {
       await VIEWS[view].load();
       this.#loaded.add(view);

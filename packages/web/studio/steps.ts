@@ -1,4 +1,5 @@
 /** The way through the studio: six steps, what each has so far, and which is next. */
+import { isUnderWay } from "./session";
 import type { StudioState, ViewName } from "./store";
 
 export interface Step {
@@ -17,7 +18,7 @@ export function stepsOf({ session }: StudioState): readonly Step[] {
     raters.flatMap(({ done }) => done.filter(({ answer }) => answer !== null)),
   ).length;
   const finished = runs.filter(({ status }) => status === "finished" || status === "stopped").length;
-  const active = runs.find(({ status }) => status === "running" || status === "starting" || status === "paused");
+  const active = runs.find(isUnderWay);
   return [
     { view: "model", title: "Model", status: model?.name ?? "Choose one", isDone: model !== undefined },
     { view: "prompts", title: "Prompts", status: counted(prompts.length, "prompt"), isDone: prompts.length > 0 },
