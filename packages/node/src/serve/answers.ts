@@ -48,11 +48,12 @@ export async function wholeAnswer(deltas: AsyncIterable<CompletionDelta>, contex
 export async function* chunkedAnswer(deltas: AsyncIterable<CompletionDelta>, context: AnswerContext): AsyncGenerator<object, void> {
   const head = headOf(context, "chunk");
   const tail = context.includesUsage ? { usage: null } : {};
-  /** Of each choice that has begun, the length of its tokens' text. */
+  /** Of each choice that has begun, the length of its tokens' text where log-probabilities say where each is. */
   const offsets = new Map<number, number>();
   for await (const { index, text, calls, finishReason, scored } of parts(deltas, context)) {
     const offset = offsets.get(index);
-    const length = Array.from(scored.tokens).reduce((sum, token) => sum + textOf(token, context.tokenizer).length, 0);
+    const needsLength = context.kind === "completion" && context.hasLogprobs;
+    const length = needsLength ? Array.from(scored.tokens).reduce((sum, token) => sum + textOf(token, context.tokenizer).length, 0) : 0;
     offsets.set(index, (offset ?? 0) + length);
     if (text === "" && !context.hasLogprobs && finishReason === null && offset !== undefined) continue;
     const choice =

@@ -6,7 +6,7 @@ import { type CompletionDelta, ConfigError, type LanguageModel, Scheduler, type 
 import { type AnswerContext, chunkedAnswer, type TokenCounts, wholeAnswer } from "./answers";
 import { ApiError, toApiError } from "./api-error";
 import { chatPrompt } from "./chat-prompt";
-import { type GenerationRequest, readChat, readCompletion } from "./requests";
+import type { GenerationRequest } from "./requests";
 
 export interface ApiServerOptions extends Omit<SchedulerOptions, "model"> {
   /** By the names that requests call them; they must be on one device. The caller disposes of them after `close`. */
@@ -170,7 +170,8 @@ export class ApiServer {
     throw new ApiError(404, `The model \`${name}\` does not exist. There is: ${names}.`, { param: "model", code: "model_not_found" });
   }
 
-  #complete(json: unknown, exchange: Exchange): Promise<void> {
+  async #complete(json: unknown, exchange: Exchange): Promise<void> {
+    const { readCompletion } = await import("./requests");
     const { body, request } = readCompletion(json);
     const served = this.#find(request.model);
     const { prompt } = body;
@@ -180,7 +181,8 @@ export class ApiServer {
     return this.#answer("completion", served, prompts, request, exchange, false);
   }
 
-  #chat(json: unknown, exchange: Exchange): Promise<void> {
+  async #chat(json: unknown, exchange: Exchange): Promise<void> {
+    const { readChat } = await import("./requests");
     const { body, request } = readChat(json);
     const served = this.#find(request.model);
     const hasTools = (body.tools?.length ?? 0) > 0 && body.tool_choice !== "none";

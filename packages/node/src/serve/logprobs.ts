@@ -34,8 +34,10 @@ export function completionLogprobs({ tokens, logps, topLogprobs }: Scored, token
   };
 }
 
+const decoder = new TextDecoder();
+
 /** A token's text; its name where it has none. */
 export function textOf(token: number, tokenizer: Tokenizer): string {
   const bytes = tokenizer.tokenBytes(token);
-  return bytes ? new TextDecoder().decode(bytes) : token < tokenizer.vocabSize ? (tokenizer.idToToken(token) ?? "") : "";
+  return bytes ? decoder.decode(bytes) : token < tokenizer.vocabSize ? (tokenizer.idToToken(token) ?? "") : "";
 }
