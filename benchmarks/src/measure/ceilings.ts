@@ -33,17 +33,6 @@ export function boundMs(ceilings: Ceilings, { flops, bytes }: Cost): number {
   return Math.max(flops / ceilings.gflops, bytes / streamCeiling(ceilings, bytes / 2)) / 1e6;
 }
 
-/** The better of two measurements: a machine's clock rises and falls. */
-export function betterOf(a: Ceilings, b: Ceilings): Ceilings {
-  return {
-    gflops: Math.max(a.gflops, b.gflops),
-    streams: a.streams.map(({ bytes, gigabytesPerSecond }, i) => ({
-      bytes,
-      gigabytesPerSecond: Math.max(gigabytesPerSecond, b.streams[i]?.gigabytesPerSecond ?? 0),
-    })),
-  };
-}
-
 /** How far above a ceiling the best of several timings may be by the noise of two clocks alone. */
 const TOLERANCE = 1.03;
 

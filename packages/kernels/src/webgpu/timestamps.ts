@@ -10,8 +10,9 @@ export type TimeReport = (ms: number) => void;
 
 export class Timestamps {
   readonly #device: GPUDevice;
-  readonly #queries: GPUQuerySet;
-  readonly #resolved: GPUBuffer;
+  /** Made for the first pass that is timed. */
+  #queries: GPUQuerySet | undefined;
+  #resolved: GPUBuffer | undefined;
   /** Whom to tell of each pass of the batch being recorded. */
   #reports: TimeReport[] = [];
   #staging: GPUBuffer | undefined;
@@ -19,12 +20,11 @@ export class Timestamps {
 
   constructor(device: GPUDevice) {
     this.#device = device;
-    this.#queries = device.createQuerySet({ type: "timestamp", count: QUERIES, label: "pass times" });
-    this.#resolved = device.createBuffer({ size: QUERIES * 8, usage: USAGE.queryResolve | USAGE.copySrc, label: "pass times" });
   }
 
   /** What the next pass must be begun with for `report` to be told its time. */
   writesFor(report: TimeReport): GPUComputePassTimestampWrites {
+    this.#queries ??= this.#device.createQuerySet({ type: "timestamp", count: QUERIES, label: "pass times" });
     const begin = 2 * this.#reports.length;
     this.#reports.push(report);
     return { querySet: this.#queries, beginningOfPassWriteIndex: begin, endOfPassWriteIndex: begin + 1 };
@@ -33,7 +33,8 @@ export class Timestamps {
   /** Ends a batch: to be called with its encoder just before it is finished. */
   resolve(encoder: GPUCommandEncoder): void {
     const count = 2 * this.#reports.length;
-    if (count === 0) return;
+    if (count === 0 || !this.#queries) return;
+    this.#resolved ??= this.#device.createBuffer({ size: QUERIES * 8, usage: USAGE.queryResolve | USAGE.copySrc, label: "pass times" });
     this.#staging = this.#device.createBuffer({ size: count * 8, usage: USAGE.mapRead | USAGE.copyDst, label: "pass times, read" });
     encoder.resolveQuerySet(this.#queries, 0, count, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, count * 8);
@@ -55,8 +56,8 @@ export class Timestamps {
   }
 
   destroy(): void {
-    this.#queries.destroy();
-    this.#resolved.destroy();
+    this.#queries?.destroy();
+    this.#resolved?.destroy();
   }
 
   async #read(staging: GPUBuffer, reports: readonly TimeReport[]): Promise<void> {
