@@ -1,4 +1,5 @@
 /** Model directories and checkpoints on Node's file system: ranges in, files out by way of temporary names, fsync and rename. */
+import { randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type ByteSource, CheckpointError, type Directory, type DirectoryTree, type FileContents, type WriteOptions } from "@trimtab/core";
@@ -146,6 +147,19 @@ async function writeFile(path: string, contents: FileContents): Promise<void> {
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   let done = 0;
   while (done < bytes.length) done += (await handle.write(bytes, done, Math.min(bytes.length - done, 2 ** 30))).bytesWritten;
+}
+
+/** Makes a file under another name and moves it to its place. */
+export async function placeFile(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = join(dirname(path), `.tmp-${randomUUID()}`);
+  try {
+    await make(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 /** Makes names durable; Windows knows no such call. */

@@ -2,10 +2,9 @@
  * One repository in the Hugging Face cache, as huggingface_hub lays it out, so that Python finds what is downloaded here and the other way round:
  * `models--org--name/blobs/<etag>` are the files, `snapshots/<commit>/<file>` links to them, `refs/<revision>` says which commit a revision was last.
  */
-import { randomUUID } from "node:crypto";
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { isCode } from "../files";
+import { isCode, placeFile } from "../files";
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -41,7 +40,7 @@ export class HubCache {
   /** Notes which commit a branch or tag is. */
   async setCommit(revision: string, commit: string): Promise<void> {
     if (isCommit(revision) || (await this.commitOf(revision)) === commit) return;
-    await this.#place(this.#ref(revision), (temporary) => writeFile(temporary, commit));
+    await placeFile(this.#ref(revision), (temporary) => writeFile(temporary, commit));
   }
 
   /** Names of a snapshot's files whose contents are there. */
@@ -59,7 +58,7 @@ export class HubCache {
   async link(commit: string, file: string, etag: string): Promise<void> {
     const path = join(this.snapshot(commit), file);
     const blob = this.blob(etag);
-    await this.#place(path, async (temporary) => {
+    await placeFile(path, async (temporary) => {
       try {
         await symlink(relative(dirname(path), blob), temporary);
       } catch (error) {
@@ -71,18 +70,5 @@ export class HubCache {
 
   #ref(revision: string): string {
     return join(this.path, "refs", ...revision.split("/"));
-  }
-
-  /** Makes a file under another name and moves it to its place. */
-  async #place(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
-    await mkdir(dirname(path), { recursive: true });
-    const temporary = join(dirname(path), `.tmp-${randomUUID()}`);
-    try {
-      await make(temporary);
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
   }
 }

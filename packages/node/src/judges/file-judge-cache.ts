@@ -1,8 +1,8 @@
 /** A judge's answers on disk: one file each, never half written. */
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JudgeCache } from "@trimtab/core";
+import { placeFile } from "../files";
 
 /** Keeps answers in `directory`, which is made when the first one comes. Several processes may share it. */
 export function fileJudgeCache(directory: string): JudgeCache {
@@ -17,15 +17,7 @@ export function fileJudgeCache(directory: string): JudgeCache {
       }
     },
     async set(key, value) {
-      await mkdir(directory, { recursive: true });
-      const temporary = join(directory, `.tmp-${key}-${randomUUID()}`);
-      try {
-        await writeFile(temporary, value);
-        await rename(temporary, pathOf(key));
-      } catch (error) {
-        await rm(temporary, { force: true });
-        throw error;
-      }
+      await placeFile(pathOf(key), (temporary) => writeFile(temporary, value));
     },
   };
 }
