@@ -4,24 +4,14 @@ import { ConfigError, type Device, hubModelOf, type LanguageModel, type LoraOpti
 import type { z } from "zod";
 import type { peftFields } from "../cli/schemas/fields";
 import { isOnHub } from "../model";
-import { loadNamedModel } from "./named-model";
-import { baseDtype } from "./precision-flags";
+import { loadModelOf, type ModelFlags } from "./named-model";
 
 /** TRL's options of an adapter. */
 export type PeftFlags = Readonly<z.output<z.ZodObject<typeof peftFields>>> & { readonly seed: number };
 
-/** What names the model. */
-export interface ModelFlags {
-  readonly modelNameOrPath: string;
-  readonly modelRevision?: string | undefined;
-}
-
 /** Loads the model; one that already has an adapter goes on with it. */
 export async function loadTrainedModel(options: PeftFlags & ModelFlags, device: Device): Promise<LanguageModel> {
-  return withPeft(
-    await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) }),
-    options,
-  );
+  return withPeft(await loadModelOf(options, device), options);
 }
 
 /** What adapter_config.json says of the base: where PEFT finds it. */

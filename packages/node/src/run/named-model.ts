@@ -1,7 +1,14 @@
 /** Models that the options of a command name, by directory or by name on the hub, with their downloads shown. */
-import type { LanguageModel, LoadProgress, Tokenizer } from "@trimtab/core";
+import type { Device, LanguageModel, LoadProgress, Tokenizer } from "@trimtab/core";
 import { loadModel, loadTokenizer, type ModelPlace, modelDirectory } from "../model";
+import { baseDtype, type PrecisionFlags } from "./precision-flags";
 import { type Progress, startProgress } from "./progress";
+
+/** What names the model of a command. */
+export interface ModelFlags {
+  readonly modelNameOrPath: string;
+  readonly modelRevision?: string | undefined;
+}
 
 /** Smaller files come without a bar of their own. */
 const LEAST_SHOWN_BYTES = 1_000_000;
@@ -11,6 +18,11 @@ export function loadNamedModel(
   options: Pick<Parameters<typeof loadModel>[1], "device" | "revision" | "dtype">,
 ): Promise<LanguageModel> {
   return withDownloads((onProgress) => loadModel(name, { ...options, onProgress }));
+}
+
+/** The model of a command, at its revision, in the precision that its flags ask for. */
+export function loadModelOf(options: ModelFlags & PrecisionFlags, device: Device): Promise<LanguageModel> {
+  return loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) });
 }
 
 export function loadNamedTokenizer(name: string): Promise<Tokenizer> {

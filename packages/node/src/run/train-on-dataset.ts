@@ -1,9 +1,8 @@
 /** Drives a trainer that learns from a dataset of feedback: what `trimtab dpo`, `kto`, `reward` and their like share. */
 import { type DatasetRow, type LanguageModel, newScalarModel, type ScalarModel, scalarModel } from "@trimtab/core";
 import { readDataset } from "../datasets";
-import { type ModelFlags, type PeftFlags, withPeft } from "./load-trained-model";
-import { loadNamedModel } from "./named-model";
-import { baseDtype } from "./precision-flags";
+import { type PeftFlags, withPeft } from "./load-trained-model";
+import { loadModelOf, type ModelFlags } from "./named-model";
 import type { TrainingStep } from "./train";
 import { type RunOptions, type TrainingFlags, trainOpened } from "./train-opened";
 
@@ -50,7 +49,7 @@ async function trainOn<Model extends LanguageModel>(
   const dataset = await readDataset(options.datasetName);
   return trainOpened(command, options, {
     open: async (device) => ({
-      model: prepare(await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) })),
+      model: prepare(await loadModelOf(options, device)),
       dataset,
     }),
     start,

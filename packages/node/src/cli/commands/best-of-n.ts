@@ -4,8 +4,7 @@ import type { z } from "zod";
 import { prepareDataset, readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { loadRewardModules } from "../../rewards/reward-functions";
-import { loadNamedModel } from "../../run/named-model";
-import { baseDtype } from "../../run/precision-flags";
+import { loadModelOf } from "../../run/named-model";
 import type { bestOfNSchema } from "../schemas/best-of-n";
 import { writeConversion } from "../write-conversion";
 
@@ -30,7 +29,7 @@ export async function runBestOfN(options: z.output<typeof bestOfNSchema>): Promi
       sampleBestOfN({
         ...settings,
         rows,
-        model: await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) }),
+        model: await loadModelOf(options, device),
         rewards: rewards.functions,
         signal: stop.signal,
       }),

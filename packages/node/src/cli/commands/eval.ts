@@ -19,13 +19,13 @@ import { environmentOf } from "../../environments";
 import { judgeOf } from "../../judges/judge-of";
 import { type EvaluationRun, evaluationReport } from "../../report/evaluation-report";
 import { loadRewardModules } from "../../rewards/reward-functions";
-import { loadNamedModel } from "../../run/named-model";
+import { loadModelOf, loadNamedModel } from "../../run/named-model";
 import { baseDtype } from "../../run/precision-flags";
 import { rewardsOf } from "../../run/rewards-of";
 import type { evalSchema } from "../schemas/eval";
 
 export async function runEval(options: z.output<typeof evalSchema>): Promise<number> {
-  const { modelNameOrPath, modelRevision: revision, datasetName, rewardFuncs, reference: referencePath } = options;
+  const { datasetName, rewardFuncs, reference: referencePath } = options;
   if (options.judge !== undefined && referencePath === undefined) {
     throw new ConfigError("trimtab eval: --judge compares the model with --reference, which must be given too.");
   }
@@ -35,7 +35,7 @@ export async function runEval(options: z.output<typeof evalSchema>): Promise<num
   const modules = await loadRewardModules(rewardFuncs, { timeoutMs: options.rewardTimeout * 1000 });
   try {
     const run = await withDevice(options, async (device): Promise<EvaluationRun> => {
-      const model = await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) });
+      const model = await loadModelOf(options, device);
       const reference =
         referencePath === undefined ? undefined : await loadNamedModel(referencePath, { device, dtype: baseDtype(options) });
       const rewards = await rewardsOf(options, { modules: modules.functions, isFromEnvironment: rolloutFunction !== undefined, device });

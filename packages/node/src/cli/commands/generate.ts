@@ -5,15 +5,14 @@ import type { z } from "zod";
 import { readDataset } from "../../datasets";
 import { withDevice } from "../../device";
 import { nodeDirectory } from "../../files";
-import { loadNamedModel } from "../../run/named-model";
-import { baseDtype } from "../../run/precision-flags";
+import { loadModelOf } from "../../run/named-model";
 import type { generateSchema } from "../schemas/generate";
 
 export async function runGenerate(options: z.output<typeof generateSchema>): Promise<number> {
   const prompts = await promptsOf(options);
   const constraint = constraintOf(options);
   return withDevice(options, async (device) => {
-    const policy = await loadNamedModel(options.modelNameOrPath, { device, revision: options.modelRevision, dtype: baseDtype(options) });
+    const policy = await loadModelOf(options, device);
     const values = options.values === undefined ? undefined : await loadTokenValues(device, nodeDirectory(options.values));
     const model = values ? guidedModel(policy, values, options.beta) : policy;
     const { numGenerations: n, temperature, topK, topP, minP, repetitionPenalty, stop, seed, maxCompletionLength: maxNewTokens } = options;

@@ -3,8 +3,7 @@ import { sampleCompletions } from "@trimtab/core";
 import type { z } from "zod";
 import { prepareDataset, readDataset } from "../../datasets";
 import { withDevice } from "../../device";
-import { loadNamedModel } from "../../run/named-model";
-import { baseDtype } from "../../run/precision-flags";
+import { loadModelOf } from "../../run/named-model";
 import type { sampleSchema } from "../schemas/sample";
 import { writeConversion } from "../write-conversion";
 
@@ -13,7 +12,7 @@ export async function runSample(options: z.output<typeof sampleSchema>): Promise
   await prepareDataset(output);
   const rows = await readDataset(datasetName);
   const sampled = await withDevice(options, async (device) =>
-    sampleCompletions({ ...settings, rows, model: await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) }) }),
+    sampleCompletions({ ...settings, rows, model: await loadModelOf(options, device) }),
   );
   await writeConversion("trimtab sample", rows.length, sampled, output);
   return 0;

@@ -8,8 +8,7 @@ import { withDevice } from "../../device";
 import { nodeDirectory } from "../../files";
 import { apiKeyFrom } from "../../judges/api-key";
 import { listenForInterrupt } from "../../run/interrupt";
-import { loadNamedModel, namedDirectory } from "../../run/named-model";
-import { baseDtype } from "../../run/precision-flags";
+import { loadModelOf, namedDirectory } from "../../run/named-model";
 import { ApiServer, type RequestRecord } from "../../serve/api-server";
 import type { serveSchema } from "../schemas/serve";
 
@@ -72,8 +71,8 @@ function keyOf({ apiKey, apiKeyVariable }: Options): string | undefined {
 
 /** The model, and its adapters as views of it. */
 async function loadModels(device: Device, options: Options): Promise<Map<string, LanguageModel>> {
-  const { modelNameOrPath, modelRevision: revision, servedModelName = basename(resolve(modelNameOrPath)), adapter = [] } = options;
-  const base = await loadNamedModel(modelNameOrPath, { device, revision, dtype: baseDtype(options) });
+  const { modelNameOrPath, servedModelName = basename(resolve(modelNameOrPath)), adapter = [] } = options;
+  const base = await loadModelOf(options, device);
   const models = new Map([[servedModelName, base]]);
   for (const given of adapter) {
     const [name = "", directory = ""] = given.split(/=(.*)/s);
