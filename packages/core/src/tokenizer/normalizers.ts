@@ -67,8 +67,9 @@ function nmt(text: string): string {
     .replace(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, " ");
 }
 
+/** Unassigned code points stay: that library's table of "other" characters leaves them out. */
 function cleanText(text: string): string {
-  return text.replace(/\ufffd|(?![\t\n\r])\p{C}/gu, "").replace(/\p{White_Space}/gu, " ");
+  return text.replace(/\ufffd|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu, "").replace(/\p{White_Space}/gu, " ");
 }
 
 /** BERT's own ranges of ideographs; 2B820 ... 2B91F are left out there too. */
