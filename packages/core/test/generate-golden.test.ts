@@ -1,5 +1,5 @@
 /// <reference types="node" />
-/** Generation against transformers' greedy text and against the whole forward pass: twelve small models, and the real stories260K. */
+/** Generation against transformers' greedy text and against the whole forward pass: fourteen small models, and the real stories260K. */
 import { existsSync, readFileSync } from "node:fs";
 import { expectClose } from "@trimtab/kernels/conformance";
 import { expect, it } from "vitest";
@@ -47,7 +47,7 @@ describeDevices("greedy generation equals transformers'", (device) => {
     decoder.dispose();
   });
 
-  it.each(["mistral", "gemma2", "gemma3", "phi3", "smollm3", "olmo2"])(
+  it.each(["mistral", "gemma2", "gemma3", "phi3", "smollm3", "olmo2", "phi3-longrope", "qwen2-yarn"])(
     "%s, and sampled text has the log-probabilities of the whole forward pass",
     async (name) => {
       const path = at(`fixtures/models/${name}`);

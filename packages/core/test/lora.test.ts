@@ -24,9 +24,10 @@ import { at, bytesOf, diskDirectory, MemoryDirectory } from "./fixture-files";
 import { parseSafetensors } from "./independent-safetensors";
 
 const golden = diskDirectory(at("fixtures/models/lora"));
-const json = (name: string) => JSON.parse(readFileSync(at(`fixtures/models/lora/${name}`), "utf8"));
-const open = async (name: string) => SafetensorsFile.open((await golden.open(name))!);
-const io = await SafetensorsFile.open((await diskDirectory(at("fixtures/models/lora")).open("io.safetensors"))!);
+const json = (name: string, folder = "lora") => JSON.parse(readFileSync(at(`fixtures/models/${folder}/${name}`), "utf8"));
+const open = async (name: string, folder = "lora") =>
+  SafetensorsFile.open((await diskDirectory(at(`fixtures/models/${folder}`)).open(name))!);
+const io = await open("io.safetensors");
 
 async function goldenBatch(): Promise<Batch> {
   const bytes = await io.readBytes("input_ids");
@@ -99,11 +100,15 @@ async function lossAndGradients(decoder: Decoder, batch: Batch): Promise<number>
 }
 
 /** The adapter's numbers under PEFT's names against those of a fixture, by relative distance. */
-async function compare(adapted: Decoder, file: string, of: (parameter: Parameter) => Tensor, tolerance: number): Promise<void> {
+async function compare(
+  adapted: Decoder,
+  expected: SafetensorsFile,
+  of: (parameter: Parameter) => Tensor,
+  tolerance: number,
+): Promise<void> {
   const lora = adapted.adapter as Lora;
   const files = adapterFiles(lora, async (name) => (await lora.device.read(of(lora.parameters.get(name)))) as Float32Array);
   const { tensors } = parseSafetensors(await bytesOf(files.get("adapter_model.safetensors")!));
-  const expected = await open(file);
   expect([...tensors.keys()].sort()).toEqual([...expected.tensors.keys()].sort());
   for (const [name, { bytes }] of tensors) {
     const actual = new Float32Array(Uint8Array.from(bytes).buffer);
@@ -141,14 +146,14 @@ describeDevices("an adapter", (device) => {
     }
   });
 
-  it("gives PEFT's log-probabilities, loss and gradients, and its parameters after three AdamW steps", async () => {
+  it.each(["lora", "rslora", "dora"])("%s gives PEFT's log-probabilities, loss, gradients, and parameters after AdamW", async (name) => {
     const batch = await goldenBatch();
     const decoder = await base(device);
     const before = await weightsOf(decoder);
-    const adapted = decoder.withAdapter(await loadAdapter(decoder, golden));
+    const adapted = decoder.withAdapter(await loadAdapter(decoder, diskDirectory(at(`fixtures/models/${name}`))));
     const mask = Array.from(new BigInt64Array((await io.readBytes("attention_mask")).buffer), Number);
     const counts = [0, 1].map((r) => mask.slice(33 * r, 33 * r + 33).reduce((a, b) => a + b, 0) - 1);
-    const expected = await io.readFloats("logprobs");
+    const expected = await (await open("io.safetensors", name)).readFloats("logprobs");
     const logps = Float32Array.from(counts.flatMap((count, r) => [...expected.subarray(32 * r, 32 * r + count)]));
     expectClose(await logpsOf(adapted, batch), logps, { rtol: 0, atol: 5e-5 * slack(device) });
 
@@ -159,20 +164,20 @@ describeDevices("an adapter", (device) => {
       decays: () => true,
       maxGradNorm: 1,
     });
-    const { adamw, loss } = json("golden.json");
+    const { adamw, loss } = json("golden.json", name);
     for (let step = 0; step < 3; step++) {
       adapted.trainable.zeroGrads();
       const now = await lossAndGradients(adapted, batch);
       expect(Math.abs(now - adamw.losses_before_each_step_and_after[step])).toBeLessThan(1e-5 * slack(device));
       if (step === 0) {
         expect(Math.abs(now - loss)).toBeLessThan(2e-6 * slack(device));
-        await compare(adapted, "grads.safetensors", (p) => p.grad as Tensor, 2e-5 * slack(device));
+        await compare(adapted, await open("grads.safetensors", name), (p) => p.grad as Tensor, 2e-5 * slack(device));
       }
       const { gradNorm } = await optimizer.step(1e-3);
       const norm = adamw.grad_norm_before_clip[step];
       expect(Math.abs(gradNorm - norm) / norm).toBeLessThan(2e-5 * slack(device));
     }
-    await compare(adapted, "params_after.safetensors", (p) => p.value, 2e-5 * slack(device));
+    await compare(adapted, await open("params_after.safetensors", name), (p) => p.value, 2e-5 * slack(device));
     expect(decoder.parameters.all.every(({ grad }) => grad === undefined)).toBe(true);
     expect(await weightsOf(decoder)).toEqual(before);
     optimizer.dispose();

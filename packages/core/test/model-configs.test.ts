@@ -390,6 +390,25 @@ describe("layouts", () => {
     expect(parseConfig({ ...rest, sliding_window: null }).slidingWindow).toBeUndefined();
   });
 
+  it("YaRN and dynamic scaling are written as they were read, with what the file left out as the paper has it", () => {
+    const written = (config: ReturnType<typeof parse>) => parseConfig(familyOf(config.modelType).toJSON(config) as Json);
+    const config = parse("Qwen2.5-0.5B-Instruct", { rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 32768 } });
+    const usual = { originalMaxPositions: 32768, betaFast: 32, betaSlow: 1, truncate: true, attentionFactor: 0.1 * Math.log(4) + 1 };
+    expect(config.positions).toMatchObject({ scaling: { type: "yarn", factor: 4, ...usual } });
+    expect(written(config)).toEqual(config);
+    // DeepSeek-V2's two scales; the factor from the lengths; null as absent.
+    const deep = { rope_type: "yarn", factor: null, mscale: 1, mscale_all_dim: 0.5, beta_fast: null, truncate: false };
+    const other = parse("Llama-3.2-1B", { rope_scaling: { ...deep, original_max_position_embeddings: 4096 } });
+    const attentionFactor = (0.1 * Math.log(32) + 1) / (0.05 * Math.log(32) + 1);
+    expect(other.positions).toMatchObject({
+      scaling: { ...usual, originalMaxPositions: 4096, truncate: false, factor: 32, attentionFactor },
+    });
+    expect(written(other)).toEqual(other);
+    const dynamic = parse("Llama-3.2-1B", { rope_scaling: { rope_type: "dynamic", factor: 2 } });
+    expect(dynamic.positions).toMatchObject({ scaling: { type: "dynamic", factor: 2 } });
+    expect(written(dynamic)).toEqual(dynamic);
+  });
+
   it("LongRoPE has two tables, and a row is in the second from its original length on", () => {
     const config = parse("Phi-3-mini-128k-instruct");
     expect(ropeRows(config)).toBe(4096 + 131072);
@@ -427,7 +446,13 @@ describe("refusals", () => {
       { rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
       /`short_factor`.*48/,
     ],
-    ["an unknown rope", "Qwen3-0.6B", { rope_scaling: { rope_type: "yarn", factor: 4 } }, /`rope_type` must be one of.*"yarn"/],
+    [
+      "an unknown rope",
+      "Qwen3-0.6B",
+      { rope_scaling: { rope_type: "proportional", factor: 4 } },
+      /`rope_type` must be one of.*"proportional"/,
+    ],
+    ["a negative factor", "Qwen3-0.6B", { rope_scaling: { rope_type: "yarn", factor: -4 } }, /`factor` must be a positive number/],
     ["a rotated share beyond the head", "Phi-4-mini-instruct", { partial_rotary_factor: 1.5, rope_scaling: null }, /fit the head size 128/],
     ["a billion layers", "Llama-3.2-1B", { num_hidden_layers: 1e9 }, /`num_hidden_layers` must be a positive integer up to 4096/],
   ])("%s", (_, name, change, message) => {

@@ -172,10 +172,34 @@ describe("ropeTable", () => {
     expect(() => ropeTable({ headDim: 6, maxPositions: 2, theta: 100, scaling })).toThrow(/must be 3 for 6 channels, got 2/);
   });
 
+  test("YaRN keeps channels that turn often in the original length, divides those that hardly turn, and scales both tables", () => {
+    const scaling = {
+      type: "yarn",
+      factor: 8,
+      originalMaxPositions: 1024,
+      betaFast: 32,
+      betaSlow: 1,
+      truncate: true,
+      attentionFactor: 1.5,
+    } as const;
+    const options = { headDim: 64, theta: 10_000 };
+    const plain = ropeFrequencies(options);
+    const scaled = ropeFrequencies({ ...options, scaling });
+    // 1024 positions are 32 turns at channel 5.65 and one at 17.69: bounds 5 and 18.
+    plain.forEach((frequency, i) => {
+      const slowed = Math.min(Math.max((i - 5) / 13, 0), 1);
+      expect(scaled[i]! / (frequency * (1 - slowed) + (frequency / 8) * slowed)).toBeCloseTo(1, 6);
+    });
+    expect(ropeTable({ ...options, maxPositions: 1, scaling }).cos).toEqual(new Float32Array(32).fill(1.5));
+    expect(ropeTable({ ...options, maxPositions: 3, scaling: { type: "dynamic", factor: 2 } })).toEqual(
+      ropeTable({ ...options, maxPositions: 3 }),
+    );
+  });
+
   test("linear scaling divides; odd sizes and unknown scalings are refused", () => {
     const plain = ropeFrequencies({ headDim: 4, theta: 100 });
     expect(ropeFrequencies({ headDim: 4, theta: 100, scaling: { type: "linear", factor: 2 } })).toEqual(plain.map((x) => x / 2));
     expect(() => ropeTable({ headDim: 3, maxPositions: 1, theta: 100 })).toThrow(ArgumentError);
-    expect(() => ropeTable({ headDim: 4, maxPositions: 1, theta: 100, scaling: { type: "yarn" } as never })).toThrow(/yarn/);
+    expect(() => ropeTable({ headDim: 4, maxPositions: 1, theta: 100, scaling: { type: "none" } as never })).toThrow(/none/);
   });
 });

@@ -9,7 +9,15 @@ interface RopeDefaults {
   readonly theta: number;
 }
 
-const TYPES = { default: "default", llama3: "llama3", linear: "linear", longrope: "longrope", su: "longrope" } as const;
+const TYPES = {
+  default: "default",
+  linear: "linear",
+  dynamic: "dynamic",
+  llama3: "llama3",
+  yarn: "yarn",
+  longrope: "longrope",
+  su: "longrope",
+} as const;
 
 /** The positions of a model whose layers all turn alike; `headDim` channels a head. */
 export function parseRope(json: ConfigReader, headDim: number, defaults: RopeDefaults): Positions & { kind: "rope" } {
@@ -29,7 +37,7 @@ export function ropeOf(json: ConfigReader, merged: ConfigReader | undefined, rot
 function parseScaling(json: ConfigReader, fields: ConfigReader, rotated: number): RopeScaling {
   const type = fields.choice<(typeof TYPES)[keyof typeof TYPES]>(fields.has("rope_type") ? "rope_type" : "type", TYPES, "default");
   if (type === "default") return { type };
-  if (type === "linear") return { type, factor: fields.number("factor") };
+  if (type === "linear" || type === "dynamic") return { type, factor: fields.number("factor") };
   if (type === "llama3") {
     return {
       type,
@@ -39,6 +47,7 @@ function parseScaling(json: ConfigReader, fields: ConfigReader, rotated: number)
       originalMaxPositions: fields.size("original_max_position_embeddings"),
     };
   }
+  if (type === "yarn") return parseYarn(json, fields);
   const originalMaxPositions = (fields.has("original_max_position_embeddings") ? fields : json).size("original_max_position_embeddings");
   const factor = fields.number("factor", json.size("max_position_embeddings") / originalMaxPositions);
   const usual = factor <= 1 ? 1 : Math.sqrt(1 + hostMath.log(factor) / hostMath.log(originalMaxPositions));
@@ -59,6 +68,25 @@ function parseScaling(json: ConfigReader, fields: ConfigReader, rotated: number)
   };
 }
 
+/** What the file leaves out is the paper's: betas 32 and 1, an attention factor of 0.1 log(factor) + 1. */
+function parseYarn(json: ConfigReader, fields: ConfigReader): RopeScaling {
+  const originalMaxPositions = fields.size("original_max_position_embeddings", json.size("max_position_embeddings"));
+  const positive = (field: string, fallback: number) => fields.optionalNumber(field, fallback) ?? fallback;
+  const factor = positive("factor", json.size("max_position_embeddings") / originalMaxPositions);
+  const scaleOf = (share: number) => (factor <= 1 ? 1 : 0.1 * share * hostMath.log(factor) + 1);
+  const [own, all] = [fields.number("mscale", 0), fields.number("mscale_all_dim", 0)];
+  const usual = own !== 0 && all !== 0 ? scaleOf(own) / scaleOf(all) : scaleOf(1);
+  return {
+    type: "yarn",
+    factor,
+    originalMaxPositions,
+    betaFast: positive("beta_fast", 32),
+    betaSlow: positive("beta_slow", 1),
+    truncate: fields.boolean("truncate", true),
+    attentionFactor: positive("attention_factor", usual),
+  };
+}
+
 /** The fields of transformers 4, which 5 reads as well. */
 export function ropeJSON({ theta, scaling, rotated }: Rope & { readonly rotated?: number | undefined }, headDim: number) {
   return {
@@ -74,7 +102,8 @@ export function scalingJSON(scaling: RopeScaling): Record<string, unknown> | nul
     case "default":
       return null;
     case "linear":
-      return { rope_type: "linear", factor: scaling.factor };
+    case "dynamic":
+      return { rope_type: scaling.type, factor: scaling.factor };
     case "llama3":
       return {
         rope_type: "llama3",
@@ -82,6 +111,16 @@ export function scalingJSON(scaling: RopeScaling): Record<string, unknown> | nul
         low_freq_factor: scaling.lowFreqFactor,
         high_freq_factor: scaling.highFreqFactor,
         original_max_position_embeddings: scaling.originalMaxPositions,
+      };
+    case "yarn":
+      return {
+        rope_type: "yarn",
+        factor: scaling.factor,
+        original_max_position_embeddings: scaling.originalMaxPositions,
+        beta_fast: scaling.betaFast,
+        beta_slow: scaling.betaSlow,
+        attention_factor: scaling.attentionFactor,
+        ...(scaling.truncate ? {} : { truncate: false }),
       };
     // Exactly these three: transformers 4 refuses any other field here, and both compute the attention factor from the lengths.
     case "longrope":

@@ -7,11 +7,28 @@ export type RopeScaling =
   | { readonly type: "default" }
   | { readonly type: "linear"; readonly factor: number }
   | {
+      /** NTK-aware scaling that grows with the row. Rows up to the original length, the only ones here, turn as without it. */
+      readonly type: "dynamic";
+      readonly factor: number;
+    }
+  | {
       readonly type: "llama3";
       readonly factor: number;
       readonly lowFreqFactor: number;
       readonly highFreqFactor: number;
       readonly originalMaxPositions: number;
+    }
+  | {
+      /** YaRN (Peng et al. 2023): a channel that turns more than `betaFast` times in the original length stays, one below `betaSlow` turns is slowed. */
+      readonly type: "yarn";
+      readonly factor: number;
+      readonly originalMaxPositions: number;
+      readonly betaFast: number;
+      readonly betaSlow: number;
+      /** The bounds between which channels are blended are rounded outwards. */
+      readonly truncate: boolean;
+      /** Of the tables' entries. */
+      readonly attentionFactor: number;
     }
   | {
       /** One factor a frequency, for rows up to the original length and for longer ones. */
@@ -38,8 +55,8 @@ const f = Math.fround;
 
 /**
  * Inverse frequencies (D / 2), f32 step by step as transformers computes them: 1 / theta^(2i / D), then the scaling
- * (`_compute_linear_scaling_rope_parameters`, `_compute_llama3_parameters` and `_compute_longrope_parameters` of transformers'
- * modeling_rope_utils.py). `isLong` chooses between the factors of LongRoPE.
+ * (`_compute_linear_scaling_rope_parameters`, `_compute_llama3_parameters`, `_compute_yarn_parameters` and `_compute_longrope_parameters` of
+ * transformers' modeling_rope_utils.py). `isLong` chooses between the factors of LongRoPE.
  */
 export function ropeFrequencies({
   headDim,
@@ -50,28 +67,34 @@ export function ropeFrequencies({
   requireInteger("ropeFrequencies", "headDim", headDim, 2);
   if (headDim % 2 !== 0)
     throw new ArgumentError(`ropeFrequencies: headDim must be even, got ${headDim}. Rotate an even number of channels.`);
-  const frequencies = new Float32Array(headDim / 2);
+  const powers = Float32Array.from({ length: headDim / 2 }, (_, i) => host().pow(theta, f((2 * i) / headDim)));
   const factors = scaling.type === "longrope" ? (isLong ? scaling.longFactors : scaling.shortFactors) : undefined;
-  if (factors && factors.length !== frequencies.length) {
+  if (factors && factors.length !== powers.length) {
     throw new ArgumentError(
-      `ropeFrequencies: the factors of LongRoPE must be ${frequencies.length} for ${headDim} channels, got ${factors.length}. Check the checkpoint.`,
+      `ropeFrequencies: the factors of LongRoPE must be ${powers.length} for ${headDim} channels, got ${factors.length}. Check the checkpoint.`,
     );
   }
-  for (let i = 0; i < frequencies.length; i++) {
-    const power = f(host().pow(theta, f((2 * i) / headDim)));
-    frequencies[i] = f(1 / (factors ? f(f(factors[i] as number) * power) : power));
-  }
+  const frequencies = powers.map((power, i) => 1 / (factors ? f(f(factors[i] as number) * power) : power));
   switch (scaling.type) {
     case "default":
+    case "dynamic":
     case "longrope":
       return frequencies;
     case "linear":
       return frequencies.map((x) => x / scaling.factor);
     case "llama3":
       return frequencies.map((x) => llama3Frequency(x, scaling));
+    case "yarn": {
+      const ramp = yarnRamp(headDim, theta, scaling);
+      return frequencies.map((x, i) => {
+        const kept = f(1 - ramp(i));
+        const slowed = f(1 / f(scaling.factor * (powers[i] as number)));
+        return f(f(slowed * f(1 - kept)) + f(x * kept));
+      });
+    }
     default:
       throw new ArgumentError(
-        `ropeFrequencies: scaling.type must be "default", "linear", "llama3" or "longrope", got ${JSON.stringify((scaling as { type: string }).type)}. Use a checkpoint with one of these.`,
+        `ropeFrequencies: scaling.type must be "default", "linear", "dynamic", "llama3", "yarn" or "longrope", got ${JSON.stringify((scaling as { type: string }).type)}. Use a checkpoint with one of these.`,
       );
   }
 }
@@ -86,13 +109,30 @@ function llama3Frequency(frequency: number, scaling: Extract<RopeScaling, { type
   return f(f(f(f(1 - smooth) * frequency) / factor) + f(smooth * frequency));
 }
 
+/** How far channel i is slowed: 0 up to the channel that turns `betaFast` times in the original length, 1 from that on which turns `betaSlow` times. */
+function yarnRamp(headDim: number, theta: number, scaling: Extract<RopeScaling, { type: "yarn" }>): (i: number) => number {
+  const { originalMaxPositions, betaFast, betaSlow, truncate } = scaling;
+  const { log } = host();
+  const channel = (turns: number) => (headDim * log(originalMaxPositions / (turns * 2 * Math.PI))) / (2 * log(theta));
+  const [fast, slow] = [channel(betaFast), channel(betaSlow)];
+  const low = Math.max(truncate ? Math.floor(fast) : fast, 0);
+  const high = Math.min(truncate ? Math.ceil(slow) : slow, headDim - 1);
+  const width = low === high ? 0.001 : high - low;
+  return (i) => Math.min(Math.max(f(f(i - f(low)) / f(width)), 0), 1);
+}
+
 /**
  * cos and sin of position * inverse frequency, each (P, D / 2) f32, row-major. With LongRoPE (O + P, D / 2): O = the original length, at most P, rows
- * of a short sequence, then P rows of a long one, all times the attention factor.
+ * of a short sequence, then P rows of a long one. YaRN's and LongRoPE's are times the attention factor.
  */
 export function ropeTable(options: RopeTableOptions): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
   const { maxPositions, scaling } = options;
   requireInteger("ropeTable", "maxPositions", maxPositions, 1);
+  if (scaling?.type === "yarn") {
+    const { cos, sin } = tablesOf(ropeFrequencies(options), maxPositions);
+    const scaled = (table: Float32Array<ArrayBuffer>) => table.map((value) => value * scaling.attentionFactor);
+    return { cos: scaled(cos), sin: scaled(sin) };
+  }
   if (scaling?.type !== "longrope") return tablesOf(ropeFrequencies(options), maxPositions);
   const { originalMaxPositions, attentionFactor } = scaling;
   const short = tablesOf(ropeFrequencies(options), Math.min(originalMaxPositions, maxPositions));
