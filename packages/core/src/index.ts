@@ -142,6 +142,7 @@ export * from "./models/decoder";
 export * from "./models/family";
 export * from "./models/generation-config";
 export * from "./models/language-model";
+export * from "./models/load-model";
 export * from "./models/logprobs";
 export * from "./models/lora";
 export * from "./models/lora-modules";

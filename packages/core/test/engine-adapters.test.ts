@@ -80,6 +80,25 @@ describe("an engine's adapter", () => {
     expect(await logps(model)).toEqual([...(await inspectCompletion({ model: loaded, ...text })).logps]);
   });
 
+  it("is loaded with the base that it names, which goes with the last model on it", async () => {
+    const disk: Disk = new Map();
+    const test = await start(disk);
+    const base = await test.engine.newModel(tiny);
+    const model = await base.withAdapter({ ...adapter, baseModelNameOrPath: "base" });
+    await train(test, model);
+    await base.save("base");
+    await model.save("adapter");
+    const held = test.device.counters.liveBytes;
+    const loaded = await test.engine.loadModel("adapter");
+    expect(loaded.hasAdapter).toBe(true);
+    expect(await logps(loaded)).toEqual(await logps(model));
+    const copy = await loaded.clone();
+    await loaded.dispose();
+    expect(await logps(copy)).toEqual(await logps(model));
+    await copy.dispose();
+    expect(test.device.counters.liveBytes).toBe(held);
+  });
+
   it("learns on a base in 4 bits, which alone is refused, and merges into float32", async () => {
     const test = await start(new Map());
     await (await test.engine.newModel(tiny)).save("base");

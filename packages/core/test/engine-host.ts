@@ -52,6 +52,9 @@ export async function openEngine(disk: Disk = new Map(), makeDevice?: () => Prom
       disk.set(place, directory);
       return directory;
     },
+    async openBase(_, { name = "" }) {
+      return disk.get(name) as MemoryPlace;
+    },
     createDryDevice,
     notes: () => ["a note"],
   });

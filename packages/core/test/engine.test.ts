@@ -5,6 +5,7 @@ import * as core from "../src";
 import {
   CheckpointError,
   ConfigError,
+  ConstraintError,
   DataError,
   type DatasetRow,
   DeviceError,
@@ -55,6 +56,22 @@ describe("an engine's models", () => {
     expect(completions[0]).toEqual(completions[1]);
     expect(new Set(completions.map(({ text }) => text)).size).toBeGreaterThan(4);
     expect(await model.generate(options)).toEqual(completions);
+  });
+
+  it("hold completions to a regular expression or a JSON schema", async () => {
+    const { engine } = await start();
+    const model = await engine.newModel(tiny);
+    const options = { prompts: ["ab", "c"], n: 4, temperatures: [1, 2], seed: 1 } as const;
+    const words = await model.generate({ ...options, constraint: { regex: "(yes|no), (sir|madam)\\." } });
+    for (const { text, finishReason } of words) {
+      expect(text).toMatch(/^(yes|no), (sir|madam)\.$/);
+      expect(finishReason).toBe("stop");
+    }
+    expect(new Set(words.map(({ text }) => text)).size).toBeGreaterThan(2);
+    const jsonSchema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"], additionalProperties: false };
+    for (const { text } of await model.generate({ ...options, constraint: { jsonSchema } })) {
+      expect(Object.entries(JSON.parse(text))).toEqual([["ok", expect.any(Boolean)]]);
+    }
   });
 
   it("give up a generation when its signal aborts, or when its listener throws", async () => {
@@ -205,6 +222,7 @@ describe("an engine's errors", () => {
       [async () => engine.newModel({ ...tiny, shape: { ...tiny.shape, heads: 3 } }), ConfigError, /llama/],
       [async () => model.score([{ prompt: "a", completion: "b" }]), ConfigError, /score head/],
       [async () => model.generate({ prompts: ["a"], temperatures: [-1] }), ConfigError, /temperature/],
+      [async () => model.generate({ prompts: ["a"], constraint: { regex: "(" } }), ConstraintError, /regex/],
       [async () => model.generate({ prompts: ["a"], temperatures: [] }), ConfigError, /temperatures/],
       [async () => model.generate({ prompts: [7] }), DataError, /prompt/],
       [async () => model.inspect({ prompt: "", completion: "b" }), DataError, /prompt/],

@@ -5,7 +5,7 @@ import { createDryDevice } from "@trimtab/kernels/dry";
 import { createDevice } from "./device";
 import type { EngineWorkerData } from "./engine-worker-data";
 import { nodeDirectory } from "./files";
-import { type ModelPlace, modelDirectory } from "./model";
+import { baseDirectory, type ModelPlace, modelDirectory } from "./model";
 
 const { port, device, threads, relaxed } = workerData as EngineWorkerData;
 serveEngine<ModelPlace>(port, {
@@ -18,5 +18,6 @@ serveEngine<ModelPlace>(port, {
   async openModel(place, tell) {
     return nodeDirectory(await modelDirectory(place, { onProgress: tell }));
   },
+  openBase: (place, base, tell) => baseDirectory(place, base, { onProgress: tell }),
   clock: () => performance.now(),
 });

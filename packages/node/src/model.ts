@@ -2,23 +2,22 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import {
+  type AdapterBase,
   CheckpointError,
   ConfigError,
   type Device,
   HubError,
   type HubPlace,
-  isAdapter,
   type LanguageModel,
-  loadAdapterConfig,
   loadTokenizer as loadAnyTokenizer,
-  loadLanguageModel,
+  loadModelOrAdapter,
   type PrecisionOptions,
   parseHubName,
+  type ReadableDirectory,
   saveAdapter,
   saveLanguageModel,
   type Tokenizer,
   type WeightOptions,
-  withAdapterFrom,
 } from "@trimtab/core";
 import { nodeDirectory } from "./files";
 import { type HubContents, type HubOptions, hubSnapshot } from "./hub/hub-snapshot";
@@ -35,12 +34,15 @@ export async function loadModel(
   from: ModelPlace,
   { device, dtype, ...hub }: HubOptions & PrecisionOptions & { readonly device: Device },
 ): Promise<LanguageModel> {
-  const path = await modelDirectory(from, hub);
-  const directory = nodeDirectory(path);
-  if (existsSync(resolve(path, "config.json")) || !(await isAdapter(directory))) return loadLanguageModel(device, directory, { dtype });
-  const base = await baseOf(path);
+  const directory = nodeDirectory(await modelDirectory(from, hub));
+  return (await loadModelOrAdapter(device, directory, { dtype }, (base) => baseDirectory(from, base, hub))).model;
+}
+
+/** The directory of the base that the adapter at `from` names, after a download where it comes from the hub: the adapter's, where that is another one. */
+export async function baseDirectory(from: ModelPlace, base: AdapterBase, hub: HubOptions): Promise<ReadableDirectory> {
   const { endpoint, token } = typeof from === "string" ? hub : { ...hub, ...from };
-  return withAdapterFrom(await loadModel(base.from, { ...hub, endpoint, token, revision: base.revision, device, dtype }), directory);
+  const { from: found, revision } = baseOf(base);
+  return nodeDirectory(await modelDirectory(found, { ...hub, endpoint, token, revision }));
 }
 
 /**
@@ -77,14 +79,13 @@ export function isOnHub(name: string): boolean {
 }
 
 /** The base that an adapter's directory names: a directory as it is, or from the adapter's own; else one of the hub. Throws CheckpointError for neither. */
-export async function baseOf(path: string): Promise<{ readonly from: string; readonly revision?: string | undefined }> {
-  const { baseModelNameOrPath: name, revision } = await loadAdapterConfig(nodeDirectory(path));
+export function baseOf({ name, revision, adapterPath }: AdapterBase): { readonly from: string; readonly revision?: string | undefined } {
   const found =
-    name === undefined ? undefined : [name, resolve(path, name)].find((candidate) => existsSync(resolve(candidate, "config.json")));
+    name === undefined ? undefined : [name, resolve(adapterPath, name)].find((candidate) => existsSync(resolve(candidate, "config.json")));
   if (found !== undefined) return { from: found };
   if (name !== undefined && isOnHub(name)) return { from: name, revision };
   throw new CheckpointError(
-    `adapter_config.json: \`base_model_name_or_path\` must be the directory of a model on this disk or a name on the hub, got ${JSON.stringify(name ?? null)} in ${path}. Name its directory there.`,
+    `adapter_config.json: \`base_model_name_or_path\` must be the directory of a model on this disk or a name on the hub, got ${JSON.stringify(name ?? null)} in ${adapterPath}. Name its directory there.`,
     { file: "adapter_config.json" },
   );
 }

@@ -164,6 +164,16 @@ it("loads on the engine's thread, telling of the download", async () => {
     expect(existsSync(at("home-of-engine", "hub", "models--org--speeches", "refs", "main"))).toBe(true);
     await expect(engine.loadModel({ hub: "org/nobody" })).rejects.toMatchObject({ code: "HUB", status: 401, repository: "org/nobody" });
     await expect(model.save({ hub: "org/speeches" })).rejects.toThrow(/the place must be a path/);
+
+    const base = await loadModel("org/speeches", { device });
+    const lora = newLora(base.decoder, { r: 1, baseModelNameOrPath: "org/speeches" });
+    await saveAdapter({ ...base, decoder: base.decoder.withAdapter(lora) }, nodeDirectory(at("small")));
+    hub.repositories.set("org/small", { files: filesOf(at("small")) });
+    const adapted = await engine.loadModel("org/small");
+    expect(adapted.hasAdapter).toBe(true);
+    const asked = { prompts: ["My fellow Americans"], maxNewTokens: 6, temperatures: [0] };
+    // A new adapter changes nothing.
+    expect(await adapted.generate(asked)).toEqual(await model.generate(asked));
   } finally {
     await engine.close();
   }

@@ -6,6 +6,7 @@ import { serveEngine } from "@trimtab/core";
 import { createDryDevice } from "@trimtab/kernels/dry";
 import { runPoolWorker } from "@trimtab/kernels/wasm/pool";
 import { createDevice, deviceNotes } from "./device";
+import { openBase } from "./files/base";
 import { openPlace, type Place } from "./files/place";
 import type { EngineRole, PoolRole, WorkerRole } from "./worker-entry";
 
@@ -33,6 +34,7 @@ function serve({ port, lock, baseUrl, device: choice, threads, relaxed }: Engine
     },
     createDryDevice,
     openPlace: (place) => openPlace(place, baseUrl),
+    openBase,
     notes: () => notes,
     clock: () => performance.now(),
   });

@@ -5,27 +5,29 @@ import {
   type HubPlace,
   type LanguageModel,
   loadTokenizer as loadAnyTokenizer,
-  loadLanguageModel,
+  loadModelOrAdapter,
   type PrecisionOptions,
   saveLanguageModel,
   type Tokenizer,
   type WeightDtype,
 } from "@trimtab/core";
+import { openBase } from "./files/base";
 import { openPlace, type Place } from "./files/place";
 
 /** Of a model on the hub that is given by its name; the same in Node. */
 export type HubOptions = Omit<HubPlace, "hub">;
 
 /**
- * Loads config.json, safetensors weights (single or sharded) and the tokenizer from a directory or, e.g. `"org/name"`, from the Hugging Face hub. Throws
- * CheckpointError for what the files hold, HubError for what the hub refuses. With a `dtype` below "float32" the linear layers are frozen, for
+ * Loads config.json, safetensors weights (single or sharded) and the tokenizer, or an adapter and the base that it names on the hub, from a directory
+ * or, e.g. `"org/name"`, from the Hugging Face hub. Throws CheckpointError for what the files hold, HubError for what the hub refuses. With a `dtype` below "float32" the linear layers are frozen, for
  * inference or an adapter.
  */
 export async function loadModel(
   from: Place,
   { device, dtype, ...hub }: HubOptions & PrecisionOptions & { readonly device: Device },
 ): Promise<LanguageModel> {
-  return loadLanguageModel(device, await openPlace(withOptions(from, hub)), { dtype });
+  const place = withOptions(from, hub);
+  return (await loadModelOrAdapter(device, await openPlace(place), { dtype }, (base) => openBase(place, base))).model;
 }
 
 /** Writes a model as a Hugging Face directory that transformers, TRL and vLLM read; `dtype` is that of the weights, default f32. */

@@ -1,5 +1,8 @@
 /** Models of the hub in a browser: the same names as in Node, what is there asked once, kept, and what is refused said. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { HubError, loadTokenizer } from "@trimtab/core";
+import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { COMMIT, FakeHub } from "../../node/test/fake-hub";
 import { openPlace } from "../src/files/place";
@@ -80,6 +83,23 @@ describe("a model of the hub", () => {
     expect(sent("storage")).toEqual(new Set([undefined]));
     expect(caches.kept.size).toBeGreaterThan(2);
     expect([...caches.kept.keys()].join()).not.toContain(TOKEN);
+  });
+
+  it("may be an adapter, with the base that it names", async () => {
+    const folder = (name: string) => fileURLToPath(new URL(`../../../fixtures/models/${name}`, import.meta.url));
+    const files = (name: string, ...wanted: string[]) =>
+      Object.fromEntries(wanted.map((file) => [file, new Uint8Array(readFileSync(`${folder(name)}/${file}`))]));
+    const weights = files("llama-untied", "config.json", "model.safetensors");
+    hub.repositories.set("org/base", { files: { ...weights, "tokenizer.json": bytes(TOKENIZER) }, token: TOKEN });
+    const { "adapter_config.json": config, ...adapter } = files("lora", "adapter_config.json", "adapter_model.safetensors");
+    const naming = (name: string) => ({ "adapter_config.json": bytes(new TextDecoder().decode(config).replace("../llama-untied", name)) });
+    hub.repositories.set("org/adapter", { files: { ...adapter, ...naming("org/base") }, token: TOKEN });
+    const device = createReferenceDevice();
+    const { decoder } = await loadModel("org/adapter", { device, endpoint: hub.endpoint, token: TOKEN });
+    expect(decoder.adapter?.settings).toMatchObject({ r: 4, loraAlpha: 8 });
+    hub.repositories.set("org/adapter", { files: { ...adapter, ...naming("../base") } });
+    await expect(loadModel("org/adapter", { device, endpoint: hub.endpoint })).rejects.toThrow(/must be a name on the hub, got "..\/base"/);
+    await device.destroy();
   });
 
   it("is refused in the words that Node has", async () => {

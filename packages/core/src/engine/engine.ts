@@ -5,7 +5,9 @@
  *
  * `Place` is what names files where the engine runs: a path in Node; a URL, storage, dropped files or a directory handle in a browser.
  */
+
 import type { DeviceInfo } from "@trimtab/kernels";
+import type { Constraint } from "../constraints/constraint";
 import type { DatasetRow } from "../data/jsonl";
 import type { FittedMemory } from "../memory/fit-memory";
 import type { PrecisionOptions } from "../models/base-dtype";
@@ -43,8 +45,8 @@ export interface Engine<Place> {
    */
   readonly lost: Promise<Error>;
   /**
-   * Loads a language model or a reward model (a score head) with its tokenizer; with a `dtype` below float32 for inference, or to train an adapter
-   * on. Throws CheckpointError, ConfigError or OutOfMemoryError.
+   * Loads a language model or a reward model (a score head) with its tokenizer, or an adapter with the base that it names; with a `dtype` below
+   * float32 for inference, or to train an adapter on. Throws CheckpointError, ConfigError or OutOfMemoryError.
    */
   loadModel(from: Place, options?: EngineLoadOptions): Promise<EngineModel<Place>>;
   /** A model with random weights and a tokenizer trained on `texts`. */
@@ -132,6 +134,8 @@ export interface EngineGenerateOptions {
   readonly topP?: number | undefined;
   readonly stop?: readonly string[] | undefined;
   readonly seed?: number | undefined;
+  /** Holds completions to a regular expression or a JSON schema, as `generate` of the library does. */
+  readonly constraint?: Constraint | undefined;
   /** Text as it is decoded, by index of the completion. */
   readonly onText?: ((index: number, text: string) => void) | undefined;
   readonly signal?: AbortSignalLike | undefined;

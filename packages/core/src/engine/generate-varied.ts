@@ -11,7 +11,7 @@ import type { WireGenerate } from "./protocol";
 /** All completions of the first prompt, by temperature, then the second's. `tell` is told of new text, by the completion's place among them. */
 export async function generateVaried(
   model: LanguageModel,
-  { prompts, n = 1, temperatures = [1], maxNewTokens, topK, topP, stop, seed }: Omit<WireGenerate, "job" | "onText">,
+  { prompts, n = 1, temperatures = [1], maxNewTokens, topK, topP, stop, seed, constraint }: Omit<WireGenerate, "job" | "onText">,
   signal: SignalLike,
   tell: (index: number, text: string) => void,
 ): Promise<EngineCompletion[]> {
@@ -27,7 +27,7 @@ export async function generateVaried(
       prompts: encoded.map(({ tokens }) => tokens),
       // No two completions of the call share their random numbers.
       streams: Uint32Array.from({ length: encoded.length * n }, (_, i) => t * encoded.length * n + i),
-      ...{ n, temperature, maxNewTokens, topK, topP, stop, seed, signal },
+      ...{ n, temperature, maxNewTokens, topK, topP, stop, seed, constraint, signal },
     })) {
       if (delta.text !== "") tell(indexOf(delta), delta.text);
       if (!delta.completion) continue;

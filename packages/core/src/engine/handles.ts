@@ -4,7 +4,8 @@ import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
 import { besideNormalization, loadRewardNormalization } from "../checkpoint/reward-normalization";
 import { ConfigError } from "../errors";
 import type { PrecisionOptions } from "../models/base-dtype";
-import { type LanguageModel, loadLanguageModel, saveAdapter, saveLanguageModel } from "../models/language-model";
+import { type LanguageModel, saveAdapter, saveLanguageModel } from "../models/language-model";
+import { loadModelOrAdapter, type OpenBase } from "../models/load-model";
 import { newLora } from "../models/lora";
 import type { LoraOptions } from "../models/lora-options";
 import { mergedCopy } from "../models/merge-adapter";
@@ -21,6 +22,8 @@ export interface HeldModel {
   normalization: RewardNormalization | undefined;
   /** Whose weights it stands on; undefined for a model without an adapter. */
   readonly base: HeldModel | undefined;
+  /** It came with an adapter that was loaded, nobody has its number, and it goes with the last model on its weights. */
+  readonly isHidden: boolean;
   /** Models with an adapter on its weights. */
   adapted: number;
   /** Runs that it is part of. */
@@ -33,8 +36,11 @@ export class Handles {
   readonly #models = new Map<number, HeldModel>();
   #made = 0;
 
-  add(model: LanguageModel, { normalization, base }: Partial<Pick<HeldModel, "normalization" | "base">> = {}): ModelRecord {
-    const held: HeldModel = { id: ++this.#made, model, normalization, base, adapted: 0, users: 0, isTrained: false };
+  add(
+    model: LanguageModel,
+    { normalization, base, isHidden = false }: Partial<Pick<HeldModel, "normalization" | "base" | "isHidden">> = {},
+  ): ModelRecord {
+    const held: HeldModel = { id: ++this.#made, model, normalization, base, isHidden, adapted: 0, users: 0, isTrained: false };
     this.#models.set(held.id, held);
     if (base) base.adapted += 1;
     const { config, parameters, adapter } = model.decoder;
@@ -69,11 +75,10 @@ export class Handles {
     throw new ConfigError(`${where}: the model must predict tokens, got one with a score head. Use a language model.`);
   }
 
-  async load(device: Device, directory: ReadableDirectory, options: PrecisionOptions): Promise<ModelRecord> {
-    const model = await loadLanguageModel(device, directory, options);
-    if (model.decoder.config.head === "lm") return this.add(model);
-    const normalization = await loadRewardNormalization(directory);
-    return this.add(model, { normalization });
+  async load(device: Device, directory: ReadableDirectory, options: PrecisionOptions, openBase: OpenBase): Promise<ModelRecord> {
+    const { model, base } = await loadModelOrAdapter(device, directory, options, openBase);
+    const normalization = model.decoder.config.head === "lm" ? undefined : await loadRewardNormalization(directory);
+    return this.add(model, { normalization, base: base && this.get(this.add(base, { isHidden: true }).id) });
   }
 
   /** A language model with a new adapter on its weights. Throws ConfigError for bad options, and for a model that has one or is being trained. */
@@ -116,7 +121,9 @@ export class Handles {
       throw new ConfigError("dispose: the model must not be the base of an adapter, got one. Dispose of the adapted models first.");
     }
     this.#models.delete(id);
-    if (held.base) held.base.adapted -= 1;
     held.model.decoder.dispose();
+    if (!held.base) return;
+    held.base.adapted -= 1;
+    if (held.base.isHidden && held.base.adapted === 0) this.dispose(held.base.id);
   }
 }

@@ -1,5 +1,6 @@
 /** The engine's own thread: it holds the device, models and runs, and does what the application's thread asks for, one thing at a time. */
 import { type Device, DeviceError } from "@trimtab/kernels";
+import type { ReadableDirectory } from "../checkpoint/files";
 import type { Turns as Text } from "../data/formats";
 import type { DatasetRow } from "../data/jsonl";
 import { asTurns } from "../data/tokenize";
@@ -77,9 +78,11 @@ export class Service implements EngineService {
     // A download may take long, and needs no turn.
     const opened = await this.#host.openModel?.(place, tell);
     return this.#alone(async ({ device, caller }) => {
-      const directory = opened ?? (await this.#host.openPlace(place));
-      const told = onProgress === undefined ? directory : readingProgress(directory, tell);
-      const record = await this.#handles.load(device, told, options);
+      const told = (directory: ReadableDirectory) => (onProgress === undefined ? directory : readingProgress(directory, tell));
+      const record = await this.#handles.load(device, told(opened ?? (await this.#host.openPlace(place))), options, async (base) => {
+        if (this.#host.openBase) return told(await this.#host.openBase(place, base, tell));
+        throw new ConfigError("loadModel: the directory must hold a whole model, got an adapter. Give the engine's host an `openBase`.");
+      });
       await caller.heard();
       return record;
     });

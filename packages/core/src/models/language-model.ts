@@ -1,9 +1,8 @@
 /** A decoder with its tokenizer: from a Hugging Face directory, to one, or made from scratch. */
 import { type Device, TrimtabError } from "@trimtab/kernels";
-import { ADAPTER_CONFIG, loadAdapter } from "../checkpoint/adapter-files";
 import { loadConfig, loadDecoder } from "../checkpoint/decoder-weights";
 import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
-import { readJson, readText, requireJson } from "../checkpoint/json-file";
+import { readJson, readText } from "../checkpoint/json-file";
 import { adaptedModelFiles, modelFiles, type WeightOptions } from "../checkpoint/model-files";
 import { parameterReader } from "../checkpoint/read-parameter";
 import { requireRoom } from "../checkpoint/room";
@@ -15,7 +14,6 @@ import type { DecoderConfig } from "./config";
 import { Decoder } from "./decoder";
 import { type GenerationConfig, parseGenerationConfig } from "./generation-config";
 import { familyOf, parseConfig } from "./registry";
-import { newScalarModel } from "./scalar-model";
 
 export interface LanguageModel {
   readonly decoder: Decoder;
@@ -68,19 +66,6 @@ export async function saveAdapter(
   if (!adapter) throw new ConfigError("saveAdapter: the model must have an adapter, got none. Write it with saveLanguageModel.");
   const read = async (name: string) => (await device.read(adapter.parameters.get(name).value)) as Float32Array;
   await directory.write(adaptedModelFiles({ config, tokenizer }, adapter, read));
-}
-
-/**
- * Puts the adapter in a directory on a base, whose weights it shares. An adapter of a reward model makes its score head on a language model. The
- * adapter's own tokenizer is taken where it has one.
- */
-export async function withAdapterFrom(base: LanguageModel, directory: ReadableDirectory): Promise<LanguageModel> {
-  const { task_type: task } = await requireJson(directory, ADAPTER_CONFIG);
-  const isScore = task === "SEQ_CLS" && base.decoder.config.head === "lm";
-  const decoder = isScore ? newScalarModel(base, 0).decoder : base.decoder;
-  const hasTokenizer = (await readJson(directory, "tokenizer.json")) !== undefined;
-  const tokenizer = hasTokenizer ? await loadTokenizer(directory) : base.tokenizer;
-  return { ...base, tokenizer, decoder: decoder.withAdapter(await loadAdapter(decoder, directory)) };
 }
 
 /** Throws CheckpointError where the tokenizer has ids that the embedding has no row for. */

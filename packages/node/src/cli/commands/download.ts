@@ -1,5 +1,5 @@
 /** `trimtab download`: models of the hub into the Hugging Face cache, for machines or times without it. */
-import { ConfigError, isAdapter } from "@trimtab/core";
+import { adapterBase, ConfigError, isAdapter } from "@trimtab/core";
 import type { z } from "zod";
 import { nodeDirectory } from "../../files";
 import { baseOf, isOnHub } from "../../model";
@@ -18,7 +18,8 @@ export async function runDownload({ modelRevision }: z.output<typeof downloadSch
 async function download(hub: string, revision: string | undefined): Promise<void> {
   const path = await namedDirectory({ hub, revision });
   console.log(path);
-  if (!(await isAdapter(nodeDirectory(path)))) return;
-  const base = await baseOf(path);
+  const directory = nodeDirectory(path);
+  if (!(await isAdapter(directory))) return;
+  const base = baseOf(await adapterBase(directory));
   if (isOnHub(base.from)) await download(base.from, base.revision);
 }
