@@ -1,72 +1,60 @@
 /** Elementwise functions of one and two vectors, accumulate and fill. Items are elements. */
-import { exp4, expm14, fma, loadTail, log1mexp4, log1p4, log4, sigmoid4, softCap4, storeTail, tanh4 } from "../lib/simd";
+import { boundedExp2, constant, decay4, exp4, expm14, fma, loadTail, log1mexp4, log1p4, log4, ONE, sigmoid4, softCap4, storeTail, tanh4 } from "../lib/simd";
 
-const GELU_SCALE: f32 = 0.7978845608028654;
-const GELU_CUBIC: f32 = 0.044715;
+/** gelu_tanh(x) = x σ(u), u = 2 √(2/π) (x + 0.044715 x³). The coefficients of x and x³ in -u / ln 2, then of 1 and x² in u'. */
+const GELU: usize = memory.data<f32>([-2.302208198144, -0.10294323958002, 1.595769121606, 0.21406444881780], 4);
 
-/** 2 √(2/π) (x + 0.044715 x³): gelu_tanh(x) = x · sigmoid of it. */
+/** e^-u of gelu, bounded so that σ(-u) = e^-u σ(u) is finite. */
 // @ts-ignore: decorator
 @inline
-export function geluArgument(x: v128): v128 {
-  const cubic = fma(f32x4.mul(f32x4.mul(x, x), f32x4.splat(GELU_CUBIC)), x, x);
-  return f32x4.mul(cubic, f32x4.splat(2 * GELU_SCALE));
+export function geluDecay(x: v128): v128 {
+  return boundedExp2(f32x4.mul(x, fma(f32x4.mul(x, x), constant(GELU, 1), constant(GELU))));
 }
 
-/** The derivative of {@link geluArgument}. */
+/** u' of gelu. */
 // @ts-ignore: decorator
 @inline
 export function geluSlope(x: v128): v128 {
-  return f32x4.mul(fma(f32x4.mul(x, x), f32x4.splat(3 * GELU_CUBIC), f32x4.splat(1)), f32x4.splat(2 * GELU_SCALE));
-}
-
-/** e^-|v| and 1 / (1 + e^-|v|): both sigmoid(v) and sigmoid(-v) without a loss of digits on either side. */
-// @ts-ignore: decorator
-@inline
-function sigmoidOf(v: v128, decay: v128, share: v128): v128 {
-  return v128.bitselect(f32x4.mul(decay, share), share, f32x4.lt(v, f32x4.splat(0)));
+  return fma(f32x4.mul(x, x), constant(GELU, 3), constant(GELU, 2));
 }
 
 // @ts-ignore: decorator
 @inline
 export function silu(x: v128): v128 {
-  return f32x4.mul(x, sigmoid4(x));
+  return f32x4.div(x, f32x4.add(constant(ONE), exp4(f32x4.neg(x))));
 }
 
 // @ts-ignore: decorator
 @inline
 export function gelu(x: v128): v128 {
-  return f32x4.mul(x, sigmoid4(geluArgument(x)));
+  return f32x4.div(x, f32x4.add(constant(ONE), geluDecay(x)));
 }
 
 /** s (1 + x (1 - s)) */
 // @ts-ignore: decorator
 @inline
 export function siluDerivative(x: v128): v128 {
-  const one = f32x4.splat(1);
-  const decay = exp4(f32x4.neg(f32x4.abs(x)));
-  const share = f32x4.div(one, f32x4.add(one, decay));
-  const s = sigmoidOf(x, decay, share);
-  return f32x4.mul(s, fma(x, sigmoidOf(f32x4.neg(x), decay, share), one));
+  const one = constant(ONE);
+  const decay = decay4(x);
+  const s = f32x4.div(one, f32x4.add(one, decay));
+  return f32x4.mul(s, fma(x, f32x4.mul(decay, s), one));
 }
 
-/** s + x s (1 - s) u', u = {@link geluArgument} */
+/** s + x s (1 - s) u' */
 // @ts-ignore: decorator
 @inline
 export function geluDerivative(x: v128): v128 {
-  const one = f32x4.splat(1);
-  const u = geluArgument(x);
-  const decay = exp4(f32x4.neg(f32x4.abs(u)));
-  const share = f32x4.div(one, f32x4.add(one, decay));
-  const s = sigmoidOf(u, decay, share);
-  const rest = sigmoidOf(f32x4.neg(u), decay, share);
-  return fma(f32x4.mul(f32x4.mul(x, geluSlope(x)), s), rest, s);
+  const one = constant(ONE);
+  const decay = geluDecay(x);
+  const s = f32x4.div(one, f32x4.add(one, decay));
+  return fma(f32x4.mul(f32x4.mul(x, geluSlope(x)), s), f32x4.mul(decay, s), s);
 }
 
 /** 1 - tanh² x = 4 σ(2x) σ(-2x) */
 // @ts-ignore: decorator
 @inline
 function tanhSlope(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = constant(ONE);
   const decay = exp4(f32x4.neg(f32x4.abs(f32x4.add(x, x))));
   const share = f32x4.div(one, f32x4.add(one, decay));
   return f32x4.mul(f32x4.splat(4), f32x4.mul(share, f32x4.mul(decay, share)));
@@ -82,7 +70,7 @@ function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
     case 2: return log4(x);
     case 3: return f32x4.mul(x, x);
     case 4: return f32x4.sqrt(x);
-    case 5: return f32x4.div(f32x4.splat(1), x);
+    case 5: return f32x4.div(constant(ONE), x);
     case 6: return f32x4.abs(x);
     case 7: return f32x4.min(f32x4.max(x, a), b);
     case 8: return sigmoid4(x);
@@ -99,7 +87,7 @@ function unaryValue(kind: u32, x: v128, a: v128, b: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = constant(ONE);
   switch (kind) {
     case 0: return f32x4.mul(dy, a);
     case 1: return f32x4.mul(dy, exp4(x));
@@ -112,7 +100,11 @@ function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
       return v128.andnot(signed, f32x4.eq(x, f32x4.splat(0)));
     }
     case 7: return v128.and(dy, v128.and(f32x4.le(a, x), f32x4.le(x, b)));
-    case 8: return f32x4.mul(dy, f32x4.mul(sigmoid4(x), sigmoid4(f32x4.neg(x))));
+    case 8: {
+      const decay = decay4(x);
+      const s = f32x4.div(one, f32x4.add(one, decay));
+      return f32x4.mul(dy, f32x4.mul(s, f32x4.mul(decay, s)));
+    }
     case 9: return f32x4.mul(dy, sigmoid4(f32x4.neg(x)));
     case 10: return f32x4.mul(dy, siluDerivative(x));
     case 11: return f32x4.mul(dy, geluDerivative(x));
@@ -202,7 +194,7 @@ function binaryValue(kind: u32, x: v128, y: v128): v128 {
     case 4: return f32x4.min(x, y);
     case 5: return f32x4.max(x, y);
     case 6: return v128.and(x, f32x4.ne(y, f32x4.splat(0)));
-    default: return v128.and(f32x4.gt(x, y), f32x4.splat(1));
+    default: return v128.and(f32x4.gt(x, y), constant(ONE));
   }
 }
 

@@ -1,6 +1,6 @@
 /** y = act(gate) · up on fused rows [gate | up]. Items are rows. */
-import { exp4, fma, loadTail, storeTail } from "../lib/simd";
-import { gelu, geluArgument, geluSlope, silu } from "./elementwise";
+import { constant, decay4, fma, loadTail, ONE, storeTail } from "../lib/simd";
+import { gelu, geluDecay, geluSlope, silu } from "./elementwise";
 
 // @ts-ignore: decorator
 @inline
@@ -27,25 +27,18 @@ export function gated_activation_forward(gu: usize, y: usize, N: u32, F: u32, ki
   }
 }
 
-/** e^-|u| of act = gate · σ(u). */
+/** e^-u of act = gate · σ(u). */
 // @ts-ignore: decorator
 @inline
 function decayOf(kind: u32, gate: v128): v128 {
-  return exp4(f32x4.neg(f32x4.abs(kind == 0 ? gate : geluArgument(gate))));
-}
-
-/** σ(u), where share = 1 / (1 + e^-|u|). u has the sign of the gate. */
-// @ts-ignore: decorator
-@inline
-function sigmoidOf(gate: v128, decay: v128, share: v128): v128 {
-  return v128.bitselect(f32x4.mul(decay, share), share, f32x4.lt(gate, f32x4.splat(0)));
+  return kind == 0 ? decay4(gate) : geluDecay(gate);
 }
 
 /** dgate = dy up σ (1 + gate (1 - σ) u') and dup = dy gate σ: one exponential and one division serve both. */
 // @ts-ignore: decorator
 @inline
 function backwardRow(kind: u32, dy: usize, gate: usize, up: usize, dgate: usize, dup: usize, F: u32): void {
-  const one = f32x4.splat(1);
+  const one = constant(ONE);
   const whole: usize = (F & ~3) << 2;
   const tail = F & 3;
   let f: usize = 0;
@@ -53,9 +46,8 @@ function backwardRow(kind: u32, dy: usize, gate: usize, up: usize, dgate: usize,
     const g = v128.load(gate + f);
     const d = v128.load(dy + f);
     const decay = decayOf(kind, g);
-    const share = f32x4.div(one, f32x4.add(one, decay));
-    const s = sigmoidOf(g, decay, share);
-    const rest = sigmoidOf(f32x4.neg(g), decay, share);
+    const s = f32x4.div(one, f32x4.add(one, decay));
+    const rest = f32x4.mul(decay, s);
     v128.store(dup + f, f32x4.mul(d, f32x4.mul(g, s)));
     const slope = kind == 0 ? rest : f32x4.mul(rest, geluSlope(g));
     v128.store(dgate + f, f32x4.mul(f32x4.mul(d, v128.load(up + f)), f32x4.mul(s, fma(g, slope, one))));
@@ -64,9 +56,8 @@ function backwardRow(kind: u32, dy: usize, gate: usize, up: usize, dgate: usize,
     const g = loadTail(gate + f, tail);
     const d = loadTail(dy + f, tail);
     const decay = decayOf(kind, g);
-    const share = f32x4.div(one, f32x4.add(one, decay));
-    const s = sigmoidOf(g, decay, share);
-    const rest = sigmoidOf(f32x4.neg(g), decay, share);
+    const s = f32x4.div(one, f32x4.add(one, decay));
+    const rest = f32x4.mul(decay, s);
     storeTail(dup + f, f32x4.mul(d, f32x4.mul(g, s)), tail);
     const slope = kind == 0 ? rest : f32x4.mul(rest, geluSlope(g));
     storeTail(dgate + f, f32x4.mul(f32x4.mul(d, loadTail(up + f, tail)), f32x4.mul(s, fma(g, slope, one))), tail);

@@ -1,5 +1,5 @@
 /**
- * The inner loops of every product of matrices: 2x16 register tiles over panels of 16 columns.
+ * The inner loops of every product of matrices: register tiles of 2x16 (strict) and 6x8 (relaxed) over panels of 16 columns.
  *
  * C (rows, cols) = initial + A · B, where element (i, k) of A lies at a + i·ai + k·ak (bytes: either operand order, no
  * packing) and row k of a panel of B lies at b + k·bs.
@@ -7,7 +7,8 @@
  * The shape and the form of the kernels answer to TurboFan, which has 15 vector registers on x64, orders arithmetic freely inside a basic block
  * (usually: all loads first) and spills what does not fit; one accumulator spilled costs a third of the speed. So a block holds one step of k,
  * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
- * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill (docs/decisions has the measurements).
+ * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill. A fused multiply-add needs no register for
+ * its product, so that 6x8 fits too, in one order: source order, one step of k a turn (docs/decisions has the measurements).
  */
 import { F32, unpackAlong, unpackDown } from "./packed";
 import { threadScratch } from "./scratch";
@@ -24,6 +25,52 @@ export const DEPTH: u32 = 256;
 const EDGE: usize = <usize>DEPTH * PANEL_BYTES;
 const ZEROS: usize = EDGE + 4 * PANEL_BYTES;
 export const GEMM_SCRATCH: usize = ZEROS + PANEL_BYTES + 64;
+
+/** Rows of {@link tile8}. */
+const TILE: u32 = 6;
+
+/** Six rows, 8 columns, for fused multiply-adds. Initial rows lie `is` apart (0: one row for all). */
+export function tile8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32): void {
+  let a1 = a + ai, a2 = a1 + ai, a3 = a2 + ai, a4 = a3 + ai, a5 = a4 + ai;
+  let c00 = v128.load(initial), c01 = v128.load(initial, 16);
+  initial += is;
+  let c10 = v128.load(initial), c11 = v128.load(initial, 16);
+  initial += is;
+  let c20 = v128.load(initial), c21 = v128.load(initial, 16);
+  initial += is;
+  let c30 = v128.load(initial), c31 = v128.load(initial, 16);
+  initial += is;
+  let c40 = v128.load(initial), c41 = v128.load(initial, 16);
+  initial += is;
+  let c50 = v128.load(initial), c51 = v128.load(initial, 16);
+  for (const end = b + k * bs; b != end; b += bs) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    const x0 = v128.load32_splat(a);
+    c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01);
+    const x1 = v128.load32_splat(a1);
+    c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11);
+    const x2 = v128.load32_splat(a2);
+    c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21);
+    const x3 = v128.load32_splat(a3);
+    c30 = fma(x3, b0, c30); c31 = fma(x3, b1, c31);
+    const x4 = v128.load32_splat(a4);
+    c40 = fma(x4, b0, c40); c41 = fma(x4, b1, c41);
+    const x5 = v128.load32_splat(a5);
+    c50 = fma(x5, b0, c50); c51 = fma(x5, b1, c51);
+    a += ak; a1 += ak; a2 += ak; a3 += ak; a4 += ak; a5 += ak;
+  }
+  v128.store(c, c00); v128.store(c, c01, 16);
+  c += ldc;
+  v128.store(c, c10); v128.store(c, c11, 16);
+  c += ldc;
+  v128.store(c, c20); v128.store(c, c21, 16);
+  c += ldc;
+  v128.store(c, c30); v128.store(c, c31, 16);
+  c += ldc;
+  v128.store(c, c40); v128.store(c, c41, 16);
+  c += ldc;
+  v128.store(c, c50); v128.store(c, c51, 16);
+}
 
 /** Two rows, 16 columns. With one row the second aliases it and is not stored. Initial rows lie `is` apart (0: one row for all). */
 export function kernel16(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
@@ -159,6 +206,12 @@ export function kernel8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, ini
 
 /** One panel: C (rows, cols <= 16) = initial + A (rows, k) · panel (k, 16). Reads whole vectors of `initial` and B, writes only `cols`. */
 export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
+  if (ASC_FEATURE_RELAXED_SIMD && (cols == 16 || cols == 8)) {
+    for (; rows >= TILE; rows -= TILE, a += TILE * ai, initial += TILE * is, c += TILE * ldc) {
+      tile8(a, ai, ak, b, bs, initial, is, c, ldc, k);
+      if (cols == 16) tile8(a, ai, ak, b + 32, bs, initial + 32, is, c + 32, ldc, k);
+    }
+  }
   if (cols == 16) {
     for (let i: u32 = 0; i < rows; i += 2, a += 2 * ai, initial += 2 * is, c += 2 * ldc) kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else if (cols == 8) {

@@ -13,6 +13,11 @@ export function thread_scratch_bytes(): u32 {
   return SCRATCH_BYTES;
 }
 
+/** End of the constants that instances put into linear memory; no later than the control words (tested). */
+export function constants_end(): usize {
+  return __heap_base;
+}
+
 // @ts-ignore: decorator
 @inline
 export function threadScratch(): usize {

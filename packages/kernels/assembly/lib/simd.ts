@@ -1,5 +1,17 @@
 /** Four-lane f32 arithmetic: the multiply-add switch, horizontal sums, transposes, and exp/log/tanh and kin good to about 2 ulp. */
 
+/**
+ * A number of a table in linear memory, in all lanes: one load. V8 builds a vector constant from several instructions wherever one is used, and a
+ * polynomial in constants spends as long on them as on its arithmetic.
+ */
+// @ts-ignore: decorator
+@inline
+export function constant(table: usize, i: usize = 0): v128 {
+  return v128.load32_splat(table + (i << 2));
+}
+
+export const ONE: usize = memory.data<f32>([1.0], 4);
+
 /** a · b + c: fused in the relaxed build, two roundings in the strict one. The only place where the builds differ. */
 // @ts-ignore: decorator
 @inline
@@ -42,24 +54,30 @@ export function sumRows(a: v128, b: v128, c: v128, d: v128): v128 {
 /** Half of ln 2: up to here the polynomials of e^r hold. */
 export const HALF_LN2: f32 = 0.34657359;
 
-/** (e^r - 1 - r) / r² for |r| <= ln 2 / 2: Cephes' polynomial. */
+/** From the highest power down, as are the other polynomials. */
+const EXP_TAIL: usize = memory.data<f32>([1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1], 4);
+
+/** (e^r - 1 - r) / r² for |r| <= ln 2 / 2: Cephes' polynomial, in pairs, which shortens the chain of what waits for what. z = r². */
 // @ts-ignore: decorator
 @inline
-function expTail(r: v128): v128 {
-  let p = f32x4.splat(1.9875691500e-4);
-  p = fma(p, r, f32x4.splat(1.3981999507e-3));
-  p = fma(p, r, f32x4.splat(8.3334519073e-3));
-  p = fma(p, r, f32x4.splat(4.1665795894e-2));
-  p = fma(p, r, f32x4.splat(1.6666665459e-1));
-  return fma(p, r, f32x4.splat(5.0000001201e-1));
+function expTail(r: v128, z: v128): v128 {
+  const p = fma(constant(EXP_TAIL), r, constant(EXP_TAIL, 1));
+  const q = fma(constant(EXP_TAIL, 2), r, constant(EXP_TAIL, 3));
+  const s = fma(constant(EXP_TAIL, 4), r, constant(EXP_TAIL, 5));
+  return fma(fma(p, z, q), z, s);
 }
 
 /** e^r - 1 for |r| <= ln 2 / 2. */
 // @ts-ignore: decorator
 @inline
 function expm1Core(r: v128): v128 {
-  return fma(expTail(r), f32x4.mul(r, r), r);
+  const z = f32x4.mul(r, r);
+  return fma(expTail(r, z), z, r);
 }
+
+/** Bounds of x, 1 / ln 2, 1.5 · 2^23, and -ln 2 in two parts. */
+const EXP: usize = memory.data<f32>([-87.0, 89.0, 1.44269504088896341, 12582912.0, -0.693359375, 2.12194440e-4], 4);
+const EXP_BIAS: usize = memory.data<i32>([126], 4);
 
 /**
  * e^x to about 1 ulp; 0 below -87 (where floats turn subnormal), infinity above 88.73, NaN for NaN. {@link expm1Core} after
@@ -68,16 +86,32 @@ function expm1Core(r: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.0)), f32x4.splat(89.0));
+  const bounded = f32x4.pmin(f32x4.pmax(x, constant(EXP)), constant(EXP, 1));
   // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits.
-  const shifted = f32x4.add(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912.0));
-  const n = f32x4.sub(shifted, f32x4.splat(12582912.0));
-  const r = fma(n, f32x4.splat(2.12194440e-4), fma(n, f32x4.splat(-0.693359375), bounded));
-  const p = f32x4.add(expm1Core(r), f32x4.splat(1.0));
+  const magic = constant(EXP, 3);
+  const shifted = fma(bounded, constant(EXP, 2), magic);
+  const n = f32x4.sub(shifted, magic);
+  const r = fma(n, constant(EXP, 5), fma(n, constant(EXP, 4), bounded));
+  const p = f32x4.add(expm1Core(r), constant(ONE));
   // 2^(n - 1), then doubled: 2^128 is not a float, and n = -126 gives 0. The shift drops the bits of 1.5 · 2^23.
-  const half = i32x4.shl(i32x4.add(shifted, i32x4.splat(126)), 23);
+  const half = i32x4.shl(i32x4.add(shifted, constant(EXP_BIAS)), 23);
   const y = f32x4.mul(p, half);
   return f32x4.add(y, y);
+}
+
+/** Bounds of t, ln 2. */
+const EXP2: usize = memory.data<f32>([-126.0, 126.0, 0.69314718056], 4);
+const EXP2_BIAS: usize = memory.data<i32>([127], 4);
+
+/** 2^t, t held within ±126: no argument is reduced in parts, so that t may have no more digits than its caller gives it. */
+// @ts-ignore: decorator
+@inline
+export function boundedExp2(t: v128): v128 {
+  const bounded = f32x4.pmin(f32x4.pmax(t, constant(EXP2)), constant(EXP2, 1));
+  const magic = constant(EXP, 3);
+  const shifted = f32x4.add(bounded, magic);
+  const r = f32x4.mul(f32x4.sub(bounded, f32x4.sub(shifted, magic)), constant(EXP2, 2));
+  return f32x4.mul(f32x4.add(expm1Core(r), constant(ONE)), i32x4.shl(i32x4.add(shifted, constant(EXP2_BIAS)), 23));
 }
 
 /** e^x - 1, without losing a small x. */
@@ -85,15 +119,23 @@ export function exp4(x: v128): v128 {
 @inline
 export function expm14(x: v128): v128 {
   const isSmall = f32x4.lt(f32x4.abs(x), f32x4.splat(HALF_LN2));
-  return v128.bitselect(expm1Core(x), f32x4.sub(exp4(x), f32x4.splat(1.0)), isSmall);
+  return v128.bitselect(expm1Core(x), f32x4.sub(exp4(x), constant(ONE)), isSmall);
 }
 
 /** e^r - 1 - r for |r| <= ln 2 / 2, to as many digits as r has. */
 // @ts-ignore: decorator
 @inline
 export function expm1MinusSmall(r: v128): v128 {
-  return f32x4.mul(expTail(r), f32x4.mul(r, r));
+  const z = f32x4.mul(r, r);
+  return f32x4.mul(expTail(r, z), z);
 }
+
+const LOG: usize = memory.data<f32>(
+  [7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1],
+  4,
+);
+/** √½ as bits. */
+const LOG_OFFSET: usize = memory.data<i32>([0x3f3504f3], 4);
 
 /** Natural logarithm; -infinity at 0, NaN below. Cephes' polynomial on [√½, √2]. */
 // @ts-ignore: decorator
@@ -102,25 +144,18 @@ export function log4(x: v128): v128 {
   const tiny = f32x4.lt(x, f32x4.splat(1.17549435e-38));
   const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(8388608.0)), x, tiny);
   // exponent and mantissa with the mantissa in [√½, √2)
-  const offset = i32x4.sub(scaled, i32x4.splat(0x3f3504f3));
+  const offset = i32x4.sub(scaled, constant(LOG_OFFSET));
   const e = f32x4.sub(
     f32x4.convert_i32x4_s(i32x4.shr_s(offset, 23)),
     v128.and(tiny, f32x4.splat(23.0)),
   );
   const m = f32x4.sub(
-    i32x4.add(v128.and(offset, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3)),
-    f32x4.splat(1.0),
+    i32x4.add(v128.and(offset, i32x4.splat(0x007fffff)), constant(LOG_OFFSET)),
+    constant(ONE),
   );
   const z = f32x4.mul(m, m);
-  let p = f32x4.splat(7.0376836292e-2);
-  p = fma(p, m, f32x4.splat(-1.1514610310e-1));
-  p = fma(p, m, f32x4.splat(1.1676998740e-1));
-  p = fma(p, m, f32x4.splat(-1.2420140846e-1));
-  p = fma(p, m, f32x4.splat(1.4249322787e-1));
-  p = fma(p, m, f32x4.splat(-1.6668057665e-1));
-  p = fma(p, m, f32x4.splat(2.0000714765e-1));
-  p = fma(p, m, f32x4.splat(-2.4999993993e-1));
-  p = fma(p, m, f32x4.splat(3.3333331174e-1));
+  let p = fma(constant(LOG), m, constant(LOG, 1));
+  for (let i: usize = 2; i < 9; i++) p = fma(p, m, constant(LOG, i));
   let y = f32x4.mul(f32x4.mul(p, m), z);
   y = f32x4.add(y, f32x4.mul(e, f32x4.splat(-2.12194440e-4)));
   y = f32x4.sub(y, f32x4.mul(z, f32x4.splat(0.5)));
@@ -136,7 +171,7 @@ export function log4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function log1p4(u: v128): v128 {
-  const one = f32x4.splat(1.0);
+  const one = constant(ONE);
   const w = f32x4.add(one, u);
   const exact = f32x4.eq(w, one);
   const denominator = v128.bitselect(one, f32x4.sub(w, one), exact);
@@ -155,8 +190,21 @@ export function log1mexp4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1.0);
+  const one = constant(ONE);
   return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+}
+
+const TANH: usize = memory.data<f32>([-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1], 4);
+/** Where the polynomial ends. */
+const TANH_NEAR: usize = memory.data<f32>([0.625], 4);
+
+const DECAY_LIMIT: usize = memory.data<f32>([87.0], 4);
+
+/** e^-x for x >= -87, e^87 below: d with σ(x) = 1 / (1 + d) and σ(-x) = d σ(x), both to their last digits, from one exponential. */
+// @ts-ignore: decorator
+@inline
+export function decay4(x: v128): v128 {
+  return exp4(f32x4.pmin(f32x4.neg(x), constant(DECAY_LIMIT)));
 }
 
 /** tanh x: Cephes' polynomial below 0.625, 1 - 2 / (e^2|x| + 1) above. */
@@ -165,17 +213,15 @@ export function sigmoid4(x: v128): v128 {
 export function tanh4(x: v128): v128 {
   const magnitude = f32x4.abs(x);
   const z = f32x4.mul(x, x);
-  let p = f32x4.splat(-5.70498872745e-3);
-  p = fma(p, z, f32x4.splat(2.06390887954e-2));
-  p = fma(p, z, f32x4.splat(-5.37397155531e-2));
-  p = fma(p, z, f32x4.splat(1.33314422036e-1));
-  p = fma(p, z, f32x4.splat(-3.33332819422e-1));
+  let p = fma(constant(TANH), z, constant(TANH, 1));
+  p = fma(p, z, constant(TANH, 2));
+  p = fma(p, z, constant(TANH, 3));
+  p = fma(p, z, constant(TANH, 4));
   const small = fma(f32x4.mul(p, z), x, x);
-  const one = f32x4.splat(1.0);
-  const two = f32x4.splat(2.0);
-  const large = f32x4.sub(one, f32x4.div(two, f32x4.add(exp4(f32x4.add(magnitude, magnitude)), one)));
+  const one = constant(ONE);
+  const large = f32x4.sub(one, f32x4.div(f32x4.add(one, one), f32x4.add(exp4(f32x4.add(magnitude, magnitude)), one)));
   const signed = v128.or(large, v128.and(x, f32x4.splat(-0.0)));
-  return v128.bitselect(small, signed, f32x4.lt(magnitude, f32x4.splat(0.625)));
+  return v128.bitselect(small, signed, f32x4.lt(magnitude, constant(TANH_NEAR)));
 }
 
 /** cap tanh(x / cap) */

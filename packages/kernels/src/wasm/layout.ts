@@ -1,4 +1,4 @@
-/** Where things lie in linear memory: control words, thread scratch, then the arena. */
+/** Where things lie in linear memory: the constants of the module (from 1024 on), control words, thread scratch, then the arena. */
 
 /** Scratch of each thread; equals SCRATCH_BYTES of assembly/lib/scratch.ts. */
 export const SCRATCH_BYTES = 1 << 20;
@@ -6,21 +6,21 @@ export const SCRATCH_BYTES = 1 << 20;
 /** The control block: words on cache lines of their own, then one command. Offsets in bytes. */
 export const CONTROL = {
   /** Counts phases; a worker sleeps until it changes. */
-  generation: 1024,
+  generation: 2048,
   /** The phase's low bits and the next grain to take. */
-  ticket: 1088,
+  ticket: 2112,
   /** Grains done in this phase. */
-  done: 1152,
+  done: 2176,
   /** Workers asleep. */
-  sleepers: 1216,
+  sleepers: 2240,
   /** 1 while the calling thread sleeps on `done`. */
-  waiting: 1280,
+  waiting: 2304,
   /** 1 + index of the worker that failed. */
-  failed: 1344,
+  failed: 2368,
   /** Function index, number of arguments, items, grain. */
-  command: 1408,
+  command: 2432,
   /** The arguments, f64. */
-  args: 1472,
+  args: 2496,
 } as const;
 
 export const MAX_ARGS = 32;

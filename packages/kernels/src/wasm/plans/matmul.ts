@@ -5,7 +5,7 @@ import { type Plan, type PlanCall, phase } from "./plan";
 
 /** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), rows of a tile, most rows and columns of a block. */
 export const PANEL = 16;
-const TILE_ROWS = 4;
+const TILE_ROWS = 12;
 const MAX_ROW_BLOCK = 240;
 const MAX_COLUMN_BLOCK = 192;
 /** Columns over which the copy of a left operand read by columns is spread. */
