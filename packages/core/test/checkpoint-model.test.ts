@@ -212,7 +212,7 @@ describe("files", () => {
     ["a size that is none", { hidden_size: "64" }, /`hidden_size` must be a positive integer, got "64"/],
     ["heads that do not divide", { num_key_value_heads: 3 }, /multiple of the 3 key/],
     ["an unknown activation", { hidden_act: "relu6" }, /`hidden_act` must be one of.*"relu6"/],
-    ["an unknown rope", { rope_scaling: { rope_type: "yarn", factor: 2 } }, /`rope_type` must be one of.*"yarn"/],
+    ["an unknown rope", { rope_scaling: { rope_type: "proportional", factor: 2 } }, /`rope_type` must be one of.*"proportional"/],
   ])("a configuration with %s is refused", async (_, change, message) => {
     const error = await failure(editJson(fixture("llama-untied"), "config.json", (c) => Object.assign(c, change)));
     expect(error.message).toMatch(message);
