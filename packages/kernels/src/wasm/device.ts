@@ -104,9 +104,22 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
   return new WasmDevice(info, memory, kernels, ports, threads > 1 ? new Team(memory, spins, mayWait) : undefined);
 }
 
-interface WasmBuffer extends DeviceBuffer {
+/** A class, not a frozen object in a map: there is one for every intermediate tensor of every step. */
+class WasmBuffer implements DeviceBuffer {
+  readonly id: number;
+  readonly byteLength: number;
   readonly address: number;
   readonly kind: MemoryKind;
+  /** Undefined once freed. */
+  owner: WasmDevice | undefined;
+
+  constructor(owner: WasmDevice, id: number, byteLength: number, address: number, kind: MemoryKind) {
+    this.owner = owner;
+    this.id = id;
+    this.byteLength = byteLength;
+    this.address = address;
+    this.kind = kind;
+  }
 }
 
 class WasmDevice implements Device {
@@ -119,8 +132,9 @@ class WasmDevice implements Device {
   readonly #ledger = new MemoryLedger(this.counters);
   readonly #arena: Arena;
   readonly #call: CallMemory;
-  readonly #buffers = new Map<DeviceBuffer, WasmBuffer>();
+  #isDestroyed = false;
   readonly #used = new Set<string>();
+  readonly #runPhase = (entry: EntryPoint, phase: Phase) => this.#run(entry, phase);
   #f32: Float32Array;
   #u32: Uint32Array;
   #nextId = 1;
@@ -163,17 +177,15 @@ class WasmDevice implements Device {
     }
     this.#assertUsable("alloc");
     const address = this.#arena.take(byteLength);
-    const buffer: WasmBuffer = Object.freeze({ id: this.#nextId++, byteLength, address, kind });
-    this.#buffers.set(buffer, buffer);
     this.#ledger.take(kind, byteLength);
-    return buffer;
+    return new WasmBuffer(this, this.#nextId++, byteLength, address, kind);
   }
 
   free(buffer: DeviceBuffer): void {
-    const { address, byteLength, kind } = this.#own("free", buffer);
-    this.#buffers.delete(buffer);
-    this.#arena.free(address);
-    this.#ledger.give(kind, byteLength);
+    const own = this.#own("free", buffer);
+    own.owner = undefined;
+    this.#arena.free(own.address);
+    this.#ledger.give(own.kind, own.byteLength);
   }
 
   write(tensor: TensorRef, data: TensorData): void {
@@ -197,7 +209,7 @@ class WasmDevice implements Device {
 
   dispatch(entry: EntryPoint, args: DispatchArgs): void {
     this.#assertUsable(entry.name);
-    runCall(entry, args, this.#call, (phase) => this.#run(entry, phase));
+    runCall(entry, args, this.#call, this.#runPhase);
     this.#used.add(entry.name);
     this.counters.dispatches += 1;
     this.counters.pipelines = this.#used.size;
@@ -222,7 +234,7 @@ class WasmDevice implements Device {
 
   async destroy(): Promise<void> {
     this.#failure ??= new DeviceError("the wasm device was destroyed. Create another one.");
-    this.#buffers.clear();
+    this.#isDestroyed = true;
     this.#ledger.clear();
     this.#team?.stop();
     await Promise.all(this.#ports.map((port) => port.terminate()));
@@ -267,9 +279,8 @@ class WasmDevice implements Device {
   }
 
   #own(what: string, buffer: DeviceBuffer): WasmBuffer {
-    const own = this.#buffers.get(buffer);
-    if (!own) throw new DeviceError(`${what}: buffer ${buffer.id} must be live and of this device, got one that is freed or foreign.`);
-    return own;
+    if (buffer instanceof WasmBuffer && buffer.owner === this && !this.#isDestroyed) return buffer;
+    throw new DeviceError(`${what}: buffer ${buffer.id} must be live and of this device, got one that is freed or foreign.`);
   }
 
   #address(what: string, tensor: TensorRef): number {

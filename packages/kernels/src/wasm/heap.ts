@@ -21,7 +21,8 @@ interface Block {
 }
 
 /** Classes per octave, the octave of the alignment, and the last one: linear memory ends at 2^32, what is planned for it need not. */
-const STEPS = 8;
+const STEP_BITS = 3;
+const STEPS = 1 << STEP_BITS;
 const FIRST_OCTAVE = Math.log2(HEAP_ALIGNMENT);
 const LAST_OCTAVE = 42;
 const CLASSES = (LAST_OCTAVE + 1 - FIRST_OCTAVE) * STEPS;
@@ -34,14 +35,15 @@ function octaveOf(size: number): number {
 /** The class of a size: the largest whose smallest member is not above it. */
 function classOf(size: number): number {
   const octave = octaveOf(size);
-  const step = Math.floor((size / 2 ** octave - 1) * STEPS);
+  const step = octave < 31 ? (size >>> (octave - STEP_BITS)) & (STEPS - 1) : Math.floor((size / 2 ** octave - 1) * STEPS);
   return (octave - FIRST_OCTAVE) * STEPS + step;
 }
 
 /** The smallest size that `classOf` maps to a class at or above the request's own, a multiple of the alignment. */
 export function roundUp(byteLength: number): number {
   const size = Math.max(HEAP_ALIGNMENT, Math.ceil(byteLength / HEAP_ALIGNMENT) * HEAP_ALIGNMENT);
-  const unit = Math.max(HEAP_ALIGNMENT, 2 ** octaveOf(size) / STEPS);
+  const octave = octaveOf(size);
+  const unit = Math.max(HEAP_ALIGNMENT, octave < 31 ? 1 << (octave - STEP_BITS) : 2 ** (octave - STEP_BITS));
   return Math.ceil(size / unit) * unit;
 }
 

@@ -30,12 +30,12 @@ export function phase(kernel: string, args: readonly number[], items: number, ns
 
 /** All pointers in contract order, then dims and scalars: the arguments of a kernel that mirrors its contract. */
 export function contractArgs(call: PlanCall): number[] {
-  const { entry } = call;
-  return [
-    ...entry.tensors.map((tensor) => call.pointer(tensor.name)),
-    ...entry.dims.map((dim) => call.value(dim)),
-    ...entry.scalars.map((scalar) => call.value(scalar.name)),
-  ];
+  const { tensors, dims, scalars } = call.entry;
+  const args: number[] = [];
+  for (const { name } of tensors) args.push(call.pointer(name));
+  for (const dim of dims) args.push(call.value(dim));
+  for (const { name } of scalars) args.push(call.value(name));
+  return args;
 }
 
 /** One phase of the kernel named like the entry point: `items` of `ns` nanoseconds. */
