@@ -17,7 +17,7 @@ const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   gated_activation_forward: { N: 2048, F: 688, kind: 0 },
   gated_activation_backward: { N: 2048, F: 688, kind: 0 },
   token_logprob_forward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1, cap: 0 },
-  token_logprob_backward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1, cap: 0 },
+  token_logprob_backward: { N: 2048, C: 256, V: 4096, inverse_temperature: 1, cap: 0, first: 0 },
   adamw_step: { N: 5_400_000, Q: 2, lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, correction1: 0.1, correction2: 0.05 },
   accumulate_add: { N: 524_288 },
   attention_forward: { N: 2048, S: 8, H: 8, K: 4, D: 32, scale: 32 ** -0.5, cap: 0, window: 0 },

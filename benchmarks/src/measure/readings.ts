@@ -44,7 +44,7 @@ const OPS: readonly OpSize[] = [
   { entry: "attention_forward", unit: "GFLOP/s", values: { N: 512, S: 4, H: 4, K: 2, D: 32, scale: 32 ** -0.5, cap: 0, window: 0 } },
   { entry: "attention_backward", unit: "GFLOP/s", values: { N: 512, S: 4, H: 4, K: 2, D: 32, scale: 32 ** -0.5, cap: 0, window: 0 } },
   { entry: "token_logprob_forward", unit: "GFLOP/s", values: { N: 512, C: 128, V: 4096, inverse_temperature: 1, cap: 0 } },
-  { entry: "token_logprob_backward", unit: "GFLOP/s", values: { N: 512, C: 128, V: 4096, inverse_temperature: 1, cap: 0 } },
+  { entry: "token_logprob_backward", unit: "GFLOP/s", values: { N: 512, C: 128, V: 4096, inverse_temperature: 1, cap: 0, first: 0 } },
   { entry: "rms_norm_forward", unit: "GB/s", values: { N: 2048, C: 256, eps: 1e-5 } },
   {
     entry: "adamw_step",

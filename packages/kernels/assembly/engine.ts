@@ -5,6 +5,7 @@ export { accumulate_add, binary_backward, binary_forward, fill_set, unary_backwa
 export * from "./engine/adamw";
 export { attention_backward__groups, attention_forward__blocks } from "./engine/attention";
 export * from "./engine/blockwise";
+export * from "./engine/columns";
 export * from "./engine/dropout";
 export * from "./engine/embedding";
 export * from "./engine/gated-activation";

@@ -24,6 +24,8 @@ const worked: readonly Worked[] = [
   ["blockwise_dequantize", { W: 3, K: 16, B: 1 }, 12, 4 * (3 + 1 + 16 + 12)],
   ["binary_forward", { N: 11, kind: 0 }, 11, 4 * 33],
   ["binary_backward", { N: 11, kind: 0 }, 22, 4 * 55],
+  ["columns_place", { N: 3, C: 5, D: 100 }, 0, 4 * 30],
+  ["columns_take", { N: 3, C: 5, D: 100 }, 0, 4 * 30],
   ["dropout_apply", { N: 11 }, 11, 4 * 22],
   // a row of the table for each id, and not the table
   ["embedding_forward", { N: 3, V: 100, C: 5 }, 0, 4 * (15 + 15 + 3)],
@@ -61,6 +63,9 @@ const worked: readonly Worked[] = [
   ["segment_broadcast", { N: 11, S: 2 }, 0, 4 * (2 + 3 + 11)],
   // logits: 2 · 3 · 5 · 7 = 210
   ["token_logprob_forward", { N: 3, C: 5, V: 7 }, 210, 4 * (15 + 35 + 3 + 12)],
+  // the statistics of 3 rows are read and written
+  ["token_logprob_statistics", { N: 3, C: 5, V: 7 }, 210, 4 * (15 + 35 + 3 + 24)],
+  ["token_logprob_results", { N: 3 }, 15, 4 * (12 + 12)],
   ["token_logprob_coefficients", { N: 3 }, 15, 4 * (15 + 12)],
   ["token_logprob_backward", { N: 3, C: 5, V: 7 }, 630, 4 * (12 + 15 + 35 + 3 + 15 + 70)],
   ["unary_forward", { N: 11, kind: 0 }, 11, 4 * 22],
@@ -70,6 +75,7 @@ const worked: readonly Worked[] = [
   ["vocab_gather_backward_head", { N: 3, C: 5, V: 100, U: 2 }, 30, 4 * (15 + 20 + 3 + 3 + 2 + 2)],
   // the other side has 2 channels: 2 · 3 · 7 · (5 + 2) = 294
   ["vocab_pair_forward", { N: 3, C: 5, V: 7, D: 2 }, 294, 4 * (15 + 35 + 6 + 14 + 12)],
+  ["vocab_pair_sums", { N: 3, C: 5, V: 7, D: 2 }, 294, 4 * (15 + 35 + 6 + 14 + 6 + 12)],
   ["vocab_pair_coefficients", { N: 3 }, 0, 4 * (12 + 12)],
   ["vocab_pair_backward", { N: 3, C: 5, V: 7, D: 2 }, 294 + 420, 4 * (12 + 15 + 35 + 6 + 14 + 15 + 70)],
 ];

@@ -1,7 +1,8 @@
-// y[n] = table[ids[n]];  dtable[rows[u]] += Σ dy[order[i]], i in starts[u] .. starts[u + 1].  Prelude: grid.
+// y[n] = table[ids[n] - first];  dtable[rows[u] - first] += Σ dy[order[i]], i in starts[u] .. starts[u + 1]; where the table has that row.
+// Prelude: grid.
 
-struct ForwardParams { V: u32, C: u32, N: u32 }
-struct BackwardParams { N: u32, C: u32, U: u32, V: u32 }
+struct ForwardParams { V: u32, C: u32, N: u32, first: u32 }
+struct BackwardParams { N: u32, C: u32, U: u32, V: u32, first: u32 }
 @group(1) @binding(0) var<uniform> forward: ForwardParams;
 @group(1) @binding(0) var<uniform> backward: BackwardParams;
 
@@ -20,8 +21,12 @@ fn embedding_forward(
   @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32,
 ) {
   let at = element_index(group, groups, lane);
-  if (at < forward.N * forward.C) {
-    y[at] = table[ids[at / forward.C] * forward.C + at % forward.C];
+  if (at >= forward.N * forward.C) {
+    return;
+  }
+  let row = ids[at / forward.C] - forward.first;  // of an id before the table: beyond it
+  if (row < forward.V) {
+    y[at] = table[row * forward.C + at % forward.C];
   }
 }
 
@@ -36,9 +41,13 @@ fn embedding_backward(
   if (u >= backward.U) {
     return;
   }
+  let row = rows[u] - backward.first;
+  if (row >= backward.V) {
+    return;
+  }
   var sum = 0.0;
   for (var i = starts[u]; i < starts[u + 1u]; i++) {
     sum += dy[order[i] * backward.C + c];
   }
-  dtable[rows[u] * backward.C + c] += sum;
+  dtable[row * backward.C + c] += sum;
 }

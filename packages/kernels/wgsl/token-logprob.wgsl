@@ -1,6 +1,6 @@
 // Log-probability, entropy and log-sum-exp of targets over the vocabulary without an (N, V) array.  Preludes: operands, tile, math.
 
-struct ForwardParams { N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, chunk: u32 }
+struct ForwardParams { N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, chunk: u32, first: u32 }
 struct GradientParams { N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, first: u32 }
 @group(1) @binding(0) var<uniform> forward: ForwardParams;
 @group(1) @binding(0) var<uniform> backward: GradientParams;
@@ -36,7 +36,7 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     running[i] = vec3f(LOWEST, 0.0, 0.0);
     row_targets[i] = 0xffffffffu;
     if (row + 8u * ty + i < forward.N) {
-      row_targets[i] = targets[row + 8u * ty + i];
+      row_targets[i] = targets[row + 8u * ty + i] - forward.first;  // of a target before the head: beyond it
     }
   }
   for (var column = group.x * forward.chunk; column < end; column += 4u * GROUP_X) {

@@ -6,7 +6,7 @@
  */
 import { DEPTH, GEMM_SCRATCH, PANEL, PANEL_BYTES, packRows, panelProduct, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { exp4, fma, loadTail, log4, softCap4, storeTail } from "../lib/simd";
+import { exp1, exp4, fma, loadTail, log1, log4, softCap4, storeTail } from "../lib/simd";
 
 /** Vocabulary entries of one tile. */
 const TILE: u32 = 96;
@@ -63,9 +63,9 @@ function onlinePanel(panel: usize, rows: u32, inverseTemperature: f32, peak: usi
 
 /**
  * Items are (block of `block` rows, part of the vocabulary): item = rowBlock · parts + part. Each leaves (peak, total, weighted) of its rows in
- * partials (parts, 3, N); the part that holds a row's target leaves its logit in picked (N).
+ * partials (parts, 3, N); the part that holds a row's target leaves its logit in picked (N). `firstRow`: what the head's first row is among the targets.
  */
-export function token_logprob_forward__parts(hidden: usize, head: usize, targets: usize, partials: usize, picked: usize, N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, block: u32, parts: u32, begin: u32, end: u32): void {
+export function token_logprob_forward__parts(hidden: usize, head: usize, targets: usize, partials: usize, picked: usize, N: u32, C: u32, V: u32, inverse_temperature: f32, cap: f32, firstRow: u32, block: u32, parts: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const panel = threadScratch() + GEMM_SCRATCH;
   const state = panel + TILE * PANEL_BYTES;
@@ -94,7 +94,7 @@ export function token_logprob_forward__parts(hidden: usize, head: usize, targets
         const here = min<u32>(PANEL, rows - i);
         for (let r: u32 = 0; r < here; r++) {
           const n = first + i + r;
-          const target = load<u32>(targets + (n << 2)) - v;
+          const target = load<u32>(targets + (n << 2)) - firstRow - v;
           if (target < count) store<f32>(picked + (n << 2), load<f32>(panel + target * PANEL_BYTES + (r << 2)));
         }
       }
@@ -141,6 +141,62 @@ export function token_logprob_forward__merge(partials: usize, picked: usize, tar
   }
 }
 
+/** Stands for the logit of a target that is in none of the parts so far. */
+const NO_LOGIT: f32 = -3e38;
+
+/**
+ * The parts of each row in order, joined to the statistics (N, 4) of what came before them unless `firstRow` is 0: (peak, total, total of
+ * (z - peak) e^(z - peak), the target's logit). Items are rows.
+ */
+export function token_logprob_statistics__merge(partials: usize, picked: usize, targets: usize, statistics: usize, N: u32, V: u32, firstRow: u32, parts: u32, begin: u32, end: u32): void {
+  const plane: usize = N << 2;
+  for (let n = begin; n < end; n++) {
+    const out = statistics + (n << 4);
+    const from = partials + (n << 2);
+    let peak: f32 = firstRow ? load<f32>(out) : -Infinity;
+    for (let p: u32 = 0; p < parts; p++) peak = max<f32>(peak, load<f32>(from + 3 * p * plane));
+    let total: f32 = 0;
+    let centred: f32 = 0;
+    if (firstRow) {
+      const gap: f32 = load<f32>(out) - peak;
+      const before = load<f32>(out, 4);
+      const factor = exp1(gap);
+      total = factor * before;
+      centred = factor * (load<f32>(out, 8) + gap * before);
+    }
+    for (let p: u32 = 0; p < parts; p++) {
+      const at = from + 3 * p * plane;
+      const own = load<f32>(at);
+      const factor = exp1(own - peak);
+      const sum = load<f32>(at + plane);
+      total += factor * sum;
+      centred += factor * (load<f32>(at + 2 * plane) - peak * sum);
+    }
+    const isHere = load<u32>(targets + (n << 2)) - firstRow < V;
+    store<f32>(out, peak);
+    store<f32>(out, total, 4);
+    store<f32>(out, centred, 8);
+    if (isHere) store<f32>(out, load<f32>(picked + (n << 2)), 12);
+    else if (!firstRow) store<f32>(out, NO_LOGIT, 12);
+  }
+}
+
+/** Items are rows. */
+export function token_logprob_results(statistics: usize, logp: usize, entropy: usize, lse: usize, hit: usize, N: u32, begin: u32, end: u32): void {
+  for (let n = begin; n < end; n++) {
+    const from = statistics + (n << 4);
+    const at: usize = n << 2;
+    const peak = load<f32>(from);
+    const total = load<f32>(from, 4);
+    const target = load<f32>(from, 12);
+    const logTotal = log1(total);
+    store<f32>(lse + at, peak + logTotal);
+    store<f32>(logp + at, target - (peak + logTotal));
+    store<f32>(entropy + at, logTotal - load<f32>(from, 8) / total);
+    store<f32>(hit + at, target == peak ? 1 : 0);
+  }
+}
+
 /** Items are rows. */
 export function token_logprob_coefficients(dlogp: usize, dentropy: usize, dlse: usize, entropy: usize, lse: usize, coefficients: usize, N: u32, begin: u32, end: u32): void {
   for (let n = begin; n < end; n++) {
@@ -178,9 +234,9 @@ function scalePanel(panel: usize, stride: usize, factors: usize, rows: u32): voi
 
 /**
  * inverse_temperature · dz of the vocabulary entries first .. first + count - 1, transposed: dz (count, ld / 4). Items are blocks of `block`
- * rows. ld is a multiple of a panel, so that whole panels may be stored.
+ * rows. `firstRow`: what the head's first row is among the targets. ld is a multiple of a panel, so that whole panels may be stored.
  */
-export function token_logprob_backward__logits(coefficients: usize, hidden: usize, head: usize, targets: usize, dz: usize, N: u32, C: u32, inverse_temperature: f32, cap: f32, first: u32, count: u32, ld: u32, block: u32, begin: u32, end: u32): void {
+export function token_logprob_backward__logits(coefficients: usize, hidden: usize, head: usize, targets: usize, dz: usize, N: u32, C: u32, inverse_temperature: f32, cap: f32, firstRow: u32, first: u32, count: u32, ld: u32, block: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const columns = threadScratch() + GEMM_SCRATCH;
   const slopes = columns + 4 * PANEL_BYTES;
@@ -219,7 +275,7 @@ export function token_logprob_backward__logits(coefficients: usize, hidden: usiz
           }
         }
         for (let r: u32 = 0; r < here; r++) {
-          const target = load<u32>(targets + ((n + r) << 2)) - (first + v);
+          const target = load<u32>(targets + ((n + r) << 2)) - firstRow - (first + v);
           if (target >= tile) continue;
           const p = out + target * ld + (r << 2);
           store<f32>(p, load<f32>(p) + inverse_temperature * load<f32>(coefficients + ((n + r) << 4)));

@@ -4,6 +4,7 @@ import type { GradientCheck } from "../gradient";
 import { adamwCases } from "./adamw";
 import { attentionCases, attentionGradients } from "./attention";
 import { blockwiseCases } from "./blockwise";
+import { columnsCases } from "./columns";
 import { dropoutCases, dropoutGradients } from "./dropout";
 import { elementwiseCases, elementwiseGradients } from "./elementwise";
 import { embeddingCases, embeddingGradients } from "./embedding";
@@ -26,6 +27,7 @@ export const cases: readonly Case[] = [
   ...adamwCases,
   ...attentionCases,
   ...blockwiseCases,
+  ...columnsCases,
   ...dropoutCases,
   ...elementwiseCases,
   ...embeddingCases,

@@ -25,22 +25,48 @@ const capped: Values[] = [
 ];
 
 const sizes = [...capped, ...plain];
+const whole = withValues(sizes, { first: 0 });
+
+/** Of a part of a vocabulary, targets of which lie before it, in it and beyond it. */
+const parts: Values[] = [
+  { N: 1, C: 1, V: 1, inverse_temperature: 1, cap: 0, first: 1 },
+  { N: 5, C: 12, V: 64, inverse_temperature: 1.25, cap: 0, first: 64 },
+  { N: 33, C: 33, V: 257, inverse_temperature: 0.8, cap: 3, first: 192 },
+  { N: 65, C: 16, V: 5003, inverse_temperature: 1, cap: 0, first: 4096 },
+];
+
+/** Statistics of the head before a part: another one of as many tokens, up to 8. */
+function before({ values, random, compute }: InputContext, hidden: ArrayLike<number>, targets: readonly number[]): ArrayLike<number> {
+  const { N, C, V, first } = values as { N: number; C: number; V: number; first: number };
+  if (first === 0) return new Float32Array(4 * N);
+  const count = Math.min(8, V);
+  const head = Array.from({ length: count * C }, random.normal);
+  const statistics = new Float32Array(4 * N);
+  return compute(tokenLogprob.statistics, { hidden, head, targets, statistics }, { ...values, V: count, first: 0 }).statistics!;
+}
 
 /** Logits of a few units, as a model's are, and every third target the most likely token. */
 function inputs({ values, random, draw, compute, isTimed }: InputContext) {
   const { N, C, V } = values as { N: number; C: number; V: number };
   const hidden = draw("hidden", { scale: 2 / Math.sqrt(C), outlier: 4 });
   const head = draw("head", { outlier: 4 });
-  const targets = Array.from({ length: N }, () => random.integer(V));
+  const { first = 0 } = values;
+  const targets = Array.from({ length: N }, () => random.integer(first === 0 ? V : first + 2 * V));
   for (let n = 0; n < N && !isTimed; n += 3) {
     let best = Number.NEGATIVE_INFINITY;
     for (let j = 0; j < V; j++) {
       let z = 0;
       for (let c = 0; c < C; c++) z += hidden[n * C + c]! * head[j * C + c]!;
-      if (z > best) [best, targets[n]] = [z, j];
+      if (z > best) [best, targets[n]] = [z, first + j];
     }
   }
-  return { hidden, head, targets, compute: () => compute(tokenLogprob.forward, { hidden, head, targets }, values) };
+  return {
+    hidden,
+    head,
+    targets,
+    compute: () =>
+      compute(tokenLogprob.forward, { hidden, head, targets: targets.map((t) => Math.min(Math.max(t - first, 0), V - 1)) }, values),
+  };
 }
 
 export const tokenLogprobCases: Case[] = [
@@ -55,6 +81,34 @@ export const tokenLogprobCases: Case[] = [
     tolerance: { atol: 2e-5, scale: "element", reason: "differences of logits and log-sum-exps of up to a few tens" },
   },
   {
+    entry: tokenLogprob.statistics,
+    name: "",
+    sizes: [...whole.slice(0, 4), ...whole.slice(-4), ...parts],
+    inputs: (context) => {
+      const { hidden, head, targets } = inputs(context);
+      return { hidden, head, targets, statistics: before(context, hidden, targets) };
+    },
+    tolerance: {
+      rtol: 5e-5,
+      atol: 5e-5,
+      scale: "element",
+      reason: "logits of up to a few tens, rounded to 4e-6, and exponentials of them",
+    },
+  },
+  {
+    entry: tokenLogprob.results,
+    name: "",
+    sizes: sweep("N", EDGES, { N: 1 }),
+    inputs: ({ values, random }) => ({
+      statistics: Array.from({ length: values.N! }, () => {
+        const max = 10 * random.normal();
+        // every second target is the most likely token
+        return [max, 1 + random.integer(1000), -random.integer(1000), random.integer(2) === 0 ? max : max - 3];
+      }).flat(),
+    }),
+    tolerance: { atol: 2e-5, scale: "element", reason: "differences of logits and log-sum-exps of up to a few tens" },
+  },
+  {
     entry: tokenLogprob.coefficients,
     name: "",
     sizes: sweep("N", EDGES, { N: 1 }),
@@ -62,7 +116,7 @@ export const tokenLogprobCases: Case[] = [
   {
     entry: tokenLogprob.backward,
     name: "",
-    sizes,
+    sizes: [...whole.slice(0, -1), ...parts, ...whole.slice(-1)],
     inputs: (context) => {
       const { hidden, head, targets, compute } = inputs(context);
       const { entropy, lse } = compute();
@@ -90,7 +144,7 @@ export const tokenLogprobGradients: GradientCheck[] = [
   name: `token_logprob_forward (${outputs.join(", ")}, cap ${cap})`,
   covers: ["token_logprob_coefficients", "token_logprob_backward"],
   forward: tokenLogprob.forward,
-  values: { N, C, V, inverse_temperature: 1.4, cap },
+  values: { N, C, V, inverse_temperature: 1.4, cap, first: 0 },
   inputs: (random) => ({
     hidden: Array.from({ length: N * C }, random.normal),
     head: Array.from({ length: V * C }, random.normal),

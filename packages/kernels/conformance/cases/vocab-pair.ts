@@ -77,6 +77,25 @@ const CLOSE: Case["tolerance"] = {
 
 const SUMS: StatedTolerance = { rtol: 1e-4, scale: "array", reason: "sums over the vocabulary that cancel: Σ_j dz_j is 0" };
 
+/** Both sides' lse are those of a larger vocabulary: a part of it. */
+const sums = (beta: number): Case => ({
+  entry: vocabPair.sums,
+  name: `beta ${beta}`,
+  sizes: [
+    { N: 1, C: 1, V: 1, D: 1, beta, ...WARM, first: 0 },
+    { N: 5, C: 33, V: 1000, D: 7, beta, ...WARM, first: 0 },
+    { N: 33, C: 12, V: 257, D: 16, beta, ...WARM, first: 64 },
+    { N: 9, C: 12, V: 101, D: 7, beta, ...WARM, cap: 2, fixed_cap: 3, first: 128 },
+    ...(beta === 1 ? [{ ...CHUNKED, first: 64 }] : []),
+  ],
+  inputs: (context) => {
+    const given = independent(context);
+    const { lse, fixedLse } = context.compute(vocabPair.forward, given, context.values);
+    return { ...given, lse: lse!.map((x) => x + 0.7), fixedLse: fixedLse!.map((x) => x + 0.4) };
+  },
+  tolerance: FORWARD!,
+});
+
 /** Betas of the two KL divergences and of mixtures between them. */
 const BETAS = [0, 0.3, 0.5, 1] as const;
 const RANDOM_SIZE = { N: 9, C: 16, V: 257, D: 16, ...WARM };
@@ -122,6 +141,7 @@ export const vocabPairCases: Case[] = [
     forward(`beta ${beta}, close`, [{ ...SAME_SIZE, beta }], near(1e-2), CLOSE),
     forward(`beta ${beta}, equal`, [{ ...SAME_SIZE, beta }], near(0), NOTHING),
   ]),
+  ...BETAS.map(sums),
   { entry: vocabPair.coefficients, name: "", sizes: sweep("N", EDGES, { N: 1 }) },
   ...BETAS.map((beta) => backward(`beta ${beta}`, sizesOf(beta), independent)),
   backward("chunked", [CHUNKED], independent),

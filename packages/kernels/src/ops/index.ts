@@ -3,6 +3,7 @@ import type { EntryPoint } from "../contract";
 import { adamw } from "./adamw";
 import { attention } from "./attention";
 import { blockwise } from "./blockwise";
+import { columns } from "./columns";
 import { dropout } from "./dropout";
 import { accumulate, binary, fill, unary } from "./elementwise";
 import { embedding } from "./embedding";
@@ -32,6 +33,7 @@ export const ops = {
   attention,
   binary,
   blockwise,
+  columns,
   dropout,
   embedding,
   fill,

@@ -27,6 +27,24 @@ export const vocabPair = defineOp({
     flops: bothLogits,
     scalars: { inverse_temperature: "f32", fixed_inverse_temperature: "f32", cap: "f32", fixed_cap: "f32", beta: "f32" },
   },
+  /**
+   * `forward` for a part of the vocabulary, both sides' lse being known: its share of divergence and centre. The part whose `first` is 0 begins;
+   * those of the others are added to what is there.
+   */
+  sums: {
+    name: "vocab_pair_sums",
+    in: { hidden: "(N, C)", head: "(V, C)", fixedHidden: "(N, D)", fixedHead: "(V, D)", lse: "(N)", fixedLse: "(N)" },
+    inout: { divergence: "(N)", centre: "(N)" },
+    flops: bothLogits,
+    scalars: {
+      inverse_temperature: "f32",
+      fixed_inverse_temperature: "f32",
+      cap: "f32",
+      fixed_cap: "f32",
+      beta: "f32",
+      first: "u32",
+    },
+  },
   /** One row of numbers for the backward pass: (ddivergence, centre, lse, fixedLse). */
   coefficients: {
     name: "vocab_pair_coefficients",
@@ -36,7 +54,7 @@ export const vocabPair = defineOp({
   },
   /**
    * dz_j = ddivergence (p_j g_j - p_j centre), times 1 - (x / cap)² of a capped x;  dhidden = inverse_temperature · dz · head;  dhead += inverse_temperature · dzᵀ · hidden;
-   * both sides' logits are recomputed in chunks.
+   * both sides' logits are recomputed in chunks. The heads may be the same part of two larger ones.
    */
   backward: {
     name: "vocab_pair_backward",

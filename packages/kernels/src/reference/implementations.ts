@@ -4,6 +4,7 @@ import { DeviceError } from "../errors";
 import { adamwReference } from "./adamw";
 import { attentionReference } from "./attention";
 import { blockwiseReference } from "./blockwise";
+import { columnsReference } from "./columns";
 import { dropoutReference } from "./dropout";
 import { elementwiseReference } from "./elementwise";
 import { embeddingReference } from "./embedding";
@@ -28,6 +29,7 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
     adamwReference,
     attentionReference,
     blockwiseReference,
+    columnsReference,
     dropoutReference,
     elementwiseReference,
     embeddingReference,

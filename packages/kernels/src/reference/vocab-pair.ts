@@ -21,6 +21,15 @@ function divergenceOf(logP: readonly number[], logQ: readonly number[], beta: nu
   return beta * relativeEntropy(logQ, logM) + (1 - beta) * relativeEntropy(logP, logM);
 }
 
+/** What one token adds: Σ of a log(a / b) - a + b. */
+function divergenceTerm(logP: number, logQ: number, beta: number): number {
+  const between = (a: number, b: number) => Math.exp(a) * (a - b) - Math.exp(a) + Math.exp(b);
+  if (beta === 0) return between(logQ, logP);
+  if (beta === 1) return between(logP, logQ);
+  const logM = logMixture(logP, logQ, beta);
+  return beta * between(logQ, logM) + (1 - beta) * between(logP, logM);
+}
+
 /** p g: see the contract. */
 function weightedSlope(logP: number, logQ: number, beta: number): number {
   if (beta === 0) return Math.exp(logP) - Math.exp(logQ);
@@ -48,6 +57,23 @@ export const vocabPairReference = [
         centre[n] = logP.reduce((sum, p, j) => sum + weightedSlope(p, logQ[j]!, beta), 0);
         lse[n] = zSum;
         fixedLse[n] = uSum;
+      }
+    },
+  ),
+  implement<Sides | "lse" | "fixedLse" | "divergence" | "centre", "N" | "C" | "V" | "D" | "first" | Scalars>(
+    vocabPair.sums,
+    (
+      { hidden, head, fixedHidden, fixedHead, lse, fixedLse, divergence, centre },
+      { N, C, V, D, first, inverse_temperature, fixed_inverse_temperature, cap, fixed_cap, beta },
+    ) => {
+      for (let n = 0; n < N; n++) {
+        const logP = logitsOfRow(n, hidden, head, V, C, inverse_temperature, cap).map((z) => z - lse[n]!);
+        const logQ = logitsOfRow(n, fixedHidden, fixedHead, V, D, fixed_inverse_temperature, fixed_cap).map((u) => u - fixedLse[n]!);
+        const slopes = logP.reduce((sum, p, j) => sum + weightedSlope(p, logQ[j]!, beta), 0);
+        // The terms of a part of the vocabulary are those of the contract: the other forms agree with them only over all of it.
+        const terms = logP.reduce((sum, p, j) => sum + divergenceTerm(p, logQ[j]!, beta), 0);
+        divergence[n] = (first === 0 ? 0 : divergence[n]!) + terms;
+        centre[n] = (first === 0 ? 0 : centre[n]!) + slopes;
       }
     },
   ),

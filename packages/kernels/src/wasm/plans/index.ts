@@ -5,9 +5,9 @@ import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "./matm
 import { channels, headRow, normBackward } from "./norms";
 import { packedWeightBackwardInput, packedWeightForward, packedWeightRows } from "./packed-weight";
 import { elements, mirror, type Plan, rows } from "./plan";
-import { tokenLogprobBackward, tokenLogprobForward } from "./token-logprob";
+import { tokenLogprobBackward, tokenLogprobForward, tokenLogprobStatistics } from "./token-logprob";
 import { policyLossFused, sampleForward, sumSquares } from "./training";
-import { vocabPairBackward, vocabPairForward } from "./vocab-pair";
+import { vocabPairBackward, vocabPairForward, vocabPairSums } from "./vocab-pair";
 
 const table: Readonly<Record<string, Plan>> = {
   accumulate_add: elements(0.3),
@@ -20,6 +20,8 @@ const table: Readonly<Record<string, Plan>> = {
   binary_backward: elements(0.8),
   blockwise_quantize: mirror((call) => ({ items: call.value("B"), ns: 256 * 8 })),
   blockwise_dequantize: mirror((call) => ({ items: call.value("B"), ns: 256 * 1 })),
+  columns_place: rows(channels, 0.3),
+  columns_take: rows(channels, 0.3),
   dropout_apply: elements(10),
   embedding_forward: rows(channels, 0.3),
   embedding_backward: mirror((call) => ({
@@ -61,6 +63,8 @@ const table: Readonly<Record<string, Plan>> = {
   token_logprob_forward: tokenLogprobForward,
   token_logprob_coefficients: rows(() => 1, 4),
   token_logprob_backward: tokenLogprobBackward,
+  token_logprob_statistics: tokenLogprobStatistics,
+  token_logprob_results: rows(() => 1, 20),
   unary_forward: elements(3),
   unary_backward: elements(4),
   vocab_gather_forward: rows(channels, 0.3),
@@ -70,6 +74,7 @@ const table: Readonly<Record<string, Plan>> = {
     ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
   })),
   vocab_pair_forward: vocabPairForward,
+  vocab_pair_sums: vocabPairSums,
   vocab_pair_coefficients: rows(() => 1, 4),
   vocab_pair_backward: vocabPairBackward,
 };

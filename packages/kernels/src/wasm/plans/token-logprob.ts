@@ -12,7 +12,8 @@ function rowBlockFor(call: PlanCall, C: number): number {
   throw new DeviceError(`${call.entry.name}: a panel of rows must fit the thread scratch of ${SCRATCH_BYTES} bytes, got C = ${C}.`);
 }
 
-export const tokenLogprobForward: Plan = (call) => {
+/** Statistics of a head's logits, by parts of it that are computed side by side; `firstRow`: what its first row is among the targets. */
+function partialStatistics(call: PlanCall, firstRow: number): { partials: number; picked: number; parts: number; phase: Phase } {
   const [N, C, V] = [call.value("N"), call.value("C"), call.value("V")];
   const block = rowBlockFor(call, C);
   const rowBlocks = Math.ceil(N / block);
@@ -20,17 +21,24 @@ export const tokenLogprobForward: Plan = (call) => {
   const partials = call.scratch(parts * 3 * N * 4);
   const picked = call.scratch(N * 4);
   const pointers = ["hidden", "head", "targets"].map((name) => call.pointer(name));
-  const outputs = ["logp", "entropy", "lse", "hit"].map((name) => call.pointer(name));
   const ns = (Math.min(N, block) * V * (C * FMA_NS + 3)) / parts;
-  return [
-    phase(
-      "token_logprob_forward__parts",
-      [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), call.value("cap"), block, parts],
-      rowBlocks * parts,
-      ns,
-    ),
-    phase("token_logprob_forward__merge", [partials, picked, call.pointer("targets"), ...outputs, N, V, parts], N, 10 * parts, 4),
-  ];
+  const args = [...pointers, partials, picked, N, C, V, call.value("inverse_temperature"), call.value("cap"), firstRow, block, parts];
+  return { partials, picked, parts, phase: phase("token_logprob_forward__parts", args, rowBlocks * parts, ns) };
+}
+
+export const tokenLogprobForward: Plan = (call) => {
+  const [N, V] = [call.value("N"), call.value("V")];
+  const { partials, picked, parts, phase: statistics } = partialStatistics(call, 0);
+  const outputs = ["logp", "entropy", "lse", "hit"].map((name) => call.pointer(name));
+  const args = [partials, picked, call.pointer("targets"), ...outputs, N, V, parts];
+  return [statistics, phase("token_logprob_forward__merge", args, N, 10 * parts, 4)];
+};
+
+export const tokenLogprobStatistics: Plan = (call) => {
+  const [N, V, first] = [call.value("N"), call.value("V"), call.value("first")];
+  const { partials, picked, parts, phase: statistics } = partialStatistics(call, first);
+  const args = [partials, picked, call.pointer("targets"), call.pointer("statistics"), N, V, first, parts];
+  return [statistics, phase("token_logprob_statistics__merge", args, N, 20 * parts)];
 };
 
 /** Most bytes of logits' gradients held at a time. */
@@ -54,7 +62,7 @@ export const tokenLogprobBackward: Plan = (call) => {
   for (let first = 0; first < V; first += chunk) {
     const count = Math.min(chunk, V - first);
     const at = first * C * 4;
-    const scalars = [call.value("inverse_temperature"), call.value("cap")];
+    const scalars = [call.value("inverse_temperature"), call.value("cap"), call.value("first")];
     const args = [coefficients, hidden, head, targets, dz, N, C, ...scalars, first, count, ld, block];
     phases.push(phase("token_logprob_backward__logits", args, Math.ceil(N / block), Math.min(N, block) * count * (C * FMA_NS + 2)));
     phases.push(

@@ -62,6 +62,16 @@ export const vocabPairForward: Plan = (call) => {
   ];
 };
 
+export const vocabPairSums: Plan = (call) => {
+  const { z, u, chunks } = pairChunks(call);
+  const pointers = [z, u, ...["lse", "fixedLse", "divergence", "centre"].map((name) => call.pointer(name))];
+  const scalars = ["inverse_temperature", "fixed_inverse_temperature", "beta"].map((name) => call.value(name));
+  return chunks.flatMap(({ first, count, logits }) => {
+    const isFirst = Number(call.value("first") === 0 && first === 0);
+    return [...logits, phase("vocab_pair_forward__sums", [...pointers, count, ...scalars, isFirst], call.value("N"), count * PAIR_NS)];
+  });
+};
+
 export const vocabPairBackward: Plan = (call) => {
   const [N, C] = [call.value("N"), call.value("C")];
   const { z, u, chunks } = pairChunks(call);

@@ -1,4 +1,6 @@
 /** Plans of the ops with one thread per element. */
+
+import columnsSource from "../../../wgsl/columns.wgsl";
 import dropoutSource from "../../../wgsl/dropout.wgsl";
 import elementwiseSource from "../../../wgsl/elementwise.wgsl";
 import embeddingSource from "../../../wgsl/embedding.wgsl";
@@ -19,6 +21,8 @@ export const elementwisePlans = [
   perElement(ops.accumulate.add, elementwise, "N"),
   perElement(ops.fill.set, elementwise, "N"),
   perElement(ops.dropout.apply, [gridPrelude, threefryPrelude, dropoutSource], "N"),
+  perElement(ops.columns.place, [gridPrelude, columnsSource], "N", "C"),
+  perElement(ops.columns.take, [gridPrelude, columnsSource], "N", "C"),
   perElement(ops.embedding.forward, [gridPrelude, embeddingSource], "N", "C"),
   perElement(ops.embedding.backward, [gridPrelude, embeddingSource], "U", "C"),
   perElement(ops.gatedActivation.forward, [gridPrelude, mathPrelude, gatedActivationSource], "N", "F"),

@@ -102,6 +102,18 @@ export const vocabPlans: Plan[] = [
       }
     },
   },
+  {
+    entry: ops.vocabPair.sums,
+    programs: ({ isSoftware }, { N, C }) => [...forwardPrograms(f32Programs, isSoftware, { M: N, K: C }), pairSums],
+    run: (context, [hidden, head, fixedHidden, fixedHead, lse, fixedLse, divergence, centre], values) => {
+      for (const { first, width, z, u, compute } of pairChunks(context, [hidden, head, fixedHidden, fixedHead], values)) {
+        compute();
+        const isFirst = values.first === 0 && first === 0;
+        const bindings = [z, u, lse, fixedLse, divergence, centre];
+        context.run(pairSums, bindings, { ...values, V: width, is_first: isFirst ? 1 : 0 }, line(values.N!));
+      }
+    },
+  },
   perElement(ops.vocabPair.coefficients, vocabPair, "N"),
   {
     entry: ops.vocabPair.backward,

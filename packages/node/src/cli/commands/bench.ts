@@ -13,7 +13,7 @@ const OPS: readonly (readonly [entry: string, values: Values])[] = [
   ["rms_norm_forward", { N: 1024, C: 256, eps: 1e-5 }],
   ["rms_norm_backward", { N: 1024, C: 256 }],
   ["token_logprob_forward", { N: 1024, C: 256, V: 4096, inverse_temperature: 1, cap: 0 }],
-  ["token_logprob_backward", { N: 1024, C: 256, V: 4096, inverse_temperature: 1, cap: 0 }],
+  ["token_logprob_backward", { N: 1024, C: 256, V: 4096, inverse_temperature: 1, cap: 0, first: 0 }],
 ];
 
 /** A Llama of 2.4 million parameters on 8 rows of 128 tokens. */
