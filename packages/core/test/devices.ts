@@ -4,7 +4,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Device } from "@trimtab/kernels";
+import type { BufferLimit, Device } from "@trimtab/kernels";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { createWasmDevice } from "@trimtab/kernels/wasm";
 import { createWebGpuDevice } from "@trimtab/kernels/webgpu";
@@ -19,11 +19,11 @@ export interface MissingDevice {
   readonly missing: string;
 }
 
-const makers: Readonly<Record<DeviceName, () => Promise<Device | MissingDevice>>> = {
-  reference: async () => createReferenceDevice(),
-  wasm: () => createWasmDevice({ relaxed: false }),
-  "wasm-relaxed": async () => {
-    const device = await createWasmDevice({ relaxed: "auto" });
+const makers: Readonly<Record<DeviceName, (limit: BufferLimit) => Promise<Device | MissingDevice>>> = {
+  reference: async (limit) => createReferenceDevice(limit),
+  wasm: (limit) => createWasmDevice({ relaxed: false, ...limit }),
+  "wasm-relaxed": async (limit) => {
+    const device = await createWasmDevice({ relaxed: "auto", ...limit });
     if (device.info.relaxed) return device;
     await device.destroy();
     return { missing: "this JavaScript engine has no relaxed SIMD (Node 20 needs --experimental-wasm-relaxed-simd)" };
@@ -33,9 +33,9 @@ const makers: Readonly<Record<DeviceName, () => Promise<Device | MissingDevice>>
 
 export const deviceNames = Object.keys(makers) as DeviceName[];
 
-/** Makes a device, which the caller destroys. */
-export function makeDevice(name: DeviceName): Promise<Device | MissingDevice> {
-  return makers[name]();
+/** Makes a device, which the caller destroys; `limit`: to do as one with smaller buffers does. */
+export function makeDevice(name: DeviceName, limit: BufferLimit = {}): Promise<Device | MissingDevice> {
+  return makers[name](limit);
 }
 
 /** True when REQUIRE_DEVICES names the device. */
@@ -43,15 +43,16 @@ export function isRequired(name: DeviceName): boolean {
   return (process.env.REQUIRE_DEVICES ?? "").split(",").some((entry) => entry.trim() === name);
 }
 
-/** Registers `suite` once per device, with a device made for it and destroyed after it. Call it at the top level of a test file. */
+/** Registers `suite` once per device, with a device made for it and destroyed after it; `limit` as for makeDevice. Call it at the top level of a test file. */
 export function describeDevices(
   title: string,
   suite: (device: Device, name: DeviceName) => void,
   names: readonly DeviceName[] = deviceNames,
+  limit: BufferLimit = {},
 ): void {
   for (const name of names) {
     describe(`${title} on ${name}`, async () => {
-      const device = await makeDevice(name);
+      const device = await makeDevice(name, limit);
       if (!("missing" in device)) {
         afterAll(() => device.destroy());
         suite(device, name);
@@ -73,11 +74,11 @@ export const slack = (device: Device): number => (device.info.kind === "referenc
 /** Dawn must outlive its devices. */
 const instances: GPU[] = [];
 
-async function makeWebGpu(): Promise<Device | MissingDevice> {
+async function makeWebGpu(limit: BufferLimit): Promise<Device | MissingDevice> {
   process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), "trimtab-xdg-"));
   const gpu = create([]);
   instances.push(gpu);
   const adapter = await gpu.requestAdapter();
   if (!adapter) return { missing: "Dawn finds no Vulkan driver (.ci/install-system-packages installs a software one)" };
-  return createWebGpuDevice({ adapter });
+  return createWebGpuDevice({ adapter, ...limit });
 }

@@ -6,7 +6,7 @@ import { Tape } from "../src/autograd/tape";
 import { collate } from "../src/data/batch";
 import { Decoder } from "../src/models/decoder";
 import { targetHidden } from "../src/models/logprobs";
-import { linear } from "../src/nn/linear";
+import { logits } from "../src/nn/head";
 import { fisherProduct } from "../src/optim/fisher-product";
 import { ParameterSpace } from "../src/optim/flat-vector";
 import { OldPolicy } from "../src/trainers/old-policy";
@@ -88,14 +88,14 @@ function byJacobian(of: Case, seed: number): number[] {
   batches.forEach((batch, i) => {
     const M = batch.targets.length;
     const tape = new Tape(device, { grad: false });
-    const z = device.readF64(linear(tape, targetHidden(tape, decoder, batch), decoder.head)).map((x) => x / temperature); // (M, V)
+    const z = device.readF64(logits(tape, targetHidden(tape, decoder, batch), decoder.head)).map((x) => x / temperature); // (M, V)
     tape.dispose();
     const J = Array.from({ length: M * V }, (_, row) => {
       space.clear(space.grads);
       const recording = new Tape(device);
-      const logits = linear(recording, targetHidden(recording, decoder, batch), decoder.head);
+      const z = logits(recording, targetHidden(recording, decoder, batch), decoder.head);
       const one = Float32Array.from({ length: M * V }, (_, k) => (k === row ? 1 : 0));
-      recording.backward([[logits, recording.constant(one, [M, V])]]);
+      recording.backward([[z, recording.constant(one, [M, V])]]);
       recording.dispose();
       return space.parameters.flatMap(({ grad }) => Array.from(device.readF64(grad!), (x) => x / temperature));
     });

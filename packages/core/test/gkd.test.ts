@@ -37,7 +37,7 @@ async function exactKl(student: TrainingModel, teacher: TrainingModel): Promise<
     const { device } = decoder;
     const tape = new Tape(device, { grad: false });
     const hidden = (await device.read(decoder.forward(tape, batch))) as Float32Array;
-    const head = (await device.read(decoder.head.value)) as Float32Array;
+    const head = (await device.read(decoder.parameter(decoder.config.tied ? "embedding" : "head").value)) as Float32Array;
     tape.dispose();
     const width = decoder.config.hiddenSize;
     return dataset.map(({ prompt }, s) => {

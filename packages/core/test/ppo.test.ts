@@ -459,7 +459,7 @@ describe("what cannot work", () => {
 
   test("a value model without a score head, or with another vocabulary, is refused", async () => {
     const { model } = options();
-    const bad = { decoder: model.decoder, score: model.decoder.head, tokenizer: model.tokenizer };
+    const bad = { decoder: model.decoder, score: model.decoder.parameter("embedding"), tokenizer: model.tokenizer };
     await expect(allOf(ppo(options({ model, valueModel: bad })))).rejects.toThrow(/`valueModel` must be a model with a score head/);
     const small = newScalarModel(banditModel(model.decoder.device), 1);
     await expect(allOf(ppo(options({ model, valueModel: small })))).rejects.toThrow(/policy's vocabulary size 257/);

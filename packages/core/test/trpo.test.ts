@@ -10,7 +10,7 @@ import { ConfigError } from "../src/errors";
 import { generate } from "../src/generate/generate";
 import type { Completion } from "../src/generate/options";
 import { targetHidden } from "../src/models/logprobs";
-import { linear } from "../src/nn/linear";
+import { logits } from "../src/nn/head";
 import type { Metrics } from "../src/rl/metrics";
 import type { RewardFunction } from "../src/rl/rewards";
 import type { TrainingModel } from "../src/trainers/training-model";
@@ -49,12 +49,12 @@ async function distributions({ decoder }: TrainingModel, completions: readonly C
     mask: Uint8Array.from([...promptTokens.map(() => 0), ...tokens.map(() => 1)]),
   }));
   const tape = new Tape(decoder.device, { grad: false });
-  const logits = (await decoder.device.read(
-    linear(tape, targetHidden(tape, decoder, collate(sequences, ARMS)), decoder.head),
+  const values = (await decoder.device.read(
+    logits(tape, targetHidden(tape, decoder, collate(sequences, ARMS)), decoder.head),
   )) as Float32Array;
   tape.dispose();
-  return Array.from({ length: logits.length / ARMS }, (_, m) => {
-    const z = [...logits.subarray(m * ARMS, (m + 1) * ARMS)];
+  return Array.from({ length: values.length / ARMS }, (_, m) => {
+    const z = [...values.subarray(m * ARMS, (m + 1) * ARMS)];
     const lse = Math.log(z.reduce((sum, x) => sum + Math.exp(x), 0));
     return z.map((x) => x - lse);
   });

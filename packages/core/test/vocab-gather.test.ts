@@ -5,7 +5,7 @@ import { rowIndex } from "../src/autograd/gather";
 import { Tape } from "../src/autograd/tape";
 import { tokenLogprob } from "../src/autograd/token-logprob";
 import { vocabGather } from "../src/autograd/vocab-gather";
-import type { Parameter } from "../src/nn/parameters";
+import { tableOf } from "../src/tensor/table";
 import { describeDevices, slack } from "./devices";
 import { exact, leaves, valuesOf } from "./loss-values";
 
@@ -15,15 +15,13 @@ const HEAD = [1, 0, 2, -2, 0.5, 3, 4, 1];
 async function run(device: Device, targets: number[], upstream: number[], isFrozen = false) {
   const tape = new Tape(device);
   const hidden = exact(tape, HIDDEN, [3, 2]);
-  const head = {
-    value: exact(tape, HEAD, [4, 2]),
-    grad: isFrozen ? undefined : tape.constant(new Float32Array(8).fill(10), [4, 2]),
-  };
+  const grad = isFrozen ? undefined : tape.constant(new Float32Array(8).fill(10), [4, 2]);
+  const head = tableOf(exact(tape, HEAD, [4, 2]), grad);
   const gradients = leaves(tape, [hidden]);
   const y = vocabGather(tape, { hidden, head, targets: rowIndex(tape, Uint32Array.from(targets)) });
   const values = await valuesOf(device, y);
   tape.backward([[y, exact(tape, upstream)]]);
-  const result = { values, dhidden: (await gradients())[0], dhead: head.grad && (await valuesOf(device, head.grad)) };
+  const result = { values, dhidden: (await gradients())[0], dhead: grad && (await valuesOf(device, grad)) };
   tape.dispose();
   return result;
 }
@@ -46,9 +44,9 @@ describeDevices("vocabGather", (device) => {
   it("is logp + lse of token-logprob", async () => {
     const tape = new Tape(device, { grad: false });
     const hidden = exact(tape, HIDDEN, [3, 2]);
-    const head = { value: exact(tape, HEAD, [4, 2]), grad: undefined };
+    const head = tableOf(exact(tape, HEAD, [4, 2]));
     const targets = rowIndex(tape, Uint32Array.of(2, 0, 1));
-    const { logp, lse } = tokenLogprob(tape, hidden, head as Parameter, targets.ids);
+    const { logp, lse } = tokenLogprob(tape, hidden, head, targets.ids);
     const [q, l, s] = await Promise.all(
       [vocabGather(tape, { hidden, head, targets }), logp, lse].map((tensor) => valuesOf(device, tensor)),
     );

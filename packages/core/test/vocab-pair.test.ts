@@ -8,6 +8,7 @@ import ppo from "../../../fixtures/rl/ppo.json";
 import { Tape } from "../src/autograd/tape";
 import { vocabPair } from "../src/autograd/vocab-pair";
 import { ConfigError } from "../src/errors";
+import { tableOf } from "../src/tensor/table";
 import { describeDevices, slack } from "./devices";
 import { exact, leaves, valuesOf } from "./loss-values";
 
@@ -30,8 +31,8 @@ async function run(device: Device, learning: Side, fixed: Side, beta: number, we
   const grad = tape.constant(new Float32Array(learning.head.flat().length), shape);
   const gradients = leaves(tape, [hidden]);
   const divergence = vocabPair(tape, {
-    learning: { ...learning, hidden, head: { value: matrix(learning.head), grad } },
-    fixed: { ...fixed, hidden: matrix(fixed.hidden), head: { value: matrix(fixed.head) } },
+    learning: { ...learning, hidden, head: tableOf(matrix(learning.head), grad) },
+    fixed: { ...fixed, hidden: matrix(fixed.hidden), head: tableOf(matrix(fixed.head)) },
     beta,
   });
   const divergences = await valuesOf(device, divergence);
@@ -200,7 +201,7 @@ describe("vocabPair", () => {
 
   it("refuses a beta that is no weight", () => {
     const tape = new Tape(device);
-    const side = { hidden: exact(tape, [1, 2], [1, 2]), head: { value: exact(tape, [1, 2], [1, 2]), grad: undefined } };
+    const side = { hidden: exact(tape, [1, 2], [1, 2]), head: tableOf(exact(tape, [1, 2], [1, 2])) };
     for (const beta of [-0.1, 1.1, 1e-9, 1 - 1e-9, Number.NaN]) {
       expect(() => vocabPair(tape, { learning: side, fixed: side, beta })).toThrow(ConfigError);
     }

@@ -1,6 +1,6 @@
 /** What the engine asks of a device: memory, transfers, dispatch. Three devices implement it: reference, wasm, webgpu. */
 import type { Dtype, EntryPoint } from "./contract";
-import type { DeviceError } from "./errors";
+import { type DeviceError, OutOfMemoryError } from "./errors";
 
 export type DeviceKind = "reference" | "wasm" | "webgpu";
 
@@ -59,6 +59,22 @@ export interface DeviceCounters {
   /** Bytes now handed out, pooled memory not counted. */
   liveBytes: number;
   peakBytes: number;
+}
+
+/** An option of every device. */
+export interface BufferLimit {
+  /** Most bytes of one buffer, at most what the device allows by itself; smaller to compute as on a device with small buffers. */
+  readonly maxBufferBytes?: number | undefined;
+}
+
+/** Throws OutOfMemoryError for a buffer that is larger than a device's may be. */
+export function requireBufferSize({ maxBufferBytes, name }: DeviceInfo, byteLength: number): void {
+  if (byteLength <= maxBufferBytes) return;
+  throw new OutOfMemoryError(
+    `alloc: a buffer must be at most ${maxBufferBytes} bytes on ${name}, got ${byteLength}. Use smaller tensors or a smaller batch.`,
+    byteLength,
+    maxBufferBytes,
+  );
 }
 
 /** Where every device's counters start. */

@@ -1,5 +1,6 @@
 /** Differentiable lookup by row number, with repetitions: the gradient of a row is summed by one writer in a fixed order. */
 import { ops } from "@trimtab/kernels";
+import type { Table } from "../tensor/table";
 import { reshape, type Tensor } from "../tensor/tensor";
 import type { Tape } from "./tape";
 
@@ -31,12 +32,25 @@ export function rowIndex(tape: Tape, ids: Uint32Array): RowIndex {
   };
 }
 
+/** Rows of a table (V, C) by index -> (M, C): embeddings. A gradient goes to those parts of the table that are trained. */
+export function tableRows(tape: Tape, { parts }: Table, index: RowIndex): Tensor {
+  const y = tape.alloc([index.ids.shape[0] as number, parts[0]?.value.shape[1] as number]);
+  for (const { value, firstRow } of parts) tape.run(ops.embedding.forward, { table: value, ids: index.ids, y }, { first: firstRow });
+  tape.record([y], () => {
+    const dy = tape.grad(y) as Tensor;
+    for (const { grad, firstRow } of parts) {
+      if (grad) tape.run(ops.embedding.backward, { dy, ...index.sorted, dtable: grad }, { first: firstRow });
+    }
+  });
+  return y;
+}
+
 /** Rows of x (N, C) by index -> (M, C). */
 export function gatherRows(tape: Tape, x: Tensor, index: RowIndex): Tensor {
   const y = tape.alloc([index.ids.shape[0] as number, x.shape[1] as number]);
-  tape.run(ops.embedding.forward, { table: x, ids: index.ids, y });
+  tape.run(ops.embedding.forward, { table: x, ids: index.ids, y }, WHOLE);
   tape.record([y], () => {
-    tape.run(ops.embedding.backward, { dy: tape.grad(y), ...index.sorted, dtable: tape.gradOrZero(x) });
+    tape.run(ops.embedding.backward, { dy: tape.grad(y), ...index.sorted, dtable: tape.gradOrZero(x) }, WHOLE);
   });
   return y;
 }
@@ -45,12 +59,16 @@ export function gatherRows(tape: Tape, x: Tensor, index: RowIndex): Tensor {
 export function gather(tape: Tape, x: Tensor, index: Uint32Array): Tensor {
   const y = tape.alloc([index.length]);
   const { ids, sorted } = rowIndex(tape, index);
-  tape.run(ops.embedding.forward, { table: column(x), ids, y: column(y) });
+  tape.run(ops.embedding.forward, { table: column(x), ids, y: column(y) }, WHOLE);
   tape.record([y], () => {
-    tape.run(ops.embedding.backward, { dy: column(tape.grad(y) as Tensor), ...sorted, dtable: column(tape.gradOrZero(x)) });
+    const dy = column(tape.grad(y) as Tensor);
+    tape.run(ops.embedding.backward, { dy, ...sorted, dtable: column(tape.gradOrZero(x)) }, WHOLE);
   });
   return y;
 }
+
+/** A table that is no part of a larger one. */
+const WHOLE = { first: 0 };
 
 /** (N) -> (N, 1) */
 const column = (x: Tensor): Tensor => reshape(x, [x.shape[0] as number, 1]);

@@ -1,6 +1,7 @@
 /** Log-probability, entropy and log-sum-exp of target tokens from hidden states, without an (N, V) array. */
 import { ops } from "@trimtab/kernels";
 import type { Head } from "../nn/head";
+import type { TablePart } from "../tensor/table";
 import { allocate, type Tensor } from "../tensor/tensor";
 import type { Tape } from "./tape";
 
@@ -16,17 +17,11 @@ export interface TokenLogprobs {
 }
 
 /** hidden (N, C), head (V, C), targets u32 (N) -> each (N). Gradients may arrive at logp, entropy and lse. */
-export function tokenLogprob(
-  tape: Tape,
-  hidden: Tensor,
-  head: Pick<Head, "value" | "grad" | "softCap">,
-  targets: Tensor,
-  temperature = 1,
-): TokenLogprobs {
+export function tokenLogprob(tape: Tape, hidden: Tensor, head: Head, targets: Tensor, temperature = 1): TokenLogprobs {
   const rows = hidden.shape[0] as number;
   const scalars = { inverse_temperature: 1 / temperature, cap: head.softCap ?? 0 };
-  const [logp, entropy, lse, hit] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];
-  tape.run(ops.tokenLogprob.forward, { hidden, head: head.value, targets, logp, entropy, lse, hit }, scalars);
+  const results = computeLogprobs(tape, hidden, head, targets, temperature);
+  const { logp, entropy, lse } = results;
   tape.record([logp, entropy, lse], () => {
     const coefficients = allocate(tape.device, [rows, 4], "f32", "activations");
     tape.run(ops.tokenLogprob.coefficients, {
@@ -37,10 +32,30 @@ export function tokenLogprob(
       lse,
       coefficients,
     });
-    tape.addGrad(hidden, (dhidden) =>
-      tape.run(ops.tokenLogprob.backward, { coefficients, hidden, head: head.value, targets, dhidden, dhead: head.grad }, scalars),
-    );
+    for (const { value, grad, firstRow } of head.parts) {
+      const inputs = { coefficients, hidden, head: value, targets, dhead: grad };
+      tape.addGrad(hidden, (dhidden) => tape.run(ops.tokenLogprob.backward, { ...inputs, dhidden }, { ...scalars, first: firstRow }));
+    }
     tape.device.free(coefficients.buffer);
   });
-  return { logp, entropy, lse, hit };
+  return results;
+}
+
+/** The forward pass alone, by parts of the head where it has several. */
+export function computeLogprobs(tape: Tape, hidden: Tensor, head: Head, targets: Tensor, temperature: number): TokenLogprobs {
+  const rows = hidden.shape[0] as number;
+  const scalars = { inverse_temperature: 1 / temperature, cap: head.softCap ?? 0 };
+  const results = { logp: tape.alloc([rows]), entropy: tape.alloc([rows]), lse: tape.alloc([rows]), hit: tape.alloc([rows]) };
+  const [first] = head.parts as readonly [TablePart];
+  if (head.parts.length === 1) {
+    tape.run(ops.tokenLogprob.forward, { hidden, head: first.value, targets, ...results }, scalars);
+    return results;
+  }
+  const statistics = allocate(tape.device, [rows, 4], "f32", "activations");
+  for (const { value, firstRow } of head.parts) {
+    tape.run(ops.tokenLogprob.statistics, { hidden, head: value, targets, statistics }, { ...scalars, first: firstRow });
+  }
+  tape.run(ops.tokenLogprob.results, { statistics, ...results });
+  tape.device.free(statistics.buffer);
+  return results;
 }

@@ -2,17 +2,29 @@
 import { ops } from "@trimtab/kernels";
 import { ConfigError } from "../errors";
 import type { Head } from "../nn/head";
-import { allocate, type Tensor } from "../tensor/tensor";
+import type { TablePart } from "../tensor/table";
+import { allocate, type Tensor, windowOf } from "../tensor/tensor";
 import type { Tape } from "./tape";
+import { computeLogprobs } from "./token-logprob";
 
 /** Between 0 and 1, nearer to either than this, f32 cannot tell the mixture from its larger part. */
 const SMALLEST_SHARE = 1e-6;
 
+/** A distribution over the vocabulary a row: softmax(hidden · headᵀ / temperature). */
+export interface VocabSide {
+  /** (N, C) */
+  readonly hidden: Tensor;
+  /** (V, C) */
+  readonly head: Head;
+  /** Default 1. */
+  readonly temperature?: number | undefined;
+}
+
 export interface VocabPair {
-  /** p: where gradients go. `hidden` (N, C), `head` (V, C), whose gradient accumulates unless it is frozen; logits / temperature (default 1). */
-  readonly learning: { readonly hidden: Tensor; readonly head: Pick<Head, "value" | "grad" | "softCap">; readonly temperature?: number };
-  /** q: a constant. `hidden` (N, D), `head` (V, D) of another width if need be. */
-  readonly fixed: { readonly hidden: Tensor; readonly head: Pick<Head, "value" | "softCap">; readonly temperature?: number };
+  /** p: where gradients go; the head's accumulates unless it is frozen. */
+  readonly learning: VocabSide;
+  /** q: a constant, of another width if need be. */
+  readonly fixed: VocabSide;
   /** 0: KL(q || p). 1: KL(p || q). Between: the generalised Jensen-Shannon divergence. */
   readonly beta: number;
 }
@@ -34,7 +46,8 @@ export function vocabPair(tape: Tape, { learning, fixed, beta }: VocabPair): Ten
     throw new ConfigError(`vocabPair: beta must be 0, 1, or at least ${SMALLEST_SHARE} from both, got ${beta}. Use 0 or 1 for a KL.`);
   }
   const rows = learning.hidden.shape[0] as number;
-  const sides = { hidden: learning.hidden, head: learning.head.value, fixedHidden: fixed.hidden, fixedHead: fixed.head.value };
+  const pieces = commonPieces(learning.head, fixed.head);
+  const hiddens = { hidden: learning.hidden, fixedHidden: fixed.hidden };
   const scalars = {
     inverse_temperature: 1 / (learning.temperature ?? 1),
     fixed_inverse_temperature: 1 / (fixed.temperature ?? 1),
@@ -42,15 +55,74 @@ export function vocabPair(tape: Tape, { learning, fixed, beta }: VocabPair): Ten
     fixed_cap: fixed.head.softCap ?? 0,
     beta,
   };
-  const [divergence, centre, lse, fixedLse] = [tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows]), tape.alloc([rows])];
-  tape.run(ops.vocabPair.forward, { ...sides, divergence, centre, lse, fixedLse }, scalars);
+  const { divergence, centre, lse, fixedLse } = compute(tape, learning, fixed, pieces, scalars);
   tape.record([divergence], () => {
     const coefficients = allocate(tape.device, [rows, 4], "f32", "activations");
     tape.run(ops.vocabPair.coefficients, { ddivergence: tape.grad(divergence), centre, lse, fixedLse, coefficients });
-    tape.addGrad(learning.hidden, (dhidden) =>
-      tape.run(ops.vocabPair.backward, { coefficients, ...sides, dhidden, dhead: learning.head.grad }, scalars),
-    );
+    for (const { head, fixedHead, dhead } of pieces) {
+      tape.addGrad(learning.hidden, (dhidden) =>
+        tape.run(ops.vocabPair.backward, { coefficients, ...hiddens, head, fixedHead, dhidden, dhead }, scalars),
+      );
+    }
     tape.device.free(coefficients.buffer);
   });
   return divergence;
+}
+
+/** The forward pass: of heads in parts, first both sides' lse and then the sums, piece by piece. */
+function compute(tape: Tape, learning: VocabSide, fixed: VocabSide, pieces: readonly Piece[], scalars: Readonly<Record<string, number>>) {
+  const rows = learning.hidden.shape[0] as number;
+  const hiddens = { hidden: learning.hidden, fixedHidden: fixed.hidden };
+  const [divergence, centre] = [tape.alloc([rows]), tape.alloc([rows])];
+  const [only] = pieces as readonly [Piece];
+  if (pieces.length === 1) {
+    const results = { divergence, centre, lse: tape.alloc([rows]), fixedLse: tape.alloc([rows]) };
+    tape.run(ops.vocabPair.forward, { ...hiddens, head: only.head, fixedHead: only.fixedHead, ...results }, scalars);
+    return results;
+  }
+  const results = { divergence, centre, lse: logSumExps(tape, learning), fixedLse: logSumExps(tape, fixed) };
+  for (const { head, fixedHead, firstRow } of pieces) {
+    tape.run(ops.vocabPair.sums, { ...hiddens, head, fixedHead, ...results }, { ...scalars, first: firstRow });
+  }
+  return results;
+}
+
+/** The same tokens of both heads. */
+interface Piece {
+  /** (tokens, C) and (tokens, D) */
+  readonly head: Tensor;
+  readonly fixedHead: Tensor;
+  readonly dhead: Tensor | undefined;
+  readonly firstRow: number;
+}
+
+/** Both heads cut wherever either is: one piece where neither is in parts. */
+function commonPieces({ parts }: Head, { parts: fixedParts }: Head): Piece[] {
+  const endOf = ({ firstRow, value }: TablePart) => firstRow + (value.shape[0] as number);
+  const rowsOf = (tensor: Tensor, from: number, count: number) => {
+    const width = tensor.shape[1] as number;
+    return count === tensor.shape[0] ? tensor : windowOf(tensor, from * width, [count, width]);
+  };
+  return parts.flatMap((part) =>
+    fixedParts.flatMap((fixed): Piece[] => {
+      const firstRow = Math.max(part.firstRow, fixed.firstRow);
+      const count = Math.min(endOf(part), endOf(fixed)) - firstRow;
+      if (count <= 0) return [];
+      const own = (tensor: Tensor) => rowsOf(tensor, firstRow - part.firstRow, count);
+      return [
+        {
+          head: own(part.value),
+          fixedHead: rowsOf(fixed.value, firstRow - fixed.firstRow, count),
+          dhead: part.grad && own(part.grad),
+          firstRow,
+        },
+      ];
+    }),
+  );
+}
+
+/** log Σ exp of a side's logits, (N). */
+function logSumExps(tape: Tape, { hidden, head, temperature = 1 }: VocabSide): Tensor {
+  const anyTargets = tape.constant(new Uint32Array(hidden.shape[0] as number));
+  return computeLogprobs(tape, hidden, head, anyTargets, temperature).lse;
 }

@@ -7,6 +7,7 @@ import { Lora } from "../models/lora";
 import { inputsOf, type LoraModule, linearModules, moduleName, outputsOf } from "../models/lora-modules";
 import type { LoraOptions } from "../models/lora-options";
 import { familyOf } from "../models/registry";
+import { writeValues } from "../nn/parameter-values";
 import type { FileContents, ReadableDirectory } from "./files";
 import { jsonBytes, requireJson } from "./json-file";
 import { SafetensorsFile } from "./safetensors";
@@ -244,7 +245,7 @@ async function fill(lora: Lora, file: SafetensorsFile): Promise<void> {
         values.set(stored.subarray(r * columns, (r + 1) * columns), (tensor.firstRow + r) * tensor.width);
       }
     }
-    lora.device.write(parameter.value, values);
+    writeValues(lora.device, parameter, values);
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import { elementCount } from "@trimtab/kernels";
 import { CheckpointError } from "../errors";
-import type { ParameterSet } from "../nn/parameters";
+import { writeValues } from "../nn/parameter-values";
+import type { ParameterPart, ParameterSet } from "../nn/parameters";
 import type { AdamW } from "../optim/adamw";
-import { type Tensor, windowOf } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 
 /** Values by parameter name ("layers.0.attention.qkv"), each flat in the parameter's layout. */
 export type NamedArrays = ReadonlyMap<string, Float32Array>;
@@ -27,7 +28,7 @@ export function captureParameters(parameters: ParameterSet): Promise<NamedArrays
 /** Writes captured weights into a model of the same shape. Throws CheckpointError, before anything is written, where they do not fit. */
 export function restoreParameters(parameters: ParameterSet, weights: NamedArrays): void {
   requireLayout(parameters, weights);
-  writeNamed(parameters, weights, parameters.shards);
+  for (const parameter of parameters.all) writeValues(parameters.device, parameter, weights.get(parameter.name) as Float32Array);
 }
 
 /** Reads an optimiser's moments and step count. */
@@ -67,19 +68,34 @@ async function readNamed(parameters: ParameterSet, shards: readonly Tensor[]): P
 
 function named({ all }: ParameterSet, shards: readonly Float32Array[]): NamedArrays {
   return new Map(
-    all.map(({ name, shard, offset, shape }) => [name, (shards[shard] as Float32Array).slice(offset, offset + elementCount(shape))]),
+    all.map(({ name, shape, parts }) => {
+      const values = new Float32Array(elementCount(shape));
+      for (const { shard, offset, begin, length } of stretchesOf(parts)) {
+        values.set((shards[shard] as Float32Array).subarray(offset, offset + length), begin);
+      }
+      return [name, values];
+    }),
   );
+}
+
+/** Where each part of a parameter lies in its flat buffer, and which of the parameter's values it holds. */
+function stretchesOf(parts: readonly ParameterPart[]) {
+  let end = 0;
+  return parts.map(({ shard, offset, shape }) => {
+    const length = elementCount(shape);
+    const begin = end;
+    end += length;
+    return { shard, offset, begin, length };
+  });
 }
 
 /** One array per shard, with zeros in the gaps. */
 function flat({ all, shards }: ParameterSet, arrays: NamedArrays): Float32Array[] {
   const values = shards.map((shard) => new Float32Array(shard.shape[0] as number));
-  for (const { name, shard, offset } of all) values[shard]?.set(arrays.get(name) as Float32Array, offset);
-  return values;
-}
-
-function writeNamed({ device, all }: ParameterSet, arrays: NamedArrays, shards: readonly Tensor[]): void {
-  for (const { name, shard, offset, shape } of all) {
-    device.write(windowOf(shards[shard] as Tensor, offset, shape), arrays.get(name) as Float32Array);
+  for (const { name, parts } of all) {
+    for (const { shard, offset, begin, length } of stretchesOf(parts)) {
+      values[shard]?.set((arrays.get(name) as Float32Array).subarray(begin, begin + length), offset);
+    }
   }
+  return values;
 }

@@ -5,8 +5,9 @@ import type { DecoderConfig } from "../models/config";
 import { Decoder, type LinearFormat, parameterSpecs } from "../models/decoder";
 import type { Family, TensorPart } from "../models/family";
 import { familyOf, parseConfig } from "../models/registry";
-import { type PackedParameter, ParameterSet } from "../nn/parameters";
-import { alignElements, type Tensor, windowOf } from "../tensor/tensor";
+import { writeValues } from "../nn/parameter-values";
+import { type PackedParameter, type Parameter, ParameterSet } from "../nn/parameters";
+import { alignElements } from "../tensor/tensor";
 import type { ReadableDirectory } from "./files";
 import { requireJson } from "./json-file";
 import { packRows } from "./pack-weights";
@@ -45,7 +46,7 @@ export async function loadDecoder(device: Device, directory: ReadableDirectory, 
     for (const planned of plan.parameters) {
       const weight = decoder.parameters.weight(planned.name);
       if ("packed" in weight) await writePacked(device, weight, planned);
-      else await writeParameter(device, weight.value, planned);
+      else await writeParameter(device, weight, planned);
     }
     if (plan.tiedHead) await requireSame(embeddingOf(plan), plan.tiedHead);
     return decoder;
@@ -188,17 +189,17 @@ async function readParameter({ shape, parts }: PlannedParameter): Promise<Float3
 const PIECE = 1 << 20;
 
 /** Fills a parameter on the device, piece by piece where its parts begin on windows. */
-async function writeParameter(device: Device, value: Tensor, planned: PlannedParameter): Promise<void> {
+async function writeParameter(device: Device, parameter: Parameter, planned: PlannedParameter): Promise<void> {
   const starts = planned.parts.map(({ part }) => firstElement(part));
   if (planned.parts.some(({ part }, i) => part.transposed || starts[i] !== alignElements(starts[i] as number))) {
-    device.write(value, await readParameter(planned));
+    writeValues(device, parameter, await readParameter(planned));
     return;
   }
   for (const [i, { stored }] of planned.parts.entries()) {
     const count = elementCount(stored.shape);
     for (let begin = 0; begin < count; begin += PIECE) {
       const values = await readFinite(stored, begin, Math.min(PIECE, count - begin));
-      device.write(windowOf(value, (starts[i] as number) + begin, [values.length]), values);
+      writeValues(device, parameter, values, (starts[i] as number) + begin);
     }
   }
 }

@@ -10,7 +10,7 @@ export interface ModelBytes {
   readonly weights: number;
   /** Rotary tables. */
   readonly tables: number;
-  /** The largest single tensor. */
+  /** The largest tensor that must lie in one buffer: embeddings and heads over the vocabulary may be kept in parts. */
   readonly largest: number;
 }
 
@@ -23,7 +23,8 @@ function parameterBytes({ shape, format }: ParameterSpec): number {
 
 /** Device memory of a model whose linear layers are in `format`; computed from two layers, so that a configuration of absurd size costs nothing to ask about. */
 export function modelBytes(config: DecoderConfig, format?: LinearFormat): ModelBytes {
-  const sizes = (layers: number) => parameterSpecs({ ...config, layers }, format).map(parameterBytes);
+  const specs = (layers: number) => parameterSpecs({ ...config, layers }, format);
+  const sizes = (layers: number) => specs(layers).map(parameterBytes);
   const sum = (list: readonly number[]) => list.reduce((total, size) => total + size, 0);
   const one = sizes(1);
   const perLayer = sum(sizes(2)) - sum(one);
@@ -32,7 +33,7 @@ export function modelBytes(config: DecoderConfig, format?: LinearFormat): ModelB
   return {
     weights: sum(one) + (config.layers - 1) * perLayer,
     tables: (isTwofold ? 4 : 2) * table,
-    largest: one.reduce((most, size) => Math.max(most, size), table),
+    largest: specs(1).reduce((most, spec) => (spec.isTable ? most : Math.max(most, parameterBytes(spec))), table),
   };
 }
 
@@ -42,7 +43,7 @@ export function requireRoom(device: Device, config: DecoderConfig, copies = 1, f
   const { weights, tables, largest } = modelBytes(config, format);
   if (largest > maxBufferBytes) {
     throw new OutOfMemoryError(
-      `requireRoom: the model's largest tensor must fit one buffer of ${inMiB(maxBufferBytes)} on ${name}, got ${inMiB(largest)}. Use another device or a smaller model.`,
+      `requireRoom: the model's largest tensor beside embeddings and heads must fit one buffer of ${inMiB(maxBufferBytes)} on ${name}, got ${inMiB(largest)}. Load linear layers in low precision (dtype), or use another device or a smaller model.`,
       largest,
       maxBufferBytes,
     );

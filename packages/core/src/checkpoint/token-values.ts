@@ -2,6 +2,7 @@
 import { type Device, elementCount } from "@trimtab/kernels";
 import { CheckpointError } from "../errors";
 import { type TokenValueShape, TokenValues } from "../models/token-values";
+import { readValues } from "../nn/parameter-values";
 import type { ParameterSet } from "../nn/parameters";
 import { restoreParameters } from "./capture";
 import { loadDecoder } from "./decoder-weights";
@@ -24,11 +25,11 @@ export async function saveTokenValues(values: TokenValues, directory: WritableDi
     for (const [name, contents] of modelFiles({ config: decoder.config }, parameterReader(decoder))) files.set(name, contents);
   }
   const tensors = setsOf(values).flatMap(([prefix, set]) =>
-    set.all.map(({ name, shape: of, value }) => ({
-      name: `${prefix}.${name}`,
+    set.all.map((parameter) => ({
+      name: `${prefix}.${parameter.name}`,
       dtype: "F32" as const,
-      shape: of,
-      data: async () => (await set.device.read(value)) as Float32Array,
+      shape: parameter.shape,
+      data: () => readValues(set.device, parameter),
     })),
   );
   files.set(HEADS_FILE, writeSafetensors(tensors, HEADS_FILE));

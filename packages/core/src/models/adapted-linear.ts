@@ -1,15 +1,15 @@
 /** A linear layer with an adapter: the base's product, and the low-rank one added to it. The formulas are those of lora.ts. */
 import { BINARY_KINDS, elementCount, ops } from "@trimtab/kernels";
 import { add, affine, binary } from "../autograd/elementwise";
-import { rowIndex } from "../autograd/gather";
+import { rowIndex, tableRows } from "../autograd/gather";
 import { reshaped } from "../autograd/reshape";
 import { Tape } from "../autograd/tape";
 import { dropout } from "../nn/dropout";
-import { embedding } from "../nn/embedding";
 import { linear } from "../nn/linear";
 import type { Parameter, Weight } from "../nn/parameters";
 import { product, scaleColumns } from "../nn/product";
 import { withValues } from "../nn/unpacked";
+import { tableOf } from "../tensor/table";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
 import { type Lora, type LoraGroup, rowNorms } from "./lora";
 
@@ -34,7 +34,7 @@ export function adaptedLinear(tape: Tape, x: Tensor, w: Weight, lora: Lora, grou
 /** inner (N, T R) through B, added to `addend` (N, out). */
 function outward(tape: Tape, inner: Tensor, lora: Lora, group: LoraGroup, addend: Tensor): Tensor {
   const b = lora.b(group);
-  return group.blocks ? product(tape, inner, embedding(tape, b, group.blocks), addend) : linear(tape, inner, b, { addend });
+  return group.blocks ? product(tape, inner, tableRows(tape, b, group.blocks), addend) : linear(tape, inner, b, { addend });
 }
 
 /** Columns times the scale of their module. */
@@ -54,7 +54,7 @@ function outputGains(tape: Tape, w: Weight, lora: Lora, group: LoraGroup): Tenso
   const computed = rowNorms(tape.device, merged);
   tape.device.copy(computed, norms);
   for (const { buffer } of [merged, computed]) tape.device.free(buffer);
-  const gains = binary(tape, "div", embedding(tape, lora.magnitude(group), magnitudes), norms); // (out, 1)
+  const gains = binary(tape, "div", tableRows(tape, lora.magnitude(group), magnitudes), norms); // (out, 1)
   return reshaped(tape, add(tape, binary(tape, "keep", gains, magnitudes.adapted), magnitudes.others), [1, outputs]);
 }
 
@@ -65,8 +65,8 @@ function undropped(tape: Tape, x: Tensor, dropped: Tensor, w: Weight): Tensor {
 
 function repeatedBias(tape: Tape, bias: Parameter, rows: number): Tensor {
   const shape = [1, bias.shape[0] as number];
-  const table = { ...bias, shape, value: reshape(bias.value, shape), grad: bias.grad && reshape(bias.grad, shape) };
-  return embedding(tape, table, rowIndex(tape, new Uint32Array(rows)));
+  const table = tableOf(reshape(bias.value, shape), bias.grad && reshape(bias.grad, shape));
+  return tableRows(tape, table, rowIndex(tape, new Uint32Array(rows)));
 }
 
 /** W + s B A, (out, in), w (out, in); the caller frees it. */
@@ -79,7 +79,7 @@ export function withUpdate(lora: Lora, group: LoraGroup, w: Tensor): Tensor {
   const placed = allocate(device, [outputs, width]);
   if (blocks) {
     const y = reshape(placed, [outputs * scales.length, rank]);
-    device.dispatch(ops.embedding.forward, { tensors: { table: b, ids: blocks.ids, y } });
+    device.dispatch(ops.embedding.forward, { tensors: { table: b, ids: blocks.ids, y }, scalars: { first: 0 } });
   } else device.copy(b, placed);
   const rows = upload(
     device,

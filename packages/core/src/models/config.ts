@@ -67,6 +67,9 @@ export interface DecoderConfig {
   readonly padTokenId: number | undefined;
 }
 
+/** Which of our parameters have a row for each token: a device with small buffers keeps them in parts. */
+export const isTable = (parameter: string): boolean => parameter === "embedding" || parameter === "head";
+
 /** True where layer `layer` sees no more than the last `slidingWindow` tokens. */
 export function isSliding(config: DecoderConfig, layer: number): boolean {
   return config.slidingWindow !== undefined && (config.layerTypes?.[layer] ?? "sliding") === "sliding";

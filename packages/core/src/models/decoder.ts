@@ -6,11 +6,10 @@
  */
 import { type Device, ropeTable, type WeightFormatName } from "@trimtab/kernels";
 import { add, affine, unary } from "../autograd/elementwise";
-import { type RowIndex, rowIndex } from "../autograd/gather";
+import { type RowIndex, rowIndex, tableRows } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { ConfigError } from "../errors";
 import { attention, rope } from "../nn/attention";
-import { embedding } from "../nn/embedding";
 import { gatedActivation } from "../nn/gated-activation";
 import type { Head } from "../nn/head";
 import { linear } from "../nn/linear";
@@ -18,7 +17,7 @@ import { headNorm, layerNorm, rmsNorm } from "../nn/norm";
 import { type Init, type Parameter, ParameterSet, type ParameterSpec } from "../nn/parameters";
 import { type Tensor, upload } from "../tensor/tensor";
 import { adaptedLinear } from "./adapted-linear";
-import { attentionShape, type DecoderConfig, isSliding, positionShift, type Rope, ropeRows, rotatedChannels } from "./config";
+import { attentionShape, type DecoderConfig, isSliding, isTable, positionShift, type Rope, ropeRows, rotatedChannels } from "./config";
 import type { Lora } from "./lora";
 
 /** Rows of tokens laid end to end; row s is [offsets[s], offsets[s + 1]). */
@@ -79,7 +78,7 @@ export class Decoder {
         "decoder: predicting tokens needs a language-model head, got a model with a score head. Use it as a reward model.",
       );
     }
-    return { ...this.#get(this.config.tied ? "embedding" : "head"), softCap: this.config.logitSoftCap };
+    return { parts: this.#get(this.config.tied ? "embedding" : "head").parts, softCap: this.config.logitSoftCap };
   }
 
   /** What training changes: the adapter where there is one, else the weights. */
@@ -119,10 +118,10 @@ export class Decoder {
   hidden(tape: Tape, tokens: RowIndex, positions: Uint32Array | Tensor, attend: Attend): Tensor {
     const { config } = this;
     const where = positions instanceof Uint32Array ? rowIndex(tape, positions) : { ids: positions, sorted: undefined };
-    let x = embedding(tape, this.#get("embedding"), tokens);
+    let x = tableRows(tape, this.#get("embedding"), tokens);
     if (config.embeddingScale !== undefined) x = affine(tape, x, config.embeddingScale);
     if (config.positions.kind === "learned") {
-      x = add(tape, x, embedding(tape, this.#get("positions"), where));
+      x = add(tape, x, tableRows(tape, this.#get("positions"), where));
     }
     for (let layer = 0; layer < config.layers; layer++) {
       x = tape.block(x, (input) => this.#mlp(tape, layer, this.#attention(tape, layer, input, where.ids, attend)));
@@ -249,7 +248,7 @@ export function parameterSpecs(config: DecoderConfig, format?: LinearFormat): Pa
   const one: Init = { constant: 1 - (config.norm.offset ?? 0) };
   const { blockNorms = "before" } = config;
   const specs: ParameterSpec[] = [];
-  const add = (name: string, shape: number[], init: Init) => specs.push({ name, shape, init });
+  const add = (name: string, shape: number[], init: Init) => specs.push({ name, shape, init, isTable: isTable(name) });
   const addNorm = (name: string) => {
     add(name, [C], one);
     if (config.norm.kind === "layer") add(`${name}.bias`, [C], zero);

@@ -9,10 +9,11 @@
  * stay: neither of two zero factors has a gradient. Everything is composed of existing ops.
  */
 import { type Device, elementCount, ops, UNARY_KINDS, uniform } from "@trimtab/kernels";
+import { copyValues } from "../nn/parameter-values";
 import { ParameterSet, type ParameterSpec } from "../nn/parameters";
 import { withValues } from "../nn/unpacked";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
-import type { DecoderConfig } from "./config";
+import { type DecoderConfig, isTable } from "./config";
 import type { TensorPart } from "./family";
 import { inputsOf, type LoraModule, linearModules, outputsOf } from "./lora-modules";
 import { type LoraOptions, type LoraSettings, resolveLora } from "./lora-options";
@@ -80,7 +81,9 @@ export class Lora {
     }
     this.groups = groups;
     this.saved = this.settings.saved;
-    for (const { parameter, part } of this.saved) specs.push({ name: parameter, shape: part.shape, init: { constant: 0 } });
+    for (const { parameter, part } of this.saved) {
+      specs.push({ name: parameter, shape: part.shape, init: { constant: 0 }, isTable: isTable(parameter) });
+    }
     this.parameters = new ParameterSet(device, specs);
   }
 
@@ -110,7 +113,7 @@ export class Lora {
       this.device.write(this.a(group).value, values);
       if (group.magnitudes) this.#writeMagnitudes(group, group.magnitudes, base);
     }
-    for (const { parameter } of this.saved) this.device.copy(base.get(parameter).value, this.parameters.get(parameter).value);
+    for (const { parameter } of this.saved) copyValues(this.device, base.get(parameter), this.parameters.get(parameter));
   }
 
   /** A second adapter with the same values. */
@@ -203,6 +206,7 @@ export class Lora {
     const table = this.magnitude(group).value;
     this.device.dispatch(ops.embedding.backward, {
       tensors: { dy: reshape(norms, [group.outputs, 1]), ...magnitudes.sorted, dtable: table },
+      scalars: { first: 0 },
     });
     this.device.free(norms.buffer);
   }

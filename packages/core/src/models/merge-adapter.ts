@@ -1,5 +1,7 @@
 /** An adapter folded into its base's weights, and the base's own bits back again. */
 import { ConfigError } from "../errors";
+import { copyValues } from "../nn/parameter-values";
+import type { ParameterPart } from "../nn/parameters";
 import { unpackInto } from "../nn/unpacked";
 import { allocate, type Tensor } from "../tensor/tensor";
 import { mergedWeight } from "./adapted-linear";
@@ -24,10 +26,10 @@ export function mergedCopy(adapted: Decoder): Decoder {
 /** The base of a decoder in f32, with weights of its own. */
 function copyInF32({ device, config, parameters }: Decoder): Decoder {
   const copy = new Decoder(device, config);
-  for (const { name, value } of copy.parameters.all) {
-    const weight = parameters.weight(name);
-    if ("packed" in weight) unpackInto(device, weight, value);
-    else device.copy(weight.value, value);
+  for (const parameter of copy.parameters.all) {
+    const weight = parameters.weight(parameter.name);
+    if ("packed" in weight) unpackInto(device, weight, parameter.value);
+    else copyValues(device, weight, parameter);
   }
   return copy;
 }
@@ -69,7 +71,12 @@ export function mergeAdapter(adapted: Decoder, { keep = true }: { readonly keep?
     replace(weight.value, merged);
     device.free(merged.buffer);
   }
-  for (const { parameter } of adapter.saved) replace(parameters.get(parameter).value, adapter.parameters.get(parameter).value);
+  for (const { parameter } of adapter.saved) {
+    const { parts } = adapter.parameters.get(parameter);
+    parameters.get(parameter).parts.forEach(({ value }, i) => {
+      replace(value, (parts[i] as ParameterPart).value);
+    });
+  }
   let isMerged = true;
   return {
     decoder: adapted.withAdapter(undefined),

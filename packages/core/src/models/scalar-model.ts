@@ -8,6 +8,7 @@ import { reshaped } from "../autograd/reshape";
 import type { Tape } from "../autograd/tape";
 import type { Batch } from "../data/batch";
 import { linear } from "../nn/linear";
+import { copyValues } from "../nn/parameter-values";
 import { type PackedParameter, type Parameter, ParameterSet } from "../nn/parameters";
 import type { Tensor } from "../tensor/tensor";
 import type { Tokenizer } from "../tokenizer/tokenizer";
@@ -51,7 +52,7 @@ export function newScalarModel(base: { readonly decoder: Decoder; readonly token
   const decoder = new Decoder(device, scored, new ParameterSet(device, parameterSpecs(scored, linearFormatOf(base.decoder))));
   for (const { name, packed } of decoder.parameters.packed) device.copy((parameters.weight(name) as PackedParameter).packed, packed);
   for (const parameter of decoder.parameters.all) {
-    if (parameter.name !== "score" || config.head === "score") device.copy(parameters.get(parameter.name).value, parameter.value);
+    if (parameter.name !== "score" || config.head === "score") copyValues(device, parameters.get(parameter.name), parameter);
     else if ("std" in parameter.init) {
       const values = new Float32Array(config.hiddenSize);
       fillNormal(values, seed, SCORE_STREAM, parameter.init.std);

@@ -12,7 +12,9 @@ import type { Tape } from "../autograd/tape";
 import { tokenLogprob } from "../autograd/token-logprob";
 import { vocabGather } from "../autograd/vocab-gather";
 import type { GenerationModel, LogitShift } from "../generate/options";
+import { logits } from "../nn/head";
 import { linear } from "../nn/linear";
+import { copyValues } from "../nn/parameter-values";
 import { type Parameter, ParameterSet, type ParameterSpec } from "../nn/parameters";
 import type { Tensor } from "../tensor/tensor";
 import type { Decoder } from "./decoder";
@@ -53,10 +55,12 @@ export class TokenValues {
   constructor(device: Device, shape: TokenValueShape, decoder?: Decoder) {
     this.shape = shape;
     this.decoder = decoder;
-    const specs = Array.from({ length: shape.heads }, (_, i) => headSpecs(`q${i + 1}`, shape, shape.vocabSize)).flat();
+    const specs = Array.from({ length: shape.heads }, (_, i) =>
+      headSpecs(`q${i + 1}`, shape, { outputs: shape.vocabSize, isTable: true }),
+    ).flat();
     this.q = new ParameterSet(device, specs);
     this.target = new ParameterSet(device, specs);
-    this.v = new ParameterSet(device, headSpecs("v", shape, 1));
+    this.v = new ParameterSet(device, headSpecs("v", shape, { outputs: 1, isTable: false }));
   }
 
   /** Q_i(s_t, a_t) of each head, (N), and log softmax of the same head at a_t, (N), where `withLogps`. hidden (N, C), actions of N tokens. */
@@ -83,7 +87,7 @@ export class TokenValues {
   /** min_i Q̂_i(s, ·) of every token, hidden (R, C) -> (R, V): an array over the vocabulary, for the few positions of a decoding step. */
   allTargetQs(tape: Tape, hidden: Tensor): Tensor {
     return this.#names
-      .map((name) => linear(tape, inside(tape, this.target, name, hidden), this.target.get(`${name}.out`)))
+      .map((name) => logits(tape, inside(tape, this.target, name, hidden), this.target.get(`${name}.out`)))
       .reduce((least, qs) => binary(tape, "min", least, qs));
   }
 
@@ -116,9 +120,7 @@ export function newTokenValues({ decoder }: Pick<GenerationModel, "decoder">, op
     const weights = new Float32Array(width * hiddenSize);
     decoder.device.write(parameter.value, fillNormal(weights, seed, VALUE_STREAM + i, parameter.init.std));
   });
-  values.q.all.forEach(({ name, value }) => {
-    decoder.device.copy(value, values.target.get(name).value);
-  });
+  for (const parameter of values.q.all) copyValues(decoder.device, parameter, values.target.get(parameter.name));
   return values;
 }
 
@@ -130,11 +132,15 @@ export function guidedModel<Model extends GenerationModel>(model: Model, values:
 /** The streams of new heads' draws, apart from those of a model's parameters. */
 const VALUE_STREAM = 0x5c0f0000;
 
-function headSpecs(name: string, { hiddenSize, width }: TokenValueShape, outputs: number): ParameterSpec[] {
+function headSpecs(
+  name: string,
+  { hiddenSize, width }: TokenValueShape,
+  { outputs, isTable }: { readonly outputs: number; readonly isTable: boolean },
+): ParameterSpec[] {
   return [
     { name: `${name}.up`, shape: [width, hiddenSize], init: { std: 1 / Math.sqrt(hiddenSize) } },
     { name: `${name}.up.bias`, shape: [width], init: { constant: 0 } },
-    { name: `${name}.out`, shape: [outputs, width], init: { constant: 0 } },
+    { name: `${name}.out`, shape: [outputs, width], init: { constant: 0 }, isTable },
   ];
 }
 

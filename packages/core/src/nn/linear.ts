@@ -4,15 +4,22 @@ import type { Tape } from "../autograd/tape";
 import type { Tensor } from "../tensor/tensor";
 import type { PackedParameter, Parameter } from "./parameters";
 
+/** (out, in), and where its gradient accumulates: a parameter, or a part of one. */
+interface MatrixInF32 {
+  readonly value: Tensor;
+  readonly grad?: Tensor | undefined;
+}
+
 /** x (M, K), w (N, K), bias (N), addend (M, N), a residual stream added in the same pass -> y (M, N). `kind`: what y counts as. */
 export function linear(
   tape: Tape,
   x: Tensor,
-  w: Pick<Parameter, "value" | "grad" | "shape"> | PackedParameter,
+  w: MatrixInF32 | PackedParameter,
   options: { bias?: Parameter | undefined; addend?: Tensor | undefined; kind?: MemoryKind | undefined } = {},
 ): Tensor {
   const { bias, addend } = options;
-  const y = tape.alloc([x.shape[0] as number, w.shape[0] as number], "f32", options.kind);
+  const outputs = ("packed" in w ? w.packed : w.value).shape[0] as number;
+  const y = tape.alloc([x.shape[0] as number, outputs], "f32", options.kind);
   const inputs = { x, bias: bias?.value, addend, y };
   if ("packed" in w) tape.run(ops.packedWeight.forward, { ...inputs, w: w.packed }, { format: WEIGHT_FORMATS[w.format].id });
   else tape.run(ops.matmul.forward, { ...inputs, w: w.value });

@@ -2,7 +2,8 @@
  * A model's parameters, packed in a few flat buffers so that clipping, AdamW and zeroing are one dispatch each.
  *
  * Each parameter is a window on its buffer. Gradients, when training, are windows at the same places of equally long
- * buffers. Gaps between windows hold zeros and stay zero. Matrices in low precision are frozen and lie in buffers of their own.
+ * buffers. Gaps between windows hold zeros and stay zero. A table that is longer than a buffer may be is several windows, a part of its rows each;
+ * every other parameter is one. Matrices in low precision are frozen and lie in buffers of their own.
  */
 import {
   type Device,
@@ -17,7 +18,9 @@ import {
 } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import { ConfigError } from "../errors";
-import { alignElements, allocate, type Tensor, windowOf } from "../tensor/tensor";
+import { allocate, type Tensor, windowOf } from "../tensor/tensor";
+import { layOut, type Place } from "./parameter-layout";
+import { writeValues } from "./parameter-values";
 
 /** How a parameter starts: normal with a standard deviation, or a constant. */
 export type Init = { readonly std: number } | { readonly constant: number };
@@ -29,15 +32,60 @@ export interface ParameterSpec {
   readonly init: Init;
   /** Low precision in which a matrix (out, in) is kept, which freezes it; undefined is f32. */
   readonly format?: WeightFormatName | undefined;
+  /** True for a matrix (V, C) with a row for each token: a device whose buffers are smaller than it keeps it in parts. Default false. */
+  readonly isTable?: boolean | undefined;
 }
 
-export interface Parameter extends ParameterSpec {
+/** Consecutive rows of a parameter, mostly all of them: what lies in one buffer. */
+export interface ParameterPart extends Place {
   readonly value: Tensor;
   /** Where gradients accumulate; undefined when the parameter is frozen. */
   grad: Tensor | undefined;
-  /** Which flat buffer it lies in, and its first element there. */
-  readonly shard: number;
-  readonly offset: number;
+}
+
+export interface Parameter extends ParameterSpec {
+  /** In the order of their rows; several only of a table. */
+  readonly parts: readonly ParameterPart[];
+  /** Those of a parameter in one part. Throw OutOfMemoryError for a table in several. */
+  readonly value: Tensor;
+  readonly grad: Tensor | undefined;
+}
+
+/** A parameter as it is laid out. */
+class LaidOutParameter implements Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly init: Init;
+  readonly isTable: boolean | undefined;
+  readonly parts: readonly ParameterPart[];
+
+  constructor({ name, shape, init, isTable }: ParameterSpec, parts: readonly ParameterPart[]) {
+    this.name = name;
+    this.shape = shape;
+    this.init = init;
+    this.isTable = isTable;
+    this.parts = parts;
+  }
+
+  get value(): Tensor {
+    return onlyPart(this).value;
+  }
+
+  get grad(): Tensor | undefined {
+    return onlyPart(this).grad;
+  }
+}
+
+function onlyPart({ name, shape, parts }: Parameter): ParameterPart {
+  const [first] = parts as readonly [ParameterPart];
+  if (parts.length === 1) return first;
+  const bytes = 4 * elementCount(shape);
+  const largest = 4 * elementCount(first.shape);
+  throw new OutOfMemoryError(
+    `ParameterSet: parameter \`${name}\` (${shape.join(", ")}) must lie in one buffer for what is asked, got ${parts.length} parts of it on this device. Use \`parts\`, or a device with larger buffers.`,
+    bytes,
+    largest,
+  );
 }
 
 /** A frozen matrix in low precision. */
@@ -67,30 +115,36 @@ export class ParameterSet {
   constructor(device: Device, specs: readonly ParameterSpec[]) {
     this.device = device;
     const floats = specs.filter(({ format }) => format === undefined);
-    const plain = layOut(
+    const plain = layOut<ParameterSpec>(
       device,
       [...floats.filter((s) => s.shape.length > 1), ...floats.filter((s) => s.shape.length <= 1)],
       ({ shape }) => shape,
     );
     this.shards = plain.lengths.map((length) => zeros(device, length, "weights"));
-    this.all = plain.places.map(({ spec, shape, shard, offset }) => ({
-      ...spec,
-      shard,
-      offset,
-      value: windowOf(this.shards[shard] as Tensor, offset, shape),
-      grad: undefined,
-    }));
+    this.all = plain.places.map(({ spec, parts }) => {
+      const windows = parts.map((part) => ({
+        ...part,
+        value: windowOf(this.shards[part.shard] as Tensor, part.offset, part.shape),
+        grad: undefined,
+      }));
+      return new LaidOutParameter(spec, windows);
+    });
     const packed = layOut(
       device,
       specs.filter((spec): spec is ParameterSpec & Pick<PackedParameter, "format"> => spec.format !== undefined),
       ({ shape: [rows, columns], format }) => [rows as number, packedRowWords(WEIGHT_FORMATS[format], columns as number)],
     );
     this.packedShards = packed.lengths.map((length) => allocate(device, [length], "u32", "weights"));
-    this.packed = packed.places.map(({ spec, shape, shard, offset }) => ({
-      ...spec,
-      packed: windowOf(this.packedShards[shard] as Tensor, offset, shape),
-    }));
+    this.packed = packed.places.map(({ spec, parts: [place] }) => {
+      const { shape, shard, offset } = place as Place;
+      return { ...spec, packed: windowOf(this.packedShards[shard] as Tensor, offset, shape) };
+    });
     this.#byName = new Map([...this.all, ...this.packed].map((p) => [p.name, p]));
+  }
+
+  /** The parts of those in f32, as they follow each other in the flat buffers. */
+  get parts(): readonly ParameterPart[] {
+    return this.all.flatMap(({ parts }) => parts);
   }
 
   /** Number of values, gaps not counted. */
@@ -126,7 +180,7 @@ export class ParameterSet {
     this.requireTrainable();
     if (!this.#grads) {
       const grads = this.shards.map((shard) => zeros(this.device, shard.shape[0] as number, "gradients"));
-      for (const p of this.all) p.grad = windowOf(grads[p.shard] as Tensor, p.offset, p.shape);
+      for (const part of this.parts) part.grad = windowOf(grads[part.shard] as Tensor, part.offset, part.shape);
       this.#grads = grads;
     }
     return this.#grads;
@@ -135,7 +189,7 @@ export class ParameterSet {
   /** Gives the gradients' memory back; the next use makes them anew. */
   freeGrads(): void {
     for (const { buffer } of this.#grads ?? []) this.device.free(buffer);
-    for (const p of this.all) p.grad = undefined;
+    for (const part of this.parts) part.grad = undefined;
     this.#grads = undefined;
   }
 
@@ -156,7 +210,7 @@ export class ParameterSet {
       const values = new Float32Array(elementCount(p.shape));
       if ("std" in p.init) fillNormal(values, seed, stream, p.init.std);
       else values.fill(p.init.constant);
-      this.device.write(p.value, values);
+      writeValues(this.device, p, values);
     });
   }
 
@@ -173,30 +227,6 @@ export class ParameterSet {
   dispose(): void {
     for (const tensor of [...this.shards, ...this.packedShards, ...(this.#grads ?? [])]) this.device.free(tensor.buffer);
   }
-}
-
-/** Where each parameter lies when they follow each other in buffers no longer than the device allows; `shapeOf` is what is kept of it. */
-function layOut<Spec extends ParameterSpec>(device: Device, specs: readonly Spec[], shapeOf: (spec: Spec) => readonly number[]) {
-  const limit = Math.floor(device.info.maxBufferBytes / 4);
-  const lengths: number[] = [];
-  const places = specs.map((spec) => {
-    const shape = shapeOf(spec);
-    const length = alignElements(elementCount(shape));
-    if (length > limit) {
-      throw new OutOfMemoryError(
-        `ParameterSet: parameter \`${spec.name}\` (${spec.shape.join(", ")}) must fit one buffer of ${device.info.maxBufferBytes} bytes on ${device.info.name}, got ${length * 4} bytes. Use the wasm device or a smaller vocabulary.`,
-        length * 4,
-        device.info.maxBufferBytes,
-      );
-    }
-    const last = lengths.length - 1;
-    if (last < 0 || (lengths[last] as number) + length > limit) lengths.push(0);
-    const shard = lengths.length - 1;
-    const offset = lengths[shard] as number;
-    lengths[shard] = offset + length;
-    return { spec, shape, shard, offset };
-  });
-  return { lengths, places };
 }
 
 /** Runs `use` with each parameter's gradient window, or a throw-away tensor where the parameter is frozen. */

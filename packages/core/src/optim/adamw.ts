@@ -174,9 +174,10 @@ export class AdamW {
 /** Joins neighbouring parameters with the same decay into one range; gaps between them are zeros and stay zeros. */
 function rangesOf(parameters: ParameterSet, decays: (parameter: Parameter) => boolean): Range[] {
   const ranges: Range[] = [];
-  parameters.all.forEach((p, i) => {
-    const decay = decays(p);
-    const next = parameters.all[i + 1];
+  const parts = parameters.all.flatMap((parameter) => parameter.parts.map((part) => ({ ...part, decay: decays(parameter) })));
+  parts.forEach((p, i) => {
+    const { decay } = p;
+    const next = parts[i + 1];
     const end = next && next.shard === p.shard ? next.offset : (parameters.shards[p.shard]?.shape[0] as number);
     const last = ranges.at(-1);
     if (last && last.shard === p.shard && last.decay === decay) ranges[ranges.length - 1] = { ...last, length: end - last.start };

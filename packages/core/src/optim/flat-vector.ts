@@ -1,6 +1,6 @@
 /** Parameters as one vector on the device, all of them or some, with the operations of a vector space and gradients of their own. */
 import { BINARY_KINDS, type Device, ops, UNARY_KINDS } from "@trimtab/kernels";
-import type { Parameter, ParameterSet } from "../nn/parameters";
+import type { Parameter, ParameterPart, ParameterSet } from "../nn/parameters";
 import { alignElements, allocate, type Tensor, upload, windowOf } from "../tensor/tensor";
 import type { VectorSpace } from "./vector-space";
 
@@ -35,7 +35,7 @@ export class ParameterSpace implements VectorSpace<FlatVector> {
   readonly #blocks: FlatVector;
   /** Sums of the blocks of all stretches, each stretch's from a place where a window may start. */
   readonly #sums: Tensor;
-  readonly #replaced: ReadonlyMap<Parameter, Tensor | undefined>;
+  readonly #replaced: ReadonlyMap<ParameterPart, Tensor | undefined>;
 
   /** Of every parameter, or of those whose name `isChosen` says yes to; at least one. */
   constructor(set: ParameterSet, isChosen: (name: string) => boolean = () => true) {
@@ -46,9 +46,9 @@ export class ParameterSpace implements VectorSpace<FlatVector> {
     this.#scratch = this.zeros();
     this.#blocks = this.#stretches.map(({ length }) => upload(set.device, blockBorders(length)));
     this.#sums = this.#zeroed(this.#blocks.reduce((sum, borders) => sum + alignElements(blockCount(borders)), 0));
-    this.#replaced = new Map(set.all.map((parameter) => [parameter, parameter.grad]));
+    this.#replaced = new Map(set.parts.map((part) => [part, part.grad]));
     this.parameters = set.all.filter(({ name }) => isChosen(name));
-    for (const parameter of set.all) parameter.grad = this.#gradOf(parameter);
+    for (const part of set.parts) part.grad = this.#gradOf(part);
   }
 
   zeros(): FlatVector {
@@ -102,7 +102,7 @@ export class ParameterSpace implements VectorSpace<FlatVector> {
   }
 
   dispose(): void {
-    for (const [parameter, grad] of this.#replaced) parameter.grad = grad;
+    for (const [part, grad] of this.#replaced) part.grad = grad;
     for (const vector of [this.grads, this.#scratch, this.#blocks]) this.free(vector);
     this.#device.free(this.#sums.buffer);
   }
@@ -114,7 +114,7 @@ export class ParameterSpace implements VectorSpace<FlatVector> {
     });
   }
 
-  #gradOf({ shard, offset, shape }: Parameter): Tensor | undefined {
+  #gradOf({ shard, offset, shape }: ParameterPart): Tensor | undefined {
     const i = this.#stretches.findIndex((s) => s.shard === shard && s.start <= offset && offset < s.start + s.length);
     return i < 0 ? undefined : windowOf(this.grads[i] as Tensor, offset - (this.#stretches[i] as Stretch).start, shape);
   }
@@ -129,9 +129,10 @@ export class ParameterSpace implements VectorSpace<FlatVector> {
 /** Joins chosen neighbours; the gap behind a parameter belongs to it. */
 function stretchesOf(set: ParameterSet, isChosen: (name: string) => boolean): Stretch[] {
   const stretches: Stretch[] = [];
-  set.all.forEach(({ name, shard, offset }, i) => {
+  const parts = set.all.flatMap(({ name, parts }) => parts.map((part) => ({ ...part, name })));
+  parts.forEach(({ name, shard, offset }, i) => {
     if (!isChosen(name)) return;
-    const next = set.all[i + 1];
+    const next = parts[i + 1];
     const end = next?.shard === shard ? next.offset : (set.shards[shard]?.shape[0] as number);
     const last = stretches.at(-1);
     if (last && last.shard === shard && last.start + last.length === offset) {

@@ -4,6 +4,7 @@ import { vocabPair } from "../autograd/vocab-pair";
 import type { Batch } from "../data/batch";
 import type { Decoder } from "../models/decoder";
 import { targetHidden } from "../models/logprobs";
+import type { Table } from "../tensor/table";
 import { allocate, type Tensor } from "../tensor/tensor";
 
 export class OldPolicy {
@@ -11,15 +12,14 @@ export class OldPolicy {
   readonly #temperature: number;
   /** Hidden states of each batch's targets, (M, C). */
   readonly #hidden: readonly Tensor[];
-  /** (V, C) */
-  readonly #head: Tensor;
+  readonly #head: Table;
 
   /** Records `decoder` as it is now, by a forward pass over `batches`. */
   constructor(decoder: Decoder, batches: readonly Batch[], temperature: number) {
     const { device } = decoder;
     this.#decoder = decoder;
     this.#temperature = temperature;
-    this.#head = kept(decoder, decoder.head.value);
+    this.#head = { parts: decoder.head.parts.map(({ value, firstRow }) => ({ value: kept(decoder, value), firstRow })) };
     this.#hidden = batches.map((batch) => {
       const tape = new Tape(device, { grad: false });
       try {
@@ -35,13 +35,13 @@ export class OldPolicy {
     const temperature = this.#temperature;
     return vocabPair(tape, {
       learning: { hidden, head: this.#decoder.head, temperature },
-      fixed: { hidden: this.#hidden[index] as Tensor, head: { value: this.#head, softCap: this.#decoder.head.softCap }, temperature },
+      fixed: { hidden: this.#hidden[index] as Tensor, head: { ...this.#head, softCap: this.#decoder.head.softCap }, temperature },
       beta: 0,
     });
   }
 
   dispose(): void {
-    for (const { buffer } of [this.#head, ...this.#hidden]) this.#decoder.device.free(buffer);
+    for (const { buffer } of [...this.#head.parts.map(({ value }) => value), ...this.#hidden]) this.#decoder.device.free(buffer);
   }
 }
 

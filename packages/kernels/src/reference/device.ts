@@ -2,6 +2,7 @@
 import { bind, elementCount } from "../bind";
 import type { Dtype, EntryPoint } from "../contract";
 import {
+  type BufferLimit,
   type Device,
   type DeviceBuffer,
   type DeviceCounters,
@@ -10,10 +11,11 @@ import {
   type DispatchArgs,
   type MemoryKind,
   newCounters,
+  requireBufferSize,
   type TensorData,
   type TensorRef,
 } from "../device";
-import { DeviceError, OutOfMemoryError, ShapeError } from "../errors";
+import { DeviceError, ShapeError } from "../errors";
 import { MemoryLedger } from "../memory-ledger";
 import { implementations } from "./implementations";
 
@@ -26,8 +28,8 @@ export interface ReferenceDevice extends Device {
 }
 
 /** Makes a reference device. One f64 cell stands for four bytes; new memory holds NaN, so that forgotten writes show. */
-export function createReferenceDevice(): ReferenceDevice {
-  return new F64Device();
+export function createReferenceDevice({ maxBufferBytes = INFO.maxBufferBytes }: BufferLimit = {}): ReferenceDevice {
+  return new F64Device({ ...INFO, maxBufferBytes: Math.min(maxBufferBytes, INFO.maxBufferBytes) });
 }
 
 const INFO: DeviceInfo = {
@@ -41,7 +43,7 @@ const INFO: DeviceInfo = {
 };
 
 class F64Device implements ReferenceDevice {
-  readonly info = INFO;
+  readonly info: DeviceInfo;
   readonly counters: DeviceCounters = newCounters();
   readonly #ledger = new MemoryLedger(this.counters);
   readonly #cells = new Map<DeviceBuffer, Float64Array>();
@@ -49,17 +51,15 @@ class F64Device implements ReferenceDevice {
   readonly #used = new Set<string>();
   #nextId = 1;
 
+  constructor(info: DeviceInfo) {
+    this.info = Object.freeze(info);
+  }
+
   alloc(byteLength: number, kind: MemoryKind = "other"): DeviceBuffer {
     if (!(Number.isInteger(byteLength) && byteLength >= 0)) {
       throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
     }
-    if (byteLength > INFO.maxBufferBytes) {
-      throw new OutOfMemoryError(
-        `alloc: a buffer must be at most ${INFO.maxBufferBytes} bytes, got ${byteLength}. Use smaller tensors.`,
-        byteLength,
-        INFO.maxBufferBytes,
-      );
-    }
+    requireBufferSize(this.info, byteLength);
     const buffer: DeviceBuffer = Object.freeze({ id: this.#nextId++, byteLength });
     this.#cells.set(buffer, new Float64Array(Math.ceil(byteLength / 4)).fill(Number.NaN));
     this.#kinds.set(buffer, kind);

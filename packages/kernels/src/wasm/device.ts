@@ -2,6 +2,7 @@
 import { elementCount } from "../bind";
 import type { EntryPoint } from "../contract";
 import {
+  type BufferLimit,
   type Device,
   type DeviceBuffer,
   type DeviceCounters,
@@ -10,6 +11,7 @@ import {
   type DispatchArgs,
   type MemoryKind,
   newCounters,
+  requireBufferSize,
   type TensorData,
   type TensorRef,
 } from "../device";
@@ -30,7 +32,7 @@ export interface WorkerPort {
   terminate(): void | Promise<void>;
 }
 
-export interface WasmDeviceOptions {
+export interface WasmDeviceOptions extends BufferLimit {
   /** Threads including the calling one; 1 by default. More than one needs `spawn` and shared memory. */
   readonly threads?: number;
   /** Fused multiply-add: where the engine supports it ("auto", the default), always, or never (the same bits everywhere). */
@@ -97,7 +99,10 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     threads,
     relaxed: engine.relaxed,
     software: false,
-    maxBufferBytes: maximum * PAGE_BYTES - arenaBase(threads) - OVERREAD_BYTES,
+    maxBufferBytes: Math.min(
+      options.maxBufferBytes ?? Number.POSITIVE_INFINITY,
+      maximum * PAGE_BYTES - arenaBase(threads) - OVERREAD_BYTES,
+    ),
     memoryBytes: maximum * PAGE_BYTES,
     fewRows: FEW_ROWS,
   };
@@ -176,6 +181,7 @@ class WasmDevice implements Device {
       throw new DeviceError(`alloc: a size must be a whole number of bytes, got ${byteLength}.`);
     }
     this.#assertUsable("alloc");
+    requireBufferSize(this.info, byteLength);
     const address = this.#arena.take(byteLength);
     this.#ledger.take(kind, byteLength);
     return new WasmBuffer(this, this.#nextId++, byteLength, address, kind);

@@ -2,6 +2,7 @@
 import { type BoundCall, bind, elementCount } from "../bind";
 import type { EntryPoint } from "../contract";
 import {
+  type BufferLimit,
   type Device,
   type DeviceBuffer,
   type DeviceCounters,
@@ -33,7 +34,7 @@ export interface WebGpuDevice extends Device {
   prepare(entries: readonly EntryPoint[], sizes?: Readonly<Record<string, number>>): Promise<void>;
 }
 
-export interface WebGpuOptions {
+export interface WebGpuOptions extends BufferLimit {
   /** Where to request a device from; the device made is destroyed with this one. */
   readonly adapter?: GPUAdapter;
   /** A device made by the caller, who also destroys it. Give either this or `adapter`. */
@@ -146,7 +147,8 @@ class QueueDevice implements WebGpuDevice {
     this.#isOwned = isOwned;
     this.#isDebug = debug;
     const isSoftware = options.isSoftware ?? isEmulated(adapterInfo);
-    const maxBufferBytes = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
+    const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
+    const maxBufferBytes = Math.min(options.maxBufferBytes ?? Number.POSITIVE_INFINITY, maxBufferSize, maxStorageBufferBindingSize);
     this.info = Object.freeze({
       kind: "webgpu",
       name: `webgpu (${nameOf(adapterInfo)}${isSoftware ? ", software" : ""})`,
