@@ -9,6 +9,8 @@ export async function readValues(
   { shape, parts }: Pick<Parameter, "shape" | "parts">,
   of: (part: ParameterPart) => Tensor | undefined = (part) => part.value,
 ): Promise<Float32Array> {
+  const only = parts.length === 1 && of(parts[0] as ParameterPart);
+  if (only) return (await device.read(only)) as Float32Array;
   const values = new Float32Array(elementCount(shape));
   let at = 0;
   for (const part of parts) {
