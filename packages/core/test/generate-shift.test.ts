@@ -5,8 +5,8 @@ import type { GenerateOptions, GenerationModel } from "../src/generate/options";
 import { Decoder } from "../src/models/decoder";
 import { logits } from "../src/nn/head";
 import { linear } from "../src/nn/linear";
-import type { TablePart } from "../src/tensor/table";
 import { upload } from "../src/tensor/tensor";
+import type { TablePart } from "../src/tensor/token-table";
 import { describeDevices } from "./devices";
 import { gpt2Config, llamaConfig, prompt, randomDecoder } from "./generate-model";
 

@@ -5,7 +5,7 @@ import { rowIndex } from "../src/autograd/gather";
 import { Tape } from "../src/autograd/tape";
 import { tokenLogprob } from "../src/autograd/token-logprob";
 import { vocabGather } from "../src/autograd/vocab-gather";
-import { tableOf } from "../src/tensor/table";
+import { tableOf } from "../src/tensor/token-table";
 import { describeDevices, slack } from "./devices";
 import { exact, leaves, valuesOf } from "./loss-values";
 

@@ -8,7 +8,7 @@ import ppo from "../../../fixtures/rl/ppo.json";
 import { Tape } from "../src/autograd/tape";
 import { vocabPair } from "../src/autograd/vocab-pair";
 import { ConfigError } from "../src/errors";
-import { tableOf } from "../src/tensor/table";
+import { tableOf } from "../src/tensor/token-table";
 import { describeDevices, slack } from "./devices";
 import { exact, leaves, valuesOf } from "./loss-values";
 

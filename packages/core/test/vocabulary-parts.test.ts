@@ -25,8 +25,8 @@ import { logits } from "../src/nn/head";
 import { readValues } from "../src/nn/parameter-values";
 import type { Parameter, ParameterSet } from "../src/nn/parameters";
 import { AdamW } from "../src/optim/adamw";
-import type { Table } from "../src/tensor/table";
 import type { Tensor } from "../src/tensor/tensor";
+import type { TokenTable } from "../src/tensor/token-table";
 import { grpo } from "../src/trainers/grpo";
 import { sft } from "../src/trainers/sft";
 import type { TrainingModel } from "../src/trainers/training-model";
@@ -38,7 +38,7 @@ import { f32Bits, parseSafetensors } from "./independent-safetensors";
 import { exact, leaves, valuesOf } from "./loss-values";
 import { allOf, tinyModel } from "./trainer-model";
 
-const rowsOf = ({ parts }: Table) => parts.map(({ value }) => value.shape[0]);
+const rowsOf = ({ parts }: TokenTable) => parts.map(({ value }) => value.shape[0]);
 const numbers = (count: number, stream: number, std = 1) => fillNormal(new Float32Array(count), 7, stream, std);
 
 /** The 49,344 bytes of its embedding, which is its head as well, are more than a buffer; the 27,648 of its largest other matrix are not. */
@@ -135,7 +135,7 @@ const V = 200;
 const CUTS = { fine: [0, 64, 192, V], coarse: [0, 128, V], whole: [0, V] };
 
 /** A table (V, C) and where its gradient accumulates, each part in a buffer of its own. */
-function tableIn(tape: Tape, values: Float32Array, width: number, borders: readonly number[]): { table: Table; grads: Tensor[] } {
+function tableIn(tape: Tape, values: Float32Array, width: number, borders: readonly number[]): { table: TokenTable; grads: Tensor[] } {
   const parts = borders.slice(0, -1).map((firstRow, i) => {
     const rows = (borders[i + 1] as number) - firstRow;
     const value = exact(tape, values.subarray(firstRow * width, (firstRow + rows) * width), [rows, width]);
@@ -144,7 +144,7 @@ function tableIn(tape: Tape, values: Float32Array, width: number, borders: reado
   return { table: { parts }, grads: parts.map(({ grad }) => grad) };
 }
 
-type Run = (tape: Tape, hidden: Tensor, table: Table, borders: readonly number[]) => Tensor[];
+type Run = (tape: Tape, hidden: Tensor, table: TokenTable, borders: readonly number[]) => Tensor[];
 
 describeDevices("ops over a vocabulary in parts", (device) => {
   const [N, C, D] = [9, 12, 7];

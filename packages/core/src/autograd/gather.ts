@@ -1,7 +1,7 @@
 /** Differentiable lookup by row number, with repetitions: the gradient of a row is summed by one writer in a fixed order. */
 import { ops } from "@trimtab/kernels";
-import type { Table } from "../tensor/table";
 import { reshape, type Tensor } from "../tensor/tensor";
+import type { TokenTable } from "../tensor/token-table";
 import type { Tape } from "./tape";
 
 /** Row numbers with their sorted index on the device; the index is made only for a recording tape. */
@@ -33,7 +33,7 @@ export function rowIndex(tape: Tape, ids: Uint32Array): RowIndex {
 }
 
 /** Rows of a table (V, C) by index -> (M, C): embeddings. A gradient goes to those parts of the table that are trained. */
-export function tableRows(tape: Tape, { parts }: Table, index: RowIndex): Tensor {
+export function tableRows(tape: Tape, { parts }: TokenTable, index: RowIndex): Tensor {
   const y = tape.alloc([index.ids.shape[0] as number, parts[0]?.value.shape[1] as number]);
   for (const { value, firstRow } of parts) tape.run(ops.embedding.forward, { table: value, ids: index.ids, y }, { first: firstRow });
   tape.record([y], () => {

@@ -1,8 +1,8 @@
 /** Log-probability, entropy and log-sum-exp of target tokens from hidden states, without an (N, V) array. */
 import { ops } from "@trimtab/kernels";
 import type { Head } from "../nn/head";
-import type { TablePart } from "../tensor/table";
 import { allocate, type Tensor } from "../tensor/tensor";
+import type { TablePart } from "../tensor/token-table";
 import type { Tape } from "./tape";
 
 export interface TokenLogprobs {

@@ -1,7 +1,7 @@
 /** The value of one token a row under a head over the vocabulary, without the other tokens' values. */
 import { ops } from "@trimtab/kernels";
-import type { Table, TablePart } from "../tensor/table";
 import type { Tensor } from "../tensor/tensor";
+import type { TablePart, TokenTable } from "../tensor/token-table";
 import { mul } from "./elementwise";
 import { type RowIndex, tableRows } from "./gather";
 import { reshaped } from "./reshape";
@@ -12,7 +12,7 @@ export interface VocabGather {
   /** (N, C) */
   readonly hidden: Tensor;
   /** (V, C); its gradient accumulates unless it is frozen. */
-  readonly head: Table;
+  readonly head: TokenTable;
   /** One token a row, (N): `rowIndex(tape, targets)`, which several heads may share. */
   readonly targets: RowIndex;
 }

@@ -2,8 +2,8 @@
 import { ops } from "@trimtab/kernels";
 import { ConfigError } from "../errors";
 import type { Head } from "../nn/head";
-import type { TablePart } from "../tensor/table";
 import { allocate, type Tensor, windowOf } from "../tensor/tensor";
+import type { TablePart } from "../tensor/token-table";
 import type { Tape } from "./tape";
 import { computeLogprobs } from "./token-logprob";
 

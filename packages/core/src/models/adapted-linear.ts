@@ -9,8 +9,8 @@ import { linear } from "../nn/linear";
 import type { Parameter, Weight } from "../nn/parameters";
 import { product, scaleColumns } from "../nn/product";
 import { withValues } from "../nn/unpacked";
-import { tableOf } from "../tensor/table";
 import { allocate, reshape, type Tensor, upload } from "../tensor/tensor";
+import { tableOf } from "../tensor/token-table";
 import { type Lora, type LoraGroup, rowNorms } from "./lora";
 
 interface LinearOptions {

@@ -2,11 +2,11 @@
 import { ops } from "@trimtab/kernels";
 import { unary } from "../autograd/elementwise";
 import type { Tape } from "../autograd/tape";
-import type { Table, TablePart } from "../tensor/table";
 import { allocate, type Tensor } from "../tensor/tensor";
+import type { TablePart, TokenTable } from "../tensor/token-table";
 import { linear } from "./linear";
 
-export interface Head extends Table {
+export interface Head extends TokenTable {
   /** Logits become cap · tanh(logit / cap); undefined is no cap. */
   readonly softCap?: number | undefined;
 }

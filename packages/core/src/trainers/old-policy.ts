@@ -4,15 +4,15 @@ import { vocabPair } from "../autograd/vocab-pair";
 import type { Batch } from "../data/batch";
 import type { Decoder } from "../models/decoder";
 import { targetHidden } from "../models/logprobs";
-import type { Table } from "../tensor/table";
 import { allocate, type Tensor } from "../tensor/tensor";
+import type { TokenTable } from "../tensor/token-table";
 
 export class OldPolicy {
   readonly #decoder: Decoder;
   readonly #temperature: number;
   /** Hidden states of each batch's targets, (M, C). */
   readonly #hidden: readonly Tensor[];
-  readonly #head: Table;
+  readonly #head: TokenTable;
 
   /** Records `decoder` as it is now, by a forward pass over `batches`. */
   constructor(decoder: Decoder, batches: readonly Batch[], temperature: number) {

@@ -12,10 +12,10 @@ export interface TablePart {
 }
 
 /** A matrix (V, C): a parameter, or whatever else has parts. */
-export interface Table {
+export interface TokenTable {
   /** In the order of their rows: at least one, mostly no more. */
   readonly parts: readonly TablePart[];
 }
 
 /** A matrix (V, C) in one part. */
-export const tableOf = (value: Tensor, grad?: Tensor): Table => ({ parts: [{ value, grad, firstRow: 0 }] });
+export const tableOf = (value: Tensor, grad?: Tensor): TokenTable => ({ parts: [{ value, grad, firstRow: 0 }] });
