@@ -1,4 +1,4 @@
-/** Loads one tokenizer of cl100k and prints the bytes that it keeps, heap and buffers. Run with --expose-gc. */
+/** Loads one tokenizer of cl100k and prints the bytes that it keeps, heap and buffers, and by how many the process peaks above its start. Run with --expose-gc. */
 import { readFileSync } from "node:fs";
 import { load, ranks } from "./tokenizers.mjs";
 
@@ -13,10 +13,13 @@ function used() {
 }
 
 const before = used();
+const peakBytes = () => process.resourceUsage().maxRSS * 1024;
+const peakBefore = peakBytes();
 const tokenizer = own
   ? own.Tokenizer.fromTiktoken(ranks(), { expression: own.splitExpressions.cl100k })
   : await load(name, jsonPath && JSON.parse(readFileSync(jsonPath, "utf8")));
 tokenizer.encode("hello there");
+const peak = peakBytes() - peakBefore;
 await new Promise((resolve) => setTimeout(resolve, 50));
-console.log(used() - before);
+console.log(used() - before, peak);
 tokenizer.encode("still here");

@@ -51,15 +51,20 @@ async function rates(mb: number, contestants: readonly Contestant[]): Promise<(n
   return [...best, best.length > 1 ? best[0]! / Math.max(...best.slice(1)) : null];
 }
 
-/** MB that each keeps when loaded in a process of its own, and how many times that the first of the others, the fastest, takes. */
-function memory(names: readonly string[], json: unknown): number[] {
+/** MB that each keeps when loaded in a process of its own, and MB that it takes meanwhile; how many times ours the first of the others, the fastest, takes. */
+function memory(names: readonly string[], json: unknown): { kept: number[]; peak: number[] } {
   const folder = mkdtempSync(join(tmpdir(), "trimtab-bench-"));
   const path = join(folder, "tokenizer.json");
   writeFileSync(path, JSON.stringify(json));
   const script = fileURLToPath(new URL("../peers/tokenizer-memory.mjs", import.meta.url));
-  const kept = names.map((name) => Number(execFileSync(process.execPath, ["--expose-gc", script, name, path], { encoding: "utf8" })) / 1e6);
+  const figures = names.map((name) => {
+    const printed = execFileSync(process.execPath, ["--expose-gc", script, name, path], { encoding: "utf8" });
+    return printed.split(" ").map((bytes) => Number(bytes) / 1e6);
+  });
   rmSync(folder, { recursive: true });
-  return [...kept, kept[1]! / kept[0]!];
+  const column = (i: number) => figures.map((row) => row[i]!);
+  const compared = (mb: number[]) => [...mb, mb[1]! / mb[0]!];
+  return { kept: compared(column(0)), peak: compared(column(1)) };
 }
 
 export async function benchmarkTokenizer(options: { peers: boolean }): Promise<Section> {
@@ -88,14 +93,13 @@ export async function benchmarkTokenizer(options: { peers: boolean }): Promise<S
     });
     rows.push([`decode ${name}, MB/s`, ...(await rates(megabytes(text), decoders))]);
   }
-  if (peers)
-    rows.push([
-      "memory kept, MB",
-      ...memory(
-        all.map(({ name }) => name),
-        json,
-      ),
-    ]);
+  if (peers) {
+    const { kept, peak } = memory(
+      all.map(({ name }) => name),
+      json,
+    );
+    rows.push(["memory kept, MB", ...kept], ["memory while loading, MB", ...peak]);
+  }
   notes.push("targets: encoding 2x the fastest peer, half its memory (the last column: how many times better ours is)");
   return {
     title: peers ? "Tokenizers (cl100k)" : "Tokenizer (trained here; no peers)",

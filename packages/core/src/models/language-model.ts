@@ -1,14 +1,14 @@
 /** A decoder with its tokenizer: from a Hugging Face directory, to one, or made from scratch. */
 import { type Device, TrimtabError } from "@trimtab/kernels";
 import { loadConfig, loadDecoder } from "../checkpoint/decoder-weights";
-import type { ReadableDirectory, WritableDirectory } from "../checkpoint/files";
+import { type ReadableDirectory, readFile, type WritableDirectory } from "../checkpoint/files";
 import { readJson, readText } from "../checkpoint/json-file";
 import { adaptedModelFiles, modelFiles, type WeightOptions } from "../checkpoint/model-files";
 import { parameterReader } from "../checkpoint/read-parameter";
 import { requireRoom } from "../checkpoint/room";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files";
 import { CheckpointError, ConfigError } from "../errors";
-import { Tokenizer, type TokenizerConfigJson, type TokenizerJson } from "../tokenizer";
+import { Tokenizer, type TokenizerConfigJson } from "../tokenizer";
 import { linearFormat, type PrecisionOptions } from "./base-dtype";
 import type { DecoderConfig } from "./config";
 import { Decoder } from "./decoder";
@@ -86,8 +86,8 @@ export async function loadTokenizer(directory: ReadableDirectory): Promise<Token
   const settings = await readJson(directory, "tokenizer_config.json");
   const template = await readText(directory, "chat_template.jinja");
   const config: TokenizerConfigJson = { ...names, ...settings, ...(template === undefined ? {} : { chat_template: template }) };
-  const json = await readJson(directory, "tokenizer.json");
-  if (json) return checked("tokenizer.json", () => Tokenizer.fromJSON(json as unknown as TokenizerJson, config));
+  const bytes = await readFile(directory, "tokenizer.json");
+  if (bytes) return checked("tokenizer.json", () => Tokenizer.parse(bytes, config));
   const vocab = await readJson(directory, "vocab.json");
   const merges = await readText(directory, "merges.txt");
   if (vocab && merges !== undefined) {
@@ -167,6 +167,9 @@ function checked(file: string, make: () => Tokenizer): Tokenizer {
     return make();
   } catch (cause) {
     if (cause instanceof TrimtabError) throw cause;
+    if (cause instanceof SyntaxError) {
+      throw new CheckpointError(`${file}: it must be JSON, got ${cause.message}. Get the file again.`, { file }, { cause });
+    }
     throw new CheckpointError(
       `${file}: it must describe a tokenizer, got: ${(cause as Error).message}. Get the file again.`,
       { file },

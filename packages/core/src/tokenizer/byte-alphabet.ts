@@ -18,20 +18,27 @@ byteCharacters.forEach((character, byte) => {
   byteOfCharacter[character.charCodeAt(0)] = byte;
 });
 
-/** Writes the bytes that a byte-level token stands for and returns the end of them, or -1 when it has a character outside the alphabet. */
-export function writeBytesOfToken(token: string, into: Uint8Array, at: number): number {
-  for (let i = 0; i < token.length; i++) {
-    const byte = byteOfCharacter[token.charCodeAt(i)] ?? -1;
+/**
+ * Writes the bytes that a byte-level token stands for, whose name's UTF-8 is from `start` to `end`, and returns the end of them, or -1 when it has a
+ * character outside the alphabet. They are never more than the name's; `into` may be `name`, up to where it is read.
+ */
+export function writeBytesOfToken(name: Uint8Array, start: number, end: number, into: Uint8Array, at: number): number {
+  for (let i = start; i < end; i++) {
+    const first = name[i]!;
+    // Two bytes of UTF-8 reach beyond the alphabet.
+    const code = first < 0x80 ? first : first < 0xe0 ? ((first & 31) << 6) | (name[++i]! & 63) : byteOfCharacter.length;
+    const byte = byteOfCharacter[code] ?? -1;
     if (byte < 0) return -1;
-    into[at + i] = byte;
+    into[at++] = byte;
   }
-  return at + token.length;
+  return at;
 }
 
 /** The bytes a byte-level token stands for, or undefined when it has a character outside the alphabet. */
 export function bytesOfToken(token: string): Uint8Array<ArrayBuffer> | undefined {
-  const bytes = new Uint8Array(token.length);
-  return writeBytesOfToken(token, bytes, 0) < 0 ? undefined : bytes;
+  const name = utf8(token);
+  const end = writeBytesOfToken(name, 0, name.length, name, 0);
+  return end < 0 ? undefined : name.subarray(0, end);
 }
 
 /** A byte string in GPT-2's alphabet. */

@@ -4,6 +4,11 @@ import type { JsonField } from "./json-field";
 /** U+2581, the space of SentencePiece's vocabularies. */
 export const METASPACE = "\u2581";
 
+/** True where U+2581 is at a place in UTF-8 that ends at `end`. */
+export function isMetaspace(bytes: Uint8Array, at: number, end: number): boolean {
+  return bytes[at] === 0xe2 && at + 2 < end && bytes[at + 1] === 0x96 && bytes[at + 2] === 0x81;
+}
+
 /** A Metaspace's fields, also where it is a decoder. */
 export function readMetaspaceFields(component: JsonField): { replacement: string; scheme: "always" | "first" | "never"; splits: boolean } {
   const replacement = readCharacter(component.get("replacement"), METASPACE);

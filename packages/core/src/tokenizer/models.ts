@@ -1,8 +1,10 @@
 /** `model` of tokenizer.json: the rules by which a word becomes ids (Hugging Face tokenizers 0.23). */
-import type { TokenEncoder } from "@trimtab/kernels";
-import { byteCharacters, utf8, writeBytesOfToken, writeUtf8 } from "./byte-alphabet";
+import { type ByteStrings, type TokenEncoder, utf8Decoder } from "@trimtab/kernels";
+import { byteCharacters, utf8, writeBytesOfToken } from "./byte-alphabet";
 import { ByteStringsBuilder } from "./byte-strings";
-import type { JsonField, Readers } from "./json-field";
+import { JsonField, type Readers } from "./json-field";
+import type { MergeList, ModelTables } from "./model-tables";
+import type { NameTable } from "./name-table";
 import type { ModelJson } from "./tokenizer-json";
 
 /** A model's own tokens, by name. */
@@ -17,7 +19,12 @@ export interface Model {
 }
 
 /** Gives the encoder its rules. `byteLevel`: the words' bytes are the symbols. */
-export type UseModel = (encoder: TokenEncoder, idOf: IdOf, byteLevel: boolean) => Model;
+export type UseModel = (encoder: TokenEncoder, tables: ModelTables, byteLevel: boolean) => Model;
+
+const idsIn =
+  ({ names }: ModelTables): IdOf =>
+  (token) =>
+    names.idOf(token);
 
 const none = new Uint8Array(0);
 
@@ -50,29 +57,26 @@ function byteIds(idOf: IdOf, byteLevel: boolean): Int32Array {
   return Int32Array.from({ length: 256 }, (_, byte) => idOf(name(byte)) ?? -1);
 }
 
-/** The two sides of each merge, "left right" or [left, right]. */
-function readMerges(model: JsonField, byteLevel: boolean) {
-  const merges = model.get("merges");
-  const rows = merges.array();
-  const builder = new ByteStringsBuilder(rows.length * 2);
-  rows.forEach((row, i) => {
-    // A token may itself hold a space, never at the place where one joins two tokens of the vocabulary.
-    const space = typeof row === "string" ? row.indexOf(" ", 1) : -1;
-    const sides = typeof row === "string" ? [row.slice(0, space), row.slice(space + 1)] : row;
-    if (!isPair(sides) || (typeof row === "string" && space < 0))
-      throw mergeAt(merges, i).must('two tokens, "left right" or ["left", "right"]');
-    for (const side of sides) {
-      const write = byteLevel ? writeBytesOfToken : writeUtf8;
-      if (!builder.add(side.length * 3, (into, at) => write(side, into, at)))
-        throw mergeAt(merges, i).must("written in GPT-2's byte alphabet");
-    }
-  });
+/** The two sides of each merge, in the alphabet of the words. */
+function sidesFor(model: JsonField, names: NameTable, list: MergeList, byteLevel: boolean): ByteStrings {
+  const { sides } = list;
+  if (!byteLevel || names.areBytes) return sides;
+  const count = sides.offsets.length - 1;
+  const builder = new ByteStringsBuilder(count, sides.bytes.length);
+  for (let i = 0; i < count; i++) {
+    const end = writeBytesOfToken(sides.bytes, sides.offsets[i]!, sides.offsets[i + 1]!, builder.bytes, builder.end);
+    if (end < 0) throw mergeAt(model, list, i >> 1).must("written in GPT-2's byte alphabet");
+    builder.close(end);
+  }
   return builder.finish();
 }
 
-const mergeAt = (merges: JsonField, i: number) => merges.items()[i]!;
-const isPair = (value: unknown): value is [string, string] =>
-  Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && typeof value[1] === "string";
+/** A merge as the file has it. */
+function mergeAt(model: JsonField, { sides: { bytes, offsets }, arePairs }: MergeList, i: number): JsonField {
+  const side = (k: number) => utf8Decoder().decode(bytes.subarray(offsets[k], offsets[k + 1]));
+  const [left, right] = [side(2 * i), side(2 * i + 1)];
+  return new JsonField(arePairs ? [left, right] : `${left} ${right}`, `${model.get("merges").path}[${i}]`);
+}
 
 function readBytePairs(model: JsonField): UseModel {
   const dropout = model.get("dropout");
@@ -81,14 +85,15 @@ function readBytePairs(model: JsonField): UseModel {
   const [byteFallback, ignoreMerges, fuseUnknown] = ["byte_fallback", "ignore_merges", "fuse_unk"].map((name) =>
     model.get(name).boolean(false),
   );
-  const arePairs = Array.isArray(model.get("merges").array()[0]);
-  return (encoder, idOf, byteLevel) => {
+  return (encoder, tables, byteLevel) => {
+    const idOf = idsIn(tables);
+    const list = tables.merges as MergeList;
     const ids = byteIds(idOf, byteLevel);
     // Where every byte has a token, nothing is unknown.
     const isComplete = byteLevel && !ids.includes(-1);
     const unknown = model.get("unk_token").isAbsent || isComplete ? unknownId(model, idOf) : requireUnknown(model, idOf);
     const bad = encoder.useBytePairs({
-      merges: readMerges(model, byteLevel),
+      merges: sidesFor(model, tables.names, list, byteLevel),
       byteLevel,
       byteIds: ids,
       byteFallback: byteFallback === true && !byteLevel,
@@ -98,8 +103,8 @@ function readBytePairs(model: JsonField): UseModel {
       prefix: prefix ?? none,
       suffix: suffix ?? none,
     });
-    if (bad !== undefined) throw mergeAt(model.get("merges"), bad).must("made of tokens of the vocabulary");
-    return bytePairModel(encoder, unknown, arePairs);
+    if (bad !== undefined) throw mergeAt(model, list, bad).must("made of tokens of the vocabulary");
+    return bytePairModel(encoder, unknown, list.arePairs);
   };
 }
 
@@ -129,13 +134,13 @@ function wordModel(encoder: TokenEncoder, unknown: number): Model {
 }
 
 function readUnigram(model: JsonField): UseModel {
-  const rows = model.get("vocab").items();
   const unknown = model.get("unk_id");
   const id = unknown.integer(0);
-  if (id >= rows.length) throw unknown.must(`below the ${rows.length} tokens of the vocabulary`);
   const byteFallback = model.get("byte_fallback").boolean(false);
-  const scores = Float64Array.from(rows, (row) => row.items()[1]?.number() ?? Number.NaN);
-  return (encoder, idOf) => {
+  return (encoder, tables) => {
+    const idOf = idsIn(tables);
+    const scores = tables.scores as Float64Array<ArrayBuffer>;
+    if (id >= scores.length) throw unknown.must(`below the ${scores.length} tokens of the vocabulary`);
     const all = new Float64Array(encoder.size);
     all.set(scores);
     const lowest = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY);
@@ -147,8 +152,8 @@ function readUnigram(model: JsonField): UseModel {
 function readWordPiece(model: JsonField): UseModel {
   const prefix = utf8(model.get("continuing_subword_prefix").string("##"));
   const maxCharacters = model.get("max_input_chars_per_word").integer(0, 100);
-  return (encoder, idOf) => {
-    const unknown = requireUnknown(model, idOf);
+  return (encoder, tables) => {
+    const unknown = requireUnknown(model, idsIn(tables));
     encoder.useWordPiece({ unknownId: unknown, prefix, maxCharacters });
     return wordModel(encoder, unknown);
   };
@@ -156,8 +161,8 @@ function readWordPiece(model: JsonField): UseModel {
 
 const readWordLevel =
   (model: JsonField): UseModel =>
-  (encoder, idOf) => {
-    const unknown = requireUnknown(model, idOf);
+  (encoder, tables) => {
+    const unknown = requireUnknown(model, idsIn(tables));
     encoder.useWordLevel(unknown);
     return wordModel(encoder, unknown);
   };

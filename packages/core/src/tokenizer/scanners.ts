@@ -1,7 +1,8 @@
 /** The expressions that a WebAssembly scanner cuts words by. */
 import type { Scanner } from "@trimtab/kernels";
 import type { JsonField } from "./json-field";
-import { METASPACE } from "./metaspace";
+import { isMetaspace, METASPACE } from "./metaspace";
+import type { NameTable } from "./name-table";
 
 export const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 const CL100K_HEAD = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}";
@@ -42,6 +43,15 @@ export function scannerOfSplit(split: JsonField): Scanner | undefined {
  * Whether a text may be cut before each run of U+2581 without changing what byte-pair encoding makes of it: no token has one after another
  * character, so no merge crosses such a place. SentencePiece's vocabularies are so, and words can then be remembered.
  */
-export function canCutAtMetaspaces(names: readonly (string | undefined)[]): boolean {
-  return names.includes(METASPACE) && !names.some((name) => name !== undefined && /[^\u2581]\u2581/.test(name));
+export function canCutAtMetaspaces(names: NameTable): boolean {
+  if (names.idOf(METASPACE) === undefined) return false;
+  const { bytes } = names;
+  for (let id = 0; id < names.size; id++) {
+    if (!names.has(id)) continue;
+    const [start, end] = [names.start(id), names.end(id)];
+    for (let i = start + 1; i < end; i++) {
+      if (isMetaspace(bytes, i, end) && !(i - 3 >= start && isMetaspace(bytes, i - 3, end))) return false;
+    }
+  }
+  return true;
 }

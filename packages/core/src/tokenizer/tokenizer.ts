@@ -6,17 +6,20 @@ import { BytesDecodeStream, type DecodeStream, WindowDecodeStream } from "./deco
 import { type Decoder, readDecoder } from "./decoders";
 import { JsonField, readComponent } from "./json-field";
 import { Layout } from "./layout";
+import { readTokenizerBytes } from "./model-bytes";
+import { type ModelTables, readTables } from "./model-tables";
 import { type Model, modelReaders, modelType } from "./models";
+import type { NameTable } from "./name-table";
 import { type Normalizer, readNormalizer } from "./normalizers";
 import { readPostProcessor, type Surroundings } from "./post-processors";
 import { type PreTokenizer, readPreTokenizer, type Stretch } from "./pre-tokenizers";
 import { canCutAtMetaspaces } from "./scanners";
-import { type TiktokenOptions, tiktokenJson } from "./tiktoken";
+import { readTiktoken, type TiktokenOptions } from "./tiktoken";
 import { readNamedToken } from "./token-names";
 import { TokenizerError } from "./tokenizer-error";
 import type { TokenizerConfigJson, TokenizerJson } from "./tokenizer-json";
 import { gpt2Json, type TrainTokenizerOptions, trainTokenizer } from "./training";
-import { addNames, makeTables, readNames, Vocabulary } from "./vocabulary";
+import { checkAdded, makeTables, Vocabulary } from "./vocabulary";
 
 /** Options of {@link Tokenizer.encode}. */
 export interface EncodeOptions {
@@ -65,7 +68,8 @@ export class Tokenizer {
   /** Added tokens that are looked for in normalized text. */
   readonly #normalizedSplitter: AddedTokenSplitter;
 
-  private constructor(json: TokenizerJson, config: TokenizerConfigJson) {
+  /** `read`: the model's tables where `json` has none. */
+  private constructor(json: TokenizerJson, config: TokenizerConfigJson, read?: ModelTables) {
     const root = new JsonField(json, "");
     const configRoot = new JsonField(config, "tokenizer_config.json");
     const model = root.get("model");
@@ -77,16 +81,16 @@ export class Tokenizer {
     const { byteLevel } = this.#preTokenizer;
     if (byteLevel && !this.#decoder.byteLevel) throw root.get("decoder").must("ByteLevel like the pre-tokenizer");
 
-    const own = readNames(model.get("vocab"));
-    const idOf = idsOf(model.get("vocab").value, own);
+    const large = read ?? readTables(model, type);
+    const own = large.names;
     const added = readAddedTokens(root.get("added_tokens"), configRoot.get("added_tokens_decoder"));
-    const names = addNames(own, added, idOf, root.get("added_tokens"));
-    const tables = makeTables(names, own, byteLevel, this.#decoder.bytes);
+    checkAdded(own, added, root.get("added_tokens"));
+    const tables = makeTables(own, added, byteLevel, this.#decoder.bytes);
     this.#encoder = new TokenEncoder({ ...tables, scanner: this.#scanner(model, type, own) });
-    this.#model = useModel(this.#encoder, idOf, byteLevel);
+    this.#model = useModel(this.#encoder, large, byteLevel);
     this.#vocabulary = new Vocabulary(this.#encoder, byteLevel, tables.exceptions);
     this.#added = new Set(added.map(({ id }) => id));
-    this.#addedOnly = new Set([...this.#added].filter((id) => own[id] === undefined));
+    this.#addedOnly = new Set([...this.#added].filter((id) => !own.has(id)));
     this.#surroundings = readPostProcessor(root.get("post_processor"), this.#encoder.size);
     this.#rawSplitter = new AddedTokenSplitter(added.filter(({ normalized }) => !normalized));
     this.#normalizedSplitter = new AddedTokenSplitter(
@@ -118,6 +122,16 @@ export class Tokenizer {
     return new Tokenizer(json, config);
   }
 
+  /**
+   * {@link fromJSON} of a file's bytes (UTF-8). Loading then takes a few times the file's size less memory, for no string is made of any token. Throws
+   * SyntaxError where they are no JSON.
+   */
+  static parse(bytes: Uint8Array, config: TokenizerConfigJson = {}): Tokenizer {
+    const read = readTokenizerBytes(bytes);
+    if (read) return new Tokenizer(read.json, config, read.tables);
+    return new Tokenizer(JSON.parse(utf8Decoder().decode(bytes)) as TokenizerJson, config);
+  }
+
   /** Reads GPT-2's own two files: the parsed vocab.json and the text of merges.txt. "<|endoftext|>" becomes special where it exists. */
   static fromGpt2Files(
     vocab: Record<string, number>,
@@ -131,7 +145,8 @@ export class Tokenizer {
    * Reads a .tiktoken file: a line of base64 and rank for each token. Throws TokenizerError, naming the line or the field, where it is malformed.
    */
   static fromTiktoken(ranks: string, options: TiktokenOptions, config: TokenizerConfigJson = {}): Tokenizer {
-    return new Tokenizer(tiktokenJson(ranks, options), config);
+    const { json, tables } = readTiktoken(ranks, options);
+    return new Tokenizer(json, config, tables);
   }
 
   /**
@@ -241,7 +256,7 @@ export class Tokenizer {
   }
 
   /** What the encoder cuts words by, once JavaScript has done its part. */
-  #scanner(model: JsonField, type: string, names: readonly (string | undefined)[]) {
+  #scanner(model: JsonField, type: string, names: NameTable) {
     const { scanner, byteLevel } = this.#preTokenizer;
     const isPlain = !["ignore_merges", "continuing_subword_prefix", "end_of_word_suffix"].some((name) => model.get(name).value);
     const isOneWord = scanner.type === "whole" && !byteLevel && type === "BPE" && isPlain;
@@ -273,14 +288,6 @@ export class Tokenizer {
     if (id >= 0 && id < this.vocabSize) return;
     throw new TokenizerError(`decode: ids must be below ${this.vocabSize}, got ${id}. Decode with the tokenizer that made them.`);
   }
-}
-
-/** Ids of the model's own tokens. */
-function idsOf(vocab: unknown, names: readonly (string | undefined)[]): (token: string) => number | undefined {
-  if (!Array.isArray(vocab))
-    return (token) => (Object.hasOwn(vocab as object, token) ? (vocab as Record<string, number>)[token] : undefined);
-  const ids = new Map(names.map((name, id) => [name, id]));
-  return (token) => ids.get(token);
 }
 
 /** One template, or that named "default" of several, or the first. */

@@ -1,52 +1,29 @@
 /** The vocabulary: names of tokens and their ids, kept as bytes in the encoder rather than as strings. */
 import { type ByteStrings, MAX_TOKENS, type TokenEncoder, utf8Decoder } from "@trimtab/kernels";
 import type { AddedToken } from "./added-tokens";
-import { bytesOfToken, tokenOfBytes, utf8, writeBytesOfToken, writeUtf8 } from "./byte-alphabet";
+import { bytesOfToken, tokenOfBytes, utf8, writeBytesOfToken } from "./byte-alphabet";
 import { ByteStringsBuilder } from "./byte-strings";
 import { type BytesDecoder, byteOfToken } from "./decoders";
 import type { JsonField } from "./json-field";
-import { METASPACE } from "./metaspace";
+import { isMetaspace } from "./metaspace";
+import type { NameTable } from "./name-table";
 
-/** Names by id; an id that is not used has none. */
-export type Names = (string | undefined)[];
+const SPACE = 0x20;
 
-/** The model's own tokens: an object of ids, or Unigram's list of [token, score]. */
-export function readNames(vocab: JsonField): Names {
-  if (Array.isArray(vocab.value)) {
-    return vocab.items().map((row) => {
-      const pair = row.array();
-      if (pair.length !== 2) throw row.must("a token and its score");
-      return row.items()[0]!.string();
-    });
-  }
-  const ids = vocab.object();
-  const names: Names = [];
-  for (const name of Object.keys(ids)) {
-    const id = ids[name];
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS) {
-      throw vocab.get(name).must(`an id, an integer from 0 to ${MAX_TOKENS - 1}`);
-    }
-    const other = names[id as number];
-    if (other !== undefined) throw vocab.get(name).must(`an id of its own, not that of "${other}"`);
-    names[id as number] = name;
-  }
-  return names;
-}
-
-/** Enters the added tokens, refusing those that contradict the model's own. */
-export function addNames(names: Names, added: readonly AddedToken[], idOf: (token: string) => number | undefined, field: JsonField): Names {
-  const all = [...names];
-  const own = new Map<string, number>();
+/** Refuses added tokens that contradict the model's own, or one another. */
+export function checkAdded(own: NameTable, added: readonly AddedToken[], field: JsonField): void {
+  const ids = new Map<string, number>();
+  const names = new Map<number, string>();
   added.forEach(({ id, content }, i) => {
     const path = () => field.items()[i] ?? field;
     if (id >= MAX_TOKENS) throw path().must(`a token with an id below ${MAX_TOKENS}`);
-    const expected = idOf(content) ?? own.get(content) ?? id;
+    const expected = own.idOf(content) ?? ids.get(content) ?? id;
     if (expected !== id) throw path().must(`a token with the id that "${content}" already has, ${expected}`);
-    if (all[id] !== undefined && all[id] !== content) throw path().must(`a token with an id of its own, not that of "${all[id]}"`);
-    own.set(content, id);
-    all[id] = content;
+    const name = names.get(id) ?? own.nameOf(id);
+    if (name !== undefined && name !== content) throw path().must(`a token with an id of its own, not that of "${name}"`);
+    ids.set(content, id);
+    names.set(id, content);
   });
-  return all;
 }
 
 /** The encoder's tables and what cannot be said in them. */
@@ -59,36 +36,72 @@ export interface Tables {
   readonly hidden: readonly number[];
 }
 
-/** `names` with the added tokens, `own` without. */
-export function makeTables(names: Names, own: Names, byteLevel: boolean, decoder: BytesDecoder | undefined): Tables {
+/** The model's own tokens, and the added ones that it lacks. */
+export function makeTables(own: NameTable, added: readonly AddedToken[], byteLevel: boolean, decoder: BytesDecoder | undefined): Tables {
+  const others = new Map(added.map(({ id, content }) => [id, content]));
+  const size = added.reduce((most, { id }) => Math.max(most, id + 1), own.size);
   const exceptions = new Map<number, string>();
   const hidden: number[] = [];
-  const tokens = new ByteStringsBuilder(names.length);
-  const pieces = byteLevel || decoder === undefined ? undefined : new ByteStringsBuilder(names.length);
-  for (let id = 0; id < names.length; id++) {
-    const name = names[id] ?? "";
-    const isOwn = own[id] !== undefined;
-    const isBytes = byteLevel && isOwn && tokens.add(name.length, (into, at) => writeBytesOfToken(name, into, at));
+  const tokens = new ByteStringsBuilder(size, own.bytes.length);
+  const pieces = byteLevel || decoder === undefined ? undefined : new ByteStringsBuilder(size, own.bytes.length);
+  for (let id = 0; id < size; id++) {
+    const isOwn = own.has(id);
+    const other = isOwn ? undefined : others.get(id);
+    const name = isOwn ? own.bytes : utf8(other ?? "");
+    const start = isOwn ? own.start(id) : 0;
+    const end = isOwn ? own.end(id) : name.length;
+    tokens.room(end - start);
+    const bytesEnd = byteLevel && isOwn ? writeOwnBytes(own, start, end, tokens.bytes, tokens.end) : -1;
     // An added token stands for its own text, even where the byte alphabet could read it otherwise.
-    if (!isBytes) tokens.add(name.length * 3, (into, at) => writeUtf8(name, into, at));
-    const isFound = isBytes || (!byteLevel && isOwn);
+    if (bytesEnd >= 0) tokens.close(bytesEnd);
+    else tokens.add(name, start, end);
+    const isFound = isOwn && (!byteLevel || bytesEnd >= 0);
     if (!isFound) hidden.push(id);
-    if (names[id] !== undefined && (!isFound || name === "")) exceptions.set(id, name);
-    pieces?.add(name.length * 3, (into, at) => writePiece(name, isOwn, decoder!, into, at));
+    if ((isOwn || other !== undefined) && (!isFound || start === end)) exceptions.set(id, other ?? (own.nameOf(id) as string));
+    if (!pieces) continue;
+    pieces.room(end - start);
+    pieces.close(writePiece(name, start, end, isOwn, decoder as BytesDecoder, pieces.bytes, pieces.end));
   }
   return { tokens: tokens.finish(), pieces: pieces?.finish(), exceptions, hidden };
 }
 
-function writePiece(name: string, isOwn: boolean, decoder: BytesDecoder, into: Uint8Array, at: number): number {
-  const { byteLevel, byteFallback, spaces } = decoder;
+/** The bytes of one of the model's byte-level tokens; -1 where its name is outside the alphabet. */
+function writeOwnBytes({ bytes, areBytes }: NameTable, start: number, end: number, into: Uint8Array, at: number): number {
+  return areBytes ? copy(bytes, start, end, into, at) : writeBytesOfToken(bytes, start, end, into, at);
+}
+
+function copy(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number): number {
+  for (let i = start; i < end; i++) into[at++] = from[i]!;
+  return at;
+}
+
+/** What a token decodes to. */
+function writePiece(
+  name: Uint8Array,
+  start: number,
+  end: number,
+  isOwn: boolean,
+  { byteLevel, byteFallback, spaces }: BytesDecoder,
+  into: Uint8Array,
+  at: number,
+): number {
   if (byteLevel && isOwn) {
-    const end = writeBytesOfToken(name, into, at);
-    if (end >= 0) return end;
+    const written = writeBytesOfToken(name, start, end, into, at);
+    if (written >= 0) return written;
   }
-  const byte = byteFallback ? byteOfToken(name) : undefined;
-  if (byte === undefined) return writeUtf8(spaces ? name.replaceAll(METASPACE, " ") : name, into, at);
-  into[at] = byte;
-  return at + 1;
+  const mayBeByte = byteFallback && end - start === "<0x00>".length;
+  const byte = mayBeByte ? byteOfToken(utf8Decoder().decode(name.subarray(start, end))) : undefined;
+  if (byte !== undefined) {
+    into[at] = byte;
+    return at + 1;
+  }
+  if (!spaces) return copy(name, start, end, into, at);
+  for (let i = start; i < end; ) {
+    const isSpace = isMetaspace(name, i, end);
+    into[at++] = isSpace ? SPACE : name[i]!;
+    i += isSpace ? 3 : 1;
+  }
+  return at;
 }
 
 /** Names to ids and back, by the encoder's tables. */
