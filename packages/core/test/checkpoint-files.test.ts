@@ -48,9 +48,29 @@ const every = [
   "phi3",
   "smollm3",
   "olmo2",
+  "phi3-longrope",
+  "qwen2-yarn",
 ];
 
+/** Numbers of a JSON text by their field, as they are spelled. */
+const spelled = (bytes: Uint8Array | undefined) =>
+  new Map(
+    [
+      ...Buffer.from(bytes as Uint8Array)
+        .toString()
+        .matchAll(/"(\w+)": (-?\d[\d.eE+-]*)/g),
+    ].map(([, field, number]) => [field, number as string]),
+  );
+
 describe.each(every)("%s", (name) => {
+  it("is written with reals as Python spells them: transformers 5 takes no 30 for 30.0", async () => {
+    const source = fixture(name);
+    const [original, written] = [source, await resave(source)].map(({ files }) => spelled(files.get("config.json")));
+    const reals = [...(original as Map<string, string>)].filter(([field, number]) => /[.e]/.test(number) && written?.has(field));
+    expect(reals.length).toBeGreaterThan(1);
+    for (const [field] of reals) expect(written?.get(field), field).toMatch(/[.e]/);
+  });
+
   it("is written with the names, shapes and bits that were read, in one file and in shards, as an independent reader sees them", async () => {
     const source = fixture(name);
     const original = parseDirectory(source.files);

@@ -8,6 +8,7 @@ import type { Lora } from "../models/lora";
 import { familyOf } from "../models/registry";
 import type { Tokenizer } from "../tokenizer";
 import { adapterFiles } from "./adapter-files";
+import { configBytes } from "./config-file";
 import { checkpointTensors } from "./decoder-weights";
 import type { FileContents } from "./files";
 import { jsonBytes } from "./json-file";
@@ -50,7 +51,7 @@ export function modelFiles(
   if (shards.size > 1) files.set(INDEX_FILE, jsonBytes(indexJson(shards)));
   addTokenizer(files, tokenizer);
   if (config.head === "lm") files.set("generation_config.json", jsonBytes(generationJson(config, generationConfig)));
-  files.set("config.json", jsonBytes({ ...familyOf(config.modelType).toJSON(config), torch_dtype: dtype }));
+  files.set("config.json", configBytes({ ...familyOf(config.modelType).toJSON(config), torch_dtype: dtype }));
   return files;
 }
 
