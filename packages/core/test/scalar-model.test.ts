@@ -1,6 +1,9 @@
 /** Score heads: transformers' sequence classification in and out, its rewards and values, its gradients, and what is refused. */
+/// <reference types="node" />
+import { readFileSync } from "node:fs";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
 import { afterAll, describe, expect, it } from "vitest";
+import golden from "../../../fixtures/models/rewards.json";
 import { binary } from "../src/autograd/elementwise";
 import { sum } from "../src/autograd/segment";
 import { Tape } from "../src/autograd/tape";
@@ -10,7 +13,8 @@ import { SafetensorsFile } from "../src/checkpoint/safetensors";
 import { saveLanguageModel } from "../src/models/language-model";
 import { newScalarModel, rowScores, scalarModel, scoresOf } from "../src/models/scalar-model";
 import { describeDevices, slack } from "./devices";
-import { at, diskDirectory, MemoryDirectory } from "./fixture-files";
+import { at, diskDirectory, MemoryDirectory, safetensorsBytes } from "./fixture-files";
+import { parseSafetensors } from "./independent-safetensors";
 import { byteTokenizer, tinyModel } from "./trainer-model";
 
 const folder = diskDirectory(at("fixtures/models/llama-seqcls"));
@@ -50,6 +54,40 @@ describeDevices("a reward model of transformers", (device) => {
     });
     tape.dispose();
     decoder.dispose();
+  });
+});
+
+describe("reward models of every family", () => {
+  it.each(Object.entries(golden.models))("%s gives transformers' rewards", async (name, { config, score, rows, rewards }) => {
+    const device = createReferenceDevice();
+    const path = at(`fixtures/models/${name}`);
+    const { tensors } = parseSafetensors(readFileSync(`${path}/model.safetensors`));
+    tensors.delete("lm_head.weight");
+    const head = new Uint8Array(Float32Array.from(score).buffer);
+    tensors.set("score.weight", { dtype: "F32", shape: [1, score.length], bytes: head });
+    const header: Record<string, object> = {};
+    const data: Uint8Array[] = [];
+    let end = 0;
+    for (const [tensor, { dtype, shape, bytes }] of tensors) {
+      header[tensor] = { dtype, shape, data_offsets: [end, end + bytes.length] };
+      data.push(bytes);
+      end += bytes.length;
+    }
+    const json = { ...JSON.parse(readFileSync(`${path}/config.json`, "utf8")), ...config };
+    const directory = new MemoryDirectory([
+      ["config.json", JSON.stringify(json)],
+      ["model.safetensors", safetensorsBytes(JSON.stringify(header), Buffer.concat(data))],
+    ]);
+    const model = scalarModel({ decoder: await loadDecoder(device, directory), tokenizer: byteTokenizer });
+    const tape = new Tape(device, { grad: false });
+    const offsets = Uint32Array.from([0, ...rows.map((_, s) => rows.slice(0, s + 1).flat().length)]);
+    const given = (await device.read(rowScores(tape, model, { tokens: Uint32Array.from(rows.flat()), offsets }))) as Float32Array;
+    expect(given).toHaveLength(rewards.length);
+    rewards.forEach((reward, s) => {
+      expect(Math.abs((given[s] as number) - reward)).toBeLessThan(5e-5);
+    });
+    tape.dispose();
+    await device.destroy();
   });
 });
 
