@@ -33,33 +33,48 @@ function scaleVector(y: usize, n: u32, factor: f32): void {
   if (n & 3) storeTail(y + i, f32x4.mul(loadTail(y + i, n & 3), v), n & 3);
 }
 
-/** Brings keys and values of positions t0 .. t0 + count - 1 near: a cache of many layers does not stay in the processor's. */
-function touchSlots(keys: usize, toValue: usize, slotBytes: usize, table: usize, t0: u32, count: u32, block: u32, head: usize): void {
-  for (let t: u32 = t0; t < t0 + count; ) {
-    const within = t % block;
-    const run = min<u32>(block - within, t0 + count - t);
-    let p = keys + (load<u32>(table + ((t / block) << 2)) * block + within) * slotBytes;
-    for (const end = p + run * slotBytes; p != end; p += slotBytes) {
-      touch(p, head);
-      touch(p + toValue, head);
-    }
-    t += run;
+/** How many of `count` positions from t on lie side by side: blocks that follow each other in the cache are one run. */
+function runFrom(table: usize, t: u32, count: u32, block: u32): u32 {
+  let at = load<u32>(table + ((t / block) << 2));
+  let run = block - (t % block);
+  while (run < count && load<u32>(table + (((t + run) / block) << 2)) == ++at) run += block;
+  return min<u32>(run, count);
+}
+
+/** Slot of position t. */
+// @ts-ignore: decorator
+@inline
+function slotOf(table: usize, t: u32, block: u32): usize {
+  return <usize>load<u32>(table + ((t / block) << 2)) * block + (t % block);
+}
+
+/** Brings `count` keys and values near: a cache of many layers does not stay in the processor's. */
+function touchRun(keys: usize, toValue: usize, slotBytes: usize, count: u32, head: usize): void {
+  for (const end = keys + count * slotBytes; keys != end; keys += slotBytes) {
+    touch(keys, head);
+    touch(keys + toValue, head);
   }
 }
 
-/** Scores of `count` keys, `slotBytes` apart, for two queries; rows of scores lie SCORE_ROW apart. */
+/** Scores of `count` keys, `slotBytes` apart, for two queries; rows of scores lie SCORE_ROW apart. Each is the same sum wherever it stands in a run. */
 function scorePair(q0: usize, q1: usize, keys: usize, slotBytes: usize, count: u32, D: u32, scores: usize, scratch: usize): void {
   let t: u32 = 0;
-  if ((D & 3) == 0) {
-    for (; t + 4 <= count; t += 4, keys += 4 * slotBytes) {
-      dots2(q0, q1, keys, slotBytes, D, scratch);
-      v128.store(scores + (t << 2), v128.load(scratch));
-      v128.store(scores + SCORE_ROW + (t << 2), v128.load(scratch, 16));
+  if (D & 3) {
+    for (; t < count; t++, keys += slotBytes) {
+      store<f32>(scores + (t << 2), dot(q0, keys, D));
+      store<f32>(scores + SCORE_ROW + (t << 2), dot(q1, keys, D));
     }
+    return;
+  }
+  for (; t + 4 <= count; t += 4, keys += 4 * slotBytes) {
+    dots2(q0, q1, keys, slotBytes, D, scratch);
+    v128.store(scores + (t << 2), v128.load(scratch));
+    v128.store(scores + SCORE_ROW + (t << 2), v128.load(scratch, 16));
   }
   for (; t < count; t++, keys += slotBytes) {
-    store<f32>(scores + (t << 2), dot(q0, keys, D));
-    store<f32>(scores + SCORE_ROW + (t << 2), dot(q1, keys, D));
+    dots2(q0, q1, keys, 0, D, scratch);
+    store<f32>(scores + (t << 2), load<f32>(scratch));
+    store<f32>(scores + SCORE_ROW + (t << 2), load<f32>(scratch, 16));
   }
 }
 
@@ -117,12 +132,11 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
       let total0: f32 = 0, total1: f32 = 0;
       for (let t0 = oldest; t0 < length; t0 += CHUNK) {
         const count = min<u32>(CHUNK, length - t0);
-        if (h == firstHead) touchSlots(keys, toValue, slotBytes, table, t0, count, block, head);
         for (let t: u32 = 0; t < count; ) {
-          const within = (t0 + t) % block;
-          const run = min<u32>(block - within, count - t);
-          const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + within;
-          scorePair(q0, q1, keys + slot * slotBytes, slotBytes, run, D, scores + (t << 2), scratch);
+          const run = runFrom(table, t0 + t, count - t, block);
+          const first = keys + slotOf(table, t0 + t, block) * slotBytes;
+          if (h == firstHead) touchRun(first, toValue, slotBytes, run, head);
+          scorePair(q0, q1, first, slotBytes, run, D, scores + (t << 2), scratch);
           t += run;
         }
         if (cap > 0) capScores(scores, count, scale, cap);
@@ -141,10 +155,9 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
           if (t0 > oldest) scaleVector(out + head, D, shrink1);
         }
         for (let t: u32 = 0; t < count; ) {
-          const within = (t0 + t) % block;
-          const run = min<u32>(block - within, count - t);
-          const slot = load<u32>(table + (((t0 + t) / block) << 2)) * block + within;
-          product(scores + (t << 2), SCORE_ROW, 4, keys + slot * slotBytes + toValue, PANEL_BYTES, slotBytes, out, head, pair, D, run, t0 + t > oldest);
+          const run = runFrom(table, t0 + t, count - t, block);
+          const values = keys + slotOf(table, t0 + t, block) * slotBytes + toValue;
+          product(scores + (t << 2), SCORE_ROW, 4, values, PANEL_BYTES, slotBytes, out, head, pair, D, run, t0 + t > oldest);
           t += run;
         }
       }
