@@ -22,6 +22,8 @@ export interface PoolWorkerInit {
 export const MAX_GRAINS = 4094;
 const GRAIN_BITS = 12;
 const GRAIN_MASK = (1 << GRAIN_BITS) - 1;
+/** A thread takes a sixteenth of the grains that are left: eight threads leave enough for each other. */
+const SHARE_BITS = 4;
 const STOP = -1;
 
 /** Words of the control block as indices of an Int32Array. */
@@ -58,12 +60,14 @@ function runGrains(words: Int32Array, generation: number, fn: WasmFunction, args
     const ticket = Atomics.load(words, TICKET);
     const index = ticket & GRAIN_MASK;
     if (ticket >>> GRAIN_BITS !== phase || index >= grains) return done;
-    if (Atomics.compareExchange(words, TICKET, ticket, ticket + 1) !== ticket) continue;
+    // Many at a time while many are left, single ones at the end, so that all threads finish together.
+    const taken = Math.max(1, (grains - index) >> SHARE_BITS);
+    if (Atomics.compareExchange(words, TICKET, ticket, ticket + taken) !== ticket) continue;
     args[at] = index * grain;
-    args[at + 1] = Math.min(items, (index + 1) * grain);
+    args[at + 1] = Math.min(items, (index + taken) * grain);
     fn(...args);
     args.length = at;
-    done += 1;
+    done += taken;
   }
 }
 

@@ -18,8 +18,8 @@ export interface PlanCall {
 export type Plan = (call: PlanCall) => readonly Phase[];
 
 /** Nanoseconds of work worth a grain, and below which nobody is woken; rough figures for one thread. */
-const GRAIN_NS = 8_000;
-const INLINE_NS = 40_000;
+const GRAIN_NS = 3_000;
+const INLINE_NS = 12_000;
 
 /** A phase whose items cost about `ns` nanoseconds each. `multiple`: grains are cut at multiples of it. */
 export function phase(kernel: string, args: readonly number[], items: number, ns: number, multiple = 1): Phase {
