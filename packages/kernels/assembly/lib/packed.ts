@@ -61,15 +61,30 @@ function nibbles(src: usize): v128 {
   return i8x16.shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
+/** The first bytes of the sixteen levels of nf4, then the second, third and last. */
+const LEVELS: usize = memory.data<i8>(
+  [
+    0, -79, 48, -96, 77, 63, 113, 0, -1, -29, -35, 58, -72, -85, -77, 0,
+    0, 57, 107, 50, -94, 53, 120, 0, -6, -54, 4, 3, -92, 7, 19, 0,
+    -128, 50, 6, -54, -111, 61, -70, 0, -94, 36, 124, -83, -31, 16, 57, -128,
+    -65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63,
+  ],
+  16,
+);
+
+/** Byte `at` of each level. */
+// @ts-ignore: decorator
+@inline
+function levelBytes(codes: v128, at: usize): v128 {
+  const table = v128.load(LEVELS + 16 * at);
+  return ASC_FEATURE_RELAXED_SIMD ? i8x16.relaxed_swizzle(table, codes) : i8x16.swizzle(table, codes);
+}
+
 /** Sixteen levels of nf4: each byte of the floats comes from a table of its own. */
 // @ts-ignore: decorator
 @inline
 function storeLevels(dst: usize, codes: v128, scale: v128): void {
-  const t0 = i8x16(0, -79, 48, -96, 77, 63, 113, 0, -1, -29, -35, 58, -72, -85, -77, 0);
-  const t1 = i8x16(0, 57, 107, 50, -94, 53, 120, 0, -6, -54, 4, 3, -92, 7, 19, 0);
-  const t2 = i8x16(-128, 50, 6, -54, -111, 61, -70, 0, -94, 36, 124, -83, -31, 16, 57, -128);
-  const t3 = i8x16(-65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63);
-  const b0 = i8x16.swizzle(t0, codes), b1 = i8x16.swizzle(t1, codes), b2 = i8x16.swizzle(t2, codes), b3 = i8x16.swizzle(t3, codes);
+  const b0 = levelBytes(codes, 0), b1 = levelBytes(codes, 1), b2 = levelBytes(codes, 2), b3 = levelBytes(codes, 3);
   const low01 = i8x16.shuffle(b0, b1, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const high01 = i8x16.shuffle(b0, b1, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   const low23 = i8x16.shuffle(b2, b3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

@@ -8,12 +8,12 @@ export const PANEL = 16;
 const TILE_ROWS = 12;
 const MAX_ROW_BLOCK = 240;
 const MAX_COLUMN_BLOCK = 192;
-/** Columns over which the copy of a left operand read by columns is spread. */
-const COPY_COLUMNS = 192;
+/** Rows over which the packing of a panel is spread where blocks are cut by rows. */
+const MIN_ROW_BLOCK = 48;
 /** Nanoseconds of one multiply-add, and the work of a block below which it is not cut further. */
 export const FMA_NS = 0.05;
-const BLOCK_NS = 40_000;
-/** Blocks wanted, so that eight threads find work; the cut never depends on how many there are. */
+const BLOCK_NS = 10_000;
+/** Most blocks wanted, so that eight threads find work; the cut never depends on how many there are. */
 const WANTED_BLOCKS = 16;
 
 /** Rows in low precision: their format's id, and the bytes before their scales. */
@@ -45,16 +45,14 @@ interface Product {
 export function blocks(product: Product): Phase {
   const { a, ai, ak, b, ldb, bTransposed, packed = UNPACKED, bias = 0, addend = 0, accumulate = false, c, M, N, K } = product;
   const even = (size: number, most: number, unit: number) => Math.ceil(size / Math.max(1, Math.ceil(size / most)) / unit) * unit || unit;
-  const rowBlock = even(M, MAX_ROW_BLOCK, TILE_ROWS);
+  // A left operand that is read by columns is copied for every block, which only more columns repay: it is cut by rows, and less.
+  const isCopied = ai === 4;
+  const wanted = Math.max(1, Math.min(isCopied ? WANTED_BLOCKS / 4 : WANTED_BLOCKS, (M * N * K * FMA_NS) / BLOCK_NS));
+  const rowsForThreads = isCopied ? Math.max(MIN_ROW_BLOCK, (M * Math.ceil(N / MAX_COLUMN_BLOCK)) / wanted) : MAX_ROW_BLOCK;
+  const rowBlock = even(M, Math.min(MAX_ROW_BLOCK, rowsForThreads), TILE_ROWS);
   const rowBlocks = Math.ceil(M / rowBlock);
-  // Narrow enough for parallelism, wide enough to be worth a grain.
-  const columnsForWork = BLOCK_NS / (rowBlock * K * FMA_NS);
-  const columnsForThreads = (N * rowBlocks) / WANTED_BLOCKS;
-  const columnBlock = even(
-    N,
-    Math.min(MAX_COLUMN_BLOCK, Math.max(ai === 4 ? COPY_COLUMNS : PANEL, columnsForThreads, columnsForWork)),
-    PANEL,
-  );
+  const columnsForThreads = isCopied ? MAX_COLUMN_BLOCK : Math.max(PANEL, (N * rowBlocks) / wanted);
+  const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, columnsForThreads), PANEL);
   const items = rowBlocks * Math.ceil(N / columnBlock);
   const { format, scales } = packed;
   const args = [
