@@ -1,6 +1,6 @@
-"""A training step and generation of a Llama-shaped model in PyTorch on the CPU (f32), one for each line on standard input.
+"""A training step and generation of a Llama-shaped model in PyTorch (eager, f32 without TF32), one for each line on standard input.
 
-usage: python3 torch_steps.py train|generate threads layers C heads kv_heads ff vocabulary batch length
+usage: python3 torch_steps.py train|generate cpu|cuda threads layers C heads kv_heads ff vocabulary batch length
 Says "ready" when the model stands and has run once, then "done" for each line. A full step: forward, cross-entropy, backward, clipping,
 fused AdamW. Generation: `batch` rows of 16 tokens, `length` new ones each, with a cache of keys and values, drawn at temperature 1.
 """
@@ -15,8 +15,13 @@ except ImportError as problem:
     sys.exit(0)
 
 work = sys.argv[1]
-threads, L, C, H, K, ff, V, B, T = map(int, sys.argv[2:])
+device = sys.argv[2]
+threads, L, C, H, K, ff, V, B, T = map(int, sys.argv[3:])
 torch.set_num_threads(threads)
+if device == "cuda" and not torch.cuda.is_available():
+    print("error: PyTorch finds no CUDA device", flush=True)
+    sys.exit(0)
+torch.set_default_device(device)
 torch.manual_seed(0)
 
 
@@ -105,8 +110,16 @@ def generate():
 
 
 run = {"train": train, "generate": generate}[work]
-run()
+
+
+def finish():
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+finish()
 print(f"ready, PyTorch {torch.__version__}", flush=True)
 for _ in sys.stdin:
-    run()
+    finish()
     print("done", flush=True)

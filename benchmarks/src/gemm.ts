@@ -1,4 +1,4 @@
-/** Square matrix products on wasm, in the three layouts of a linear layer, beside the peers, as shares of the ceiling. */
+/** Square matrix products in the three layouts of a linear layer, on wasm beside the peers, as shares of the ceiling. */
 import type { Device } from "@trimtab/core";
 import type { Machine } from "./machine";
 import { type Layout, layouts, makeProduct } from "./measure/products";
@@ -8,6 +8,9 @@ import { importPeer, peersInstalled } from "./peers";
 
 /** Targets are for these sizes and above. */
 const LARGE = 512;
+const LARGE_GPU = 4096;
+/** Operations that are worth waiting for a GPU. */
+const GPU_OPERATIONS = 2e11;
 
 export interface GemmDevice {
   readonly name: string;
@@ -27,12 +30,13 @@ export async function benchmarkGemm(
   const peerNames = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
   for (const size of sizes) {
     for (const layout of layouts) {
-      const made = devices.map(({ name, device }) => makeProduct(name, device, layout, size));
+      const made = devices.map(({ name, device }) => makeProduct(name, device, layout, size, timesOn(device, size)));
       const peers = peerNames.length > 0 ? await peerProducts(layout, size) : [];
       const timings = await race([...made.map((m) => m.contestant), ...peers.map((p) => p.contestant)], { budgetMs: 1500 });
       for (const { dispose } of [...made, ...peers]) dispose();
       groups.push({ of: `${layout} ${size}`, timings });
-      const rate = (name: string) => (2 * size ** 3) / (timings.find((t) => t.name === name)?.bestMs ?? Number.NaN) / 1e6;
+      const times = (name: string) => timesOn(devices.find((own) => own.name === name)?.device, size);
+      const rate = (name: string) => (2 * size ** 3 * times(name)) / (timings.find((t) => t.name === name)?.bestMs ?? Number.NaN) / 1e6;
       const peerRates = peerNames.map(rate);
       for (const { name, device } of devices) {
         const single = devices.find((other) => other.device.info.relaxed === device.info.relaxed && other.device.info.threads === 1);
@@ -50,7 +54,7 @@ export async function benchmarkGemm(
     }
   }
   return {
-    title: "Matrix products on wasm, best GFLOP/s (and % of the multiply-add ceiling of its build and threads)",
+    title: `Matrix products on ${devices[0]?.device.info.kind}, best GFLOP/s (and % of the multiply-add ceiling)`,
     columns: ["layout n", ...devices.flatMap(({ name }) => [name, "%"]), ...peerNames],
     rows,
     shares: shares.map(({ name, share }) => ({ name, share })),
@@ -69,12 +73,20 @@ export async function benchmarkGemm(
           },
         ];
       }),
+      ...shares
+        .filter(({ name }) => name.endsWith(` ${LARGE_GPU}, webgpu`))
+        .map(({ name, share }) => ({ what: `matrix product ${name}`, target: 60, measured: 100 * share, unit: " %" })),
       ...(gains.length > 0
         ? [{ what: "matrix products on two threads: least gain", target: 1.9, measured: Math.min(...gains), unit: "x" }]
         : []),
     ],
     notes: [...(options.peers && peerNames.length === 0 ? ["peers are not installed: run `npm run bench:peers`"] : [])],
   };
+}
+
+/** How often a product is run before it is waited for. */
+function timesOn(device: Device | undefined, size: number): number {
+  return device?.info.kind === "webgpu" ? Math.ceil(GPU_OPERATIONS / (2 * size ** 3)) : 1;
 }
 
 interface JaxArray {

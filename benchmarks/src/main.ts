@@ -9,6 +9,7 @@ import { setFlagsFromString } from "node:v8";
 import type { Chart, DeviceInfo } from "@trimtab/core";
 import { createDevice } from "@trimtab/node";
 import { Command, Option } from "commander";
+import { checkConformance } from "./conformance";
 import { benchmarkGemm } from "./gemm";
 import { benchmarkInference } from "./inference";
 import { measureMachine } from "./machine";
@@ -18,9 +19,7 @@ import { benchmarkOps } from "./measure/ops";
 import { platformTable } from "./measure/platform";
 import type { Section } from "./measure/section";
 import { benchmarkMemory } from "./memory";
-import { servePage } from "./page-server";
 import { peersInstalled } from "./peers";
-import { measurePlatforms } from "./platforms";
 import { type ProfiledRun, profileSteps } from "./profile";
 import { writeReadme } from "./readme";
 import { printSection } from "./report";
@@ -33,11 +32,13 @@ import { benchmarkGptSteps, benchmarkLlamaSteps, startTorch } from "./steps";
 import { benchmarkTokenizer } from "./tokenizer";
 import { type Run, writePage, writePerformance } from "./write-report";
 
-const SECTIONS = ["gemm", "ops", "step", "inference", "generate", "memory", "scaling", "startup", "tokenizer", "smollm2"] as const;
+const MEASUREMENTS = ["gemm", "ops", "step", "inference", "generate", "memory", "scaling", "startup", "tokenizer", "smollm2"] as const;
+/** Only on demand: the tests run the conformance suite too, on machines that have all of the project. */
+const SECTIONS = ["conformance", ...MEASUREMENTS] as const;
 
 interface Options {
   readonly device: "wasm" | "webgpu";
-  readonly only?: readonly string[];
+  readonly only?: readonly (typeof SECTIONS)[number][];
   readonly threads: number;
   readonly relaxed: boolean;
   readonly peers: boolean;
@@ -83,11 +84,13 @@ else await measureDevice();
 
 /** Serves the page until the process is interrupted. */
 async function offerPage(): Promise<void> {
+  const { servePage } = await import("./page-server");
   const { url } = await servePage({ isCrossOriginIsolated: true, port: Number(options.page === true ? 0 : options.page) });
   console.log(`${url} measures the browser that opens it; Ctrl-C ends it.`);
 }
 
 async function comparePlatforms(): Promise<void> {
+  const { measurePlatforms } = await import("./platforms");
   const { threads, quick } = options;
   const onProgress = (line: string) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line.slice(0, process.stderr.columns - 1)}`);
@@ -103,7 +106,7 @@ async function comparePlatforms(): Promise<void> {
 
 /** All sections on one device of Node's, beside the peers. */
 async function measureDevice(): Promise<void> {
-  const wanted = (name: (typeof SECTIONS)[number]) => options.only === undefined || options.only.includes(name);
+  const wanted = (name: (typeof SECTIONS)[number]) => (options.only ?? MEASUREMENTS).includes(name);
   const sections: Section[] = [];
   const show = (section: Section) => {
     printSection(section);
@@ -117,8 +120,9 @@ async function measureDevice(): Promise<void> {
   console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}; ${device.info.name}`);
   if (options.peers && !peersInstalled()) console.log("peers are not installed: run `npm run bench:peers` to compare with them");
 
-  const isGemmWanted = wanted("gemm") && options.device === "wasm" && !options.profile;
-  const gemmDevices = isGemmWanted ? gemmVariants() : [];
+  if (wanted("conformance")) show(await checkConformance(device));
+  const isGemmWanted = wanted("gemm") && !options.profile && !device.info.software;
+  const gemmDevices = isGemmWanted && options.device === "wasm" ? gemmVariants() : [];
   const machine = await measureMachine([device.info, ...gemmDevices], options);
   const ceilings = machine.ceilings(device.info);
   show(machine.section());
@@ -128,7 +132,10 @@ async function measureDevice(): Promise<void> {
   if (isGemmWanted) {
     const devices = [];
     for (const { name, threads, relaxed } of gemmDevices) devices.push({ name, device: await createDevice("wasm", { threads, relaxed }) });
-    show(await benchmarkGemm(devices, options.quick ? [256] : [256, 512, 1024], machine, { peers: options.peers }));
+    const [measured, sizes] =
+      options.device === "wasm" ? [devices, [256, 512, 1024]] : [[{ name: "webgpu", device }], [512, 1024, 2048, 4096]];
+    const peers = options.peers && options.device === "wasm";
+    show(await benchmarkGemm(measured, options.quick ? sizes.slice(0, 1) : sizes, machine, { peers }));
     for (const { device } of devices) await device.destroy();
   }
   const isMeasured = (name: (typeof SECTIONS)[number]) => wanted(name) && !options.profile;
@@ -140,8 +147,8 @@ async function measureDevice(): Promise<void> {
   if (isMeasured("inference") && options.device === "wasm")
     show(await benchmarkInference(device, { peers: options.peers, quick: options.quick }));
   if (isMeasured("generate")) {
-    const torch: Rival = (shape, batch, newTokens) => startTorch("generate", options.threads, shape, batch, newTokens);
-    show(await benchmarkGeneration(device, { quick: options.quick }, options.peers && options.device === "wasm" ? torch : undefined));
+    const torch: Rival = (shape, batch, newTokens) => startTorch("generate", device.info, shape, batch, newTokens);
+    show(await benchmarkGeneration(device, { quick: options.quick }, options.peers && !device.info.software ? torch : undefined));
   }
   if (isMeasured("memory")) show(await benchmarkMemory(device.info));
   if (isMeasured("scaling") && !device.info.software) {

@@ -18,7 +18,7 @@ import {
 } from "@trimtab/core";
 import { boundMs, type Ceilings } from "./measure/ceilings";
 import { type Section, significant, type Target } from "./measure/section";
-import { type LlamaShape, llamaConfig, llamaShapes, microShape } from "./measure/shapes";
+import { type LlamaShape, llamaConfig, llamaShapesFor } from "./measure/shapes";
 import { makeTrainingStep } from "./measure/training-step";
 import { speeches } from "./text";
 
@@ -45,7 +45,7 @@ export async function* profileSteps(
 ): AsyncGenerator<ProfiledRun> {
   const bound = ceilings && ((cost: Parameters<typeof boundMs>[1]) => boundMs(ceilings, cost));
   const timed = profiled(device, { now: () => performance.now(), bound });
-  const shapes = device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes;
+  const shapes = llamaShapesFor(device, options);
   const steps = options.quick || device.info.software ? 2 : 10;
   for (const shape of shapes) yield profileTraining(timed, shape, steps);
   for (const shape of shapes) yield profileGrpo(timed, shape, Math.ceil(steps / 2));

@@ -1,16 +1,17 @@
 /** Training steps: the four GPT shapes beside the peers, and the Llama shapes with counts per step. */
 import { fileURLToPath } from "node:url";
-import { type Device, profiled } from "@trimtab/core";
+import { type Device, type DeviceInfo, profiled } from "@trimtab/core";
 import { type ChildContestant, startChild } from "./child";
 import { boundMs, type Ceilings } from "./measure/ceilings";
 import type { Section, SectionTiming, Share, Target } from "./measure/section";
-import { type GptShape, gptConfig, gptShapes, type LlamaShape, llamaConfig, llamaShapes, microShape, nameOf } from "./measure/shapes";
+import { type GptShape, gptConfig, gptShapes, type LlamaShape, llamaConfig, llamaShapesFor, nameOf } from "./measure/shapes";
 import { type Contestant, geometricMean, race } from "./measure/timing";
 import { makeTrainingStep } from "./measure/training-step";
 import { importPeer, offerGpuToPeers, peersInstalled } from "./peers";
 
-/** Times of PyTorch over ours that are asked for. */
+/** Times of PyTorch over ours that are asked for, on the CPU by shape. */
 const TORCH_TARGETS: Readonly<Record<string, number>> = { tiny: 0.7, small: 0.55 };
+const TORCH_TARGET_GPU = 0.5;
 
 interface PeerModule {
   makeStep(shape: GptShape, backend: "wasm" | "webgpu"): Promise<(inputs: Uint32Array, targets: Uint32Array) => Promise<number>>;
@@ -82,16 +83,17 @@ function peerTargets({ "jax-js": jax = [], tfjs = [] }: Readonly<Record<string, 
   ];
 }
 
-/** PyTorch on the same shape and threads, where python3 has it; else why not. */
+/** PyTorch (eager, f32) on the same shape and as many threads, or on CUDA beside a GPU of ours, where python3 has it; else why not. */
 export function startTorch(
   work: "train" | "generate",
-  threads: number,
+  { kind, threads }: DeviceInfo,
   { layers, C, heads, kvHeads, F, V }: LlamaShape,
   batch: number,
   length: number,
 ): Promise<ChildContestant | string> {
   const script = fileURLToPath(new URL("../peers/torch_steps.py", import.meta.url));
-  return startChild("PyTorch", "python3", [script, work, ...[threads, layers, C, heads, kvHeads, F, V, batch, length].map(String)]);
+  const on = kind === "webgpu" ? "cuda" : "cpu";
+  return startChild("PyTorch", "python3", [script, work, on, ...[threads, layers, C, heads, kvHeads, F, V, batch, length].map(String)]);
 }
 
 /** The Llama shapes: tokens per second and what one step costs in dispatches, submits, pipelines and bytes. */
@@ -105,15 +107,14 @@ export async function benchmarkLlamaSteps(
   const groups: SectionTiming[] = [];
   const targets: Target[] = [];
   const notes: string[] = [];
-  for (const shape of device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
+  for (const shape of llamaShapesFor(device, options)) {
     const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
     await step.run();
     const before = { ...device.counters };
     await step.run();
     const after = { ...device.counters };
     const delta = (key: keyof typeof before) => after[key] - before[key];
-    const torch =
-      options.peers && device.info.kind === "wasm" ? await startTorch("train", device.info.threads, shape, shape.B, shape.T) : "";
+    const torch = options.peers && !device.info.software ? await startTorch("train", device.info, shape, shape.B, shape.T) : "";
     const contestants = [{ name: "trimtab", run: step.run }, ...(typeof torch === "string" ? [] : [torch])];
     const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
     step.dispose();
@@ -122,7 +123,7 @@ export async function benchmarkLlamaSteps(
     groups.push({ of: shape.name, timings });
     const ms = timings[0]?.bestMs as number;
     const theirs = timings[1]?.bestMs ?? null;
-    const goal = TORCH_TARGETS[shape.name];
+    const goal = device.info.kind === "webgpu" ? TORCH_TARGET_GPU : TORCH_TARGETS[shape.name];
     if (goal !== undefined)
       targets.push({ what: `training step, ${shape.name}, against PyTorch`, target: goal, measured: theirs && theirs / ms, unit: "x" });
     const share = ceilings ? (await boundOfStep(device, shape, ceilings)) / ms : Number.NaN;
@@ -168,12 +169,17 @@ export async function benchmarkLlamaSteps(
     shares,
     targets,
     timings: groups,
-    notes: [...notes, "PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 12,451 and small 2,185 tokens/s"],
+    notes: [
+      ...notes,
+      ...(device.info.kind === "wasm"
+        ? ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 12,451 and small 2,185 tokens/s"]
+        : []),
+    ],
   };
 }
 
 /** The sum over one step's ops of what each takes at the machine's ceilings. */
-async function boundOfStep(device: Device, shape: (typeof llamaShapes)[number], ceilings: Ceilings): Promise<number> {
+async function boundOfStep(device: Device, shape: LlamaShape, ceilings: Ceilings): Promise<number> {
   const counted = profiled(device, { now: () => performance.now(), bound: (cost) => boundMs(ceilings, cost) });
   const step = makeTrainingStep(counted, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
   counted.profiler.reset();

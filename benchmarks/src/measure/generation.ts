@@ -2,7 +2,7 @@
 import { Decoder, type Device, generate } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
 import type { Section, SectionTiming, Target } from "./section";
-import { type LlamaShape, llamaConfig, llamaShapes, microShape } from "./shapes";
+import { type LlamaShape, llamaConfig, llamaShapesFor } from "./shapes";
 import { type Contestant, race } from "./timing";
 
 const BATCH = 32;
@@ -34,7 +34,7 @@ export async function benchmarkGeneration(device: Device, options: { quick: bool
   const groups: SectionTiming[] = [];
   const targets: Target[] = [];
   const notes: string[] = [];
-  for (const shape of device.info.software ? [microShape] : options.quick ? llamaShapes.slice(0, 1) : llamaShapes) {
+  for (const shape of llamaShapesFor(device, options)) {
     const { run, tokens, dispose } = makeGeneration(device, shape, { batch: BATCH, prompt: PROMPT, newTokens: NEW_TOKENS });
     const other = await rival?.(shape, BATCH, NEW_TOKENS);
     if (typeof other === "string") notes.push(`${shape.name}: ${other}`);
@@ -54,7 +54,7 @@ export async function benchmarkGeneration(device: Device, options: { quick: bool
       theirs && (tokens * 1000) / theirs,
       theirs && theirs / ms,
     ]);
-    if (rival)
+    if (rival && device.info.kind === "wasm")
       targets.push({
         what: `generation at batch ${BATCH}, ${shape.name}, against PyTorch`,
         target: 1.5,
@@ -68,7 +68,12 @@ export async function benchmarkGeneration(device: Device, options: { quick: bool
     rows,
     targets,
     timings: groups,
-    notes: [...notes, "PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 5,066 and small 1,328 tokens/s"],
+    notes: [
+      ...notes,
+      ...(device.info.kind === "wasm"
+        ? ["PyTorch 2.14 (AVX-512, two threads) on the reference machine: tiny 5,066 and small 1,328 tokens/s"]
+        : []),
+    ],
   };
 }
 

@@ -15,12 +15,13 @@ const PRODUCTS: Record<Layout, { entry: EntryPoint; tensors: readonly [string, s
   TN: { entry: ops.matmul.backwardWeight, tensors: ["dy", "x", "dw"] },
 };
 
-/** The product of two (n, n) matrices; 2 n³ operations. */
+/** `times` products of two (n, n) matrices, one after another; 2 n³ operations each. */
 export function makeProduct(
   name: string,
   device: Device,
   layout: Layout,
   n: number,
+  times = 1,
 ): { readonly contestant: Contestant; readonly dispose: () => void } {
   const { entry, tensors } = PRODUCTS[layout];
   const made = tensors.map(() => allocate(device, [n, n]));
@@ -34,7 +35,7 @@ export function makeProduct(
     contestant: {
       name,
       run: () => {
-        device.dispatch(entry, args);
+        for (let i = 0; i < times; i++) device.dispatch(entry, args);
         return device.sync();
       },
     },

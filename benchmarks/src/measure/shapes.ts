@@ -1,5 +1,5 @@
 /** The shapes that are measured: the four GPT shapes and the Llama shapes of the README. */
-import type { DecoderConfig } from "@trimtab/core";
+import type { DecoderConfig, Device } from "@trimtab/core";
 
 /** Batch, time, channels, heads, vocabulary, layers. */
 export interface GptShape {
@@ -64,6 +64,19 @@ export const llamaShapes: readonly LlamaShape[] = [
   { name: "tiny", layers: 4, C: 128, heads: 4, kvHeads: 2, F: 344, V: 512, B: 16, T: 128 },
   { name: "small", layers: 6, C: 256, heads: 8, kvHeads: 4, F: 688, V: 4096, B: 8, T: 256 },
 ];
+
+/** Large enough to keep a real GPU busy; the second is SmolLM2-135M's. */
+const gpuShapes: readonly LlamaShape[] = [
+  { name: "medium", layers: 12, C: 512, heads: 8, kvHeads: 8, F: 1376, V: 8192, B: 8, T: 512 },
+  { name: "135M", layers: 30, C: 576, heads: 9, kvHeads: 3, F: 1536, V: 49_152, B: 8, T: 512 },
+];
+
+/** The Llama shapes that a device is measured on. */
+export function llamaShapesFor({ info: { kind, software } }: Device, { quick }: { readonly quick: boolean }): readonly LlamaShape[] {
+  if (software) return [microShape];
+  if (quick) return llamaShapes.slice(0, 1);
+  return kind === "webgpu" ? [...llamaShapes, ...gpuShapes] : llamaShapes;
+}
 
 export function llamaConfig({ layers, C, heads, kvHeads, F, V, T }: LlamaShape): DecoderConfig {
   return {

@@ -5,14 +5,14 @@ import { MAX_STORAGE_BUFFERS } from "../src/contract";
 import { entryPoints } from "../src/ops/index";
 import { MAX_PARAM_BYTES } from "../src/webgpu/pipelines";
 import { everyProgram, plans } from "../src/webgpu/plans/index";
-import type { Program } from "../src/webgpu/program";
+import { type Program, shaderCode } from "../src/webgpu/program";
 import { nullAdapter } from "./webgpu-adapter";
 
 const programs = everyProgram();
 const reflected = new Map<string, WgslReflect>();
 
-function reflect({ sources }: Program): WgslReflect {
-  const code = sources.join("\n");
+function reflect(program: Program): WgslReflect {
+  const code = shaderCode(program);
   const known = reflected.get(code) ?? new WgslReflect(code);
   reflected.set(code, known);
   return known;
@@ -82,7 +82,7 @@ describe("on Dawn's null backend, at default limits", () => {
   afterAll(() => device.destroy());
 
   it.each(programs.map((program) => [program.name, program] as const))("%s compiles", async (_, program) => {
-    const module = device.createShaderModule({ code: program.sources.join("\n") });
+    const module = device.createShaderModule({ code: shaderCode(program) });
     const { messages } = await module.getCompilationInfo();
     expect(messages.map(({ lineNum, message }) => `${lineNum}: ${message}`)).toEqual([]);
     const compute = { module, entryPoint: program.entryPoint, constants: program.constants };

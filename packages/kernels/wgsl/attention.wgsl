@@ -19,8 +19,8 @@ struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, wi
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
 
 override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most REGISTERS / 4
-// False on emulated GPUs, whose compilers take minutes over unrolled loops.
-override UNROLLED: bool = true;
+// True on GPUs that are emulated on a CPU, whose compilers take minutes over unrolled loops.
+override EMULATED: bool = false;
 const ROWS: u32 = 32u;
 const THREADS: u32 = 64u;
 const STRIDE: u32 = 9u;  // 8 vec4 of a chunk, and one against bank conflicts
@@ -35,17 +35,17 @@ var<workgroup> shared_bound: u32;
 
 // `count`, in a form that only a compiler which should unroll can see through.
 fn bound(count: u32) -> u32 {
-  if (UNROLLED) {
-    return count;
+  if (EMULATED) {
+    return count + (params.N >> 31u);
   }
-  return count + (params.N >> 31u);
+  return count;
 }
 
 fn chunks() -> u32 {
-  if (UNROLLED) {
-    return CHUNKS;
+  if (EMULATED) {
+    return (params.D + 31u) / 32u;
   }
-  return (params.D + 31u) / 32u;
+  return CHUNKS;
 }
 
 // Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
@@ -105,8 +105,9 @@ fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
   }
 }
 
-// scores += tile_a · tile_bᵀ
-fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
+// [i][c] = row 4 ty + i of tile_a · row tx + 8 c of tile_b
+fn score_products(tx: u32, ty: u32) -> mat4x4f {
+  var scores = mat4x4f();
   for (var l = 0u; l < bound(8u); l++) {
     let b0 = tile_b[tx * STRIDE + l];
     let b1 = tile_b[(tx + 8u) * STRIDE + l];
@@ -116,25 +117,29 @@ fn add_scores(scores: ptr<function, mat4x4f>, tx: u32, ty: u32) {
     let a1 = tile_a[(4u * ty + 1u) * STRIDE + l];
     let a2 = tile_a[(4u * ty + 2u) * STRIDE + l];
     let a3 = tile_a[(4u * ty + 3u) * STRIDE + l];
-    (*scores)[0] += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
-    (*scores)[1] += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
-    (*scores)[2] += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
-    (*scores)[3] += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+    scores[0] += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+    scores[1] += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+    scores[2] += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+    scores[3] += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
   }
+  return scores;
 }
 
-// sums[4 chunk + i] += row 4 ty + i of tile_p · channels 4 tx .. of tile_b
-fn add_products(sums: ptr<function, array<vec4f, REGISTERS>>, chunk: u32, tx: u32, ty: u32) {
+// [i] = row 4 ty + i of tile_p · channels 4 tx .. of tile_b
+fn channel_products(tx: u32, ty: u32) -> mat4x4f {
+  var products = mat4x4f();
   for (var l = 0u; l < bound(8u); l++) {
     let b0 = tile_b[l * STRIDE + tx];
     let b1 = tile_b[(l + 8u) * STRIDE + tx];
     let b2 = tile_b[(l + 16u) * STRIDE + tx];
     let b3 = tile_b[(l + 24u) * STRIDE + tx];
-    for (var i = 0u; i < bound(4u); i++) {
-      let p = tile_p[(4u * ty + i) * STRIDE + l];
-      (*sums)[4u * chunk + i] += p.x * b0 + p.y * b1 + p.z * b2 + p.w * b3;
-    }
+    let channels = mat4x4f(b0, b1, b2, b3);
+    products[0] += channels * tile_p[4u * ty * STRIDE + l];
+    products[1] += channels * tile_p[(4u * ty + 1u) * STRIDE + l];
+    products[2] += channels * tile_p[(4u * ty + 2u) * STRIDE + l];
+    products[3] += channels * tile_p[(4u * ty + 3u) * STRIDE + l];
   }
+  return products;
 }
 
 @compute @workgroup_size(THREADS)
@@ -160,17 +165,17 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
-    for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
       if (chunks() > 1u || key == begin) {
         stage_qkv_a(first, head, chunk, thread);
       }
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
-      add_scores(&scores, tx, ty);
+      scores += score_products(tx, ty);
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       scores[i] = select(vec4f(LOWEST), soft_cap4(scores[i] * params.scale, params.cap), is_seen);
@@ -186,27 +191,30 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       row_max[thread] = largest;
     }
     workgroupBarrier();
-    for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let p = select(vec4f(), exp(scores[i] - row_max[row]), scores[i] > vec4f(LOWEST));
       tile_p[row * STRIDE + tx] = p;
       totals[i] = totals[i] * row_shrink[row] + (p.x + p.y + p.z + p.w);
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
         sums[4u * chunk + i] *= row_shrink[row];
       }
     }
-    for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_b(key, key_head + params.K, chunk, thread);
       workgroupBarrier();
-      add_products(&sums, chunk, tx, ty);
+      let products = channel_products(tx, ty);
+      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+        sums[4u * chunk + i] += products[i];
+      }
       workgroupBarrier();
     }
   }
-  for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
     row_partials[(4u * ty + i) * 8u + tx] = totals[i];
   }
   workgroupBarrier();
-  for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
     let row = 4u * ty + i;
     let n = first + row;
     var total = 0.0;
@@ -215,8 +223,8 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     }
     if (n < params.N) {
       let inverse = select(0.0, 1.0 / total, total > 0.0);
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
-        for (var j = 0u; j < bound(4u); j++) {
+      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+        @unroll(4, unless EMULATED) for (var j = 0u; j < bound(4u); j++) {
           let d = chunk * 32u + 4u * tx + j;
           if (d < params.D) {
             o[(n * params.H + head) * params.D + d] = sums[4u * chunk + i][j] * inverse;
@@ -267,7 +275,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   let begin = workgroupUniformLoad(&shared_bound);
   var row_lse = vec4f();
   var row_delta = vec4f();
-  for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
     let n = first + 4u * ty + i;
     if (n < params.N) {
       row_lse[i] = saved_lse[n * params.H + head];
@@ -278,34 +286,41 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
     var dp = mat4x4f();
-    for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
-      add_scores(&scores, tx, ty);
+      scores += score_products(tx, ty);
       workgroupBarrier();
       stage_dout_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head + params.K, chunk, thread);
       workgroupBarrier();
-      add_scores(&dp, tx, ty);
+      dp += score_products(tx, ty);
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       let score = soft_cap4(scores[i] * params.scale, params.cap);
       let p = select(vec4f(), exp(min(score - row_lse[i], vec4f())), is_seen);
       tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]) * soft_cap_slope4(score, params.cap);
     }
-    for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
-      add_products(&sums, chunk, tx, ty);
+      let products = channel_products(tx, ty);
+      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+        sums[4u * chunk + i] += products[i];
+      }
       workgroupBarrier();
     }
   }
-  write_gradient(&sums, first, head, tx, ty);
+  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      write_gradient(first + 4u * ty + i, head, chunk, tx, sums[4u * chunk + i]);
+    }
+  }
 }
 
 // dv = Pᵀ do, dk = scale dSᵀ q: a workgroup owns 32 key rows of a key head and goes through the query heads that use it.
@@ -335,16 +350,16 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     for (var query = first; query < end; query += ROWS) {
       var scores = mat4x4f();
       var dp = mat4x4f();
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_qkv_a(first, key_head, chunk, thread);
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
-        add_scores(&scores, tx, ty);
+        scores += score_products(tx, ty);
         workgroupBarrier();
         stage_qkv_a(first, key_head + params.K, chunk, thread);
         stage_dout_b(query, head, chunk, thread);
         workgroupBarrier();
-        add_scores(&dp, tx, ty);
+        dp += score_products(tx, ty);
         workgroupBarrier();
       }
       let columns = query + tx + vec4u(0u, 8u, 16u, 24u);
@@ -356,7 +371,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
           column_delta[c] = saved_delta[columns[c] * params.H + head];
         }
       }
-      for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
         let row = 4u * ty + i;
         let is_seeing = (columns >= vec4u(first + row)) & (columns < vec4u(bounds[row]));
         let score = soft_cap4(scores[i] * params.scale, params.cap);
@@ -364,39 +379,43 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
         tile_p[row * STRIDE + tx] = p;
         scores[i] = params.scale * p * (dp[i] - column_delta) * soft_cap_slope4(score, params.cap);
       }
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_dout_b(query, head, chunk, thread);
         workgroupBarrier();
-        add_products(&dv, chunk, tx, ty);
+        let products = channel_products(tx, ty);
+        @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+          dv[4u * chunk + i] += products[i];
+        }
         workgroupBarrier();
       }
-      for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
         tile_p[(4u * ty + i) * STRIDE + tx] = scores[i];
       }
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
-        add_products(&dk, chunk, tx, ty);
+        let products = channel_products(tx, ty);
+        @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+          dk[4u * chunk + i] += products[i];
+        }
         workgroupBarrier();
       }
     }
   }
-  write_gradient(&dk, first, key_head, tx, ty);
-  write_gradient(&dv, first, key_head + params.K, tx, ty);
+  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      write_gradient(first + 4u * ty + i, key_head, chunk, tx, dk[4u * chunk + i]);
+      write_gradient(first + 4u * ty + i, key_head + params.K, chunk, tx, dv[4u * chunk + i]);
+    }
+  }
 }
 
-fn write_gradient(sums: ptr<function, array<vec4f, REGISTERS>>, first: u32, head: u32, tx: u32, ty: u32) {
-  for (var i = 0u; i < bound(4u); i++) {
-    let n = first + 4u * ty + i;
-    if (n < params.N) {
-      for (var chunk = 0u; chunk < chunks(); chunk++) {
-        for (var j = 0u; j < bound(4u); j++) {
-          let d = chunk * 32u + 4u * tx + j;
-          if (d < params.D) {
-            dqkv[(n * (params.H + 2u * params.K) + head) * params.D + d] = (*sums)[4u * chunk + i][j];
-          }
-        }
-      }
+// Channels 4 tx .. of one chunk of a row of dqkv.
+fn write_gradient(n: u32, head: u32, chunk: u32, tx: u32, value: vec4f) {
+  @unroll(4, unless EMULATED) for (var j = 0u; j < bound(4u); j++) {
+    let d = chunk * 32u + 4u * tx + j;
+    if (n < params.N && d < params.D) {
+      dqkv[(n * (params.H + 2u * params.K) + head) * params.D + d] = value[j];
     }
   }
 }

@@ -112,7 +112,7 @@ fn kv_cache_attend(
     }
     weights[lane] = weight;
     total = total * shrink + workgroup_sum(lane, weight);
-    for (var i = 0u; i < 4u; i++) {
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
       let d = lane + i * WORKGROUP;
       if (d < attend.D) {
         var sum = sums[i] * shrink;
@@ -124,7 +124,7 @@ fn kv_cache_attend(
     }
     workgroupBarrier();
   }
-  for (var i = 0u; i < 4u; i++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
     let d = lane + i * WORKGROUP;
     if (d < attend.D) {
       o[(r * attend.H + h) * attend.D + d] = sums[i] / total;

@@ -22,26 +22,32 @@ override B_ALONG_DEPTH: bool = true;
 fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
-  var sum: array<vec4f, 8>;
-  tile_product(&sum, thread, row, column, 0u, forward.K, Operand(forward.M, forward.K, true), Operand(forward.N, forward.K, true));
+  let sum = tile_product(thread, row, column, 0u, forward.K, Operand(forward.M, forward.K, true), Operand(forward.N, forward.K, true));
   let first = column + 4u * (thread % GROUP_X);
   var shift = vec4f();
   if (forward.has_bias != 0u) {
-    for (var j = 0u; j < 4u && first + j < forward.N; j++) {
-      shift[j] = bias[first + j];
+    @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
+      if (first + j < forward.N) {
+        shift[j] = bias[first + j];
+      }
     }
   }
-  for (var i = 0u; i < 8u; i++) {
-    let m = row + 8u * (thread / GROUP_X) + i;
-    if (m < forward.M) {
-      let value = sum[i] + shift;
-      for (var j = 0u; j < 4u && first + j < forward.N; j++) {
-        let at = m * forward.N + first + j;
-        if (forward.has_addend != 0u) {
-          y[at] = value[j] + addend[at];
-        } else {
-          y[at] = value[j];
-        }
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
+    write_forward(row + 8u * (thread / GROUP_X) + i, first, sum[i] + shift);
+  }
+}
+
+fn write_forward(m: u32, first: u32, value: vec4f) {
+  if (m >= forward.M) {
+    return;
+  }
+  @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
+    if (first + j < forward.N) {
+      let at = m * forward.N + first + j;
+      if (forward.has_addend != 0u) {
+        y[at] = value[j] + addend[at];
+      } else {
+        y[at] = value[j];
       }
     }
   }
@@ -51,7 +57,7 @@ override SKINNY_ROWS: u32 = 8u;
 
 // Rows of the skinny product: a constant to unroll, except on emulated GPUs, whose compilers take seconds over it.
 fn skinny_rows() -> u32 {
-  if (UNSTAGED) {
+  if (EMULATED) {
     return forward.M;
   }
   return SKINNY_ROWS;
@@ -69,11 +75,11 @@ fn matmul_forward_skinny(
   var sum: array<vec4f, 8>;
   for (var k = 4u * thread; k < forward.K; k += 4u * SKINNY_THREADS) {
     let columns = block_b(first, k, Operand(forward.N, forward.K, true));
-    for (var m = 0u; m < skinny_rows(); m++) {
+    @unroll(SKINNY_ROWS, unless EMULATED) for (var m = 0u; m < skinny_rows(); m++) {
       sum[m] += columns * read_a(m, k, forward.M, forward.K);
     }
   }
-  for (var m = 0u; m < skinny_rows(); m++) {
+  @unroll(SKINNY_ROWS, unless EMULATED) for (var m = 0u; m < skinny_rows(); m++) {
     skinny[m * SKINNY_THREADS + thread] = sum[m];
   }
   workgroupBarrier();
@@ -103,33 +109,35 @@ fn matmul_forward_skinny(
 fn matmul_backward_input(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
-  var sum: array<vec4f, 8>;
-  tile_product(&sum, thread, row, column, 0u, backward.N, Operand(backward.M, backward.N, true), Operand(backward.K, backward.N, false));
-  write_gradient(&sum, thread, row, column, backward.M, backward.K, ACCUMULATE);
+  let sum = tile_product(thread, row, column, 0u, backward.N, Operand(backward.M, backward.N, true), Operand(backward.K, backward.N, false));
+  let first = column + 4u * (thread % GROUP_X);
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
+    write_gradient(row + 8u * (thread / GROUP_X) + i, first, sum[i], backward.M, backward.K, ACCUMULATE);
+  }
 }
 
 @compute @workgroup_size(THREADS)
 fn matmul_backward_weight(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
-  var sum: array<vec4f, 8>;
-  tile_product(&sum, thread, row, column, 0u, backward.M, Operand(backward.N, backward.M, false), Operand(backward.K, backward.M, false));
-  write_gradient(&sum, thread, row, column, backward.N, backward.K, true);
+  let sum = tile_product(thread, row, column, 0u, backward.M, Operand(backward.N, backward.M, false), Operand(backward.K, backward.M, false));
+  let first = column + 4u * (thread % GROUP_X);
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
+    write_gradient(row + 8u * (thread / GROUP_X) + i, first, sum[i], backward.N, backward.K, true);
+  }
 }
 
-fn write_gradient(sum: ptr<function, array<vec4f, 8>>, thread: u32, row: u32, column: u32, rows: u32, columns: u32, is_added: bool) {
-  let first = column + 4u * (thread % GROUP_X);
-  for (var i = 0u; i < 8u; i++) {
-    let r = row + 8u * (thread / GROUP_X) + i;
-    if (r < rows) {
-      let value = (*sum)[i];
-      for (var j = 0u; j < 4u && first + j < columns; j++) {
-        let at = r * columns + first + j;
-        if (is_added) {
-          gradient[at] += value[j];
-        } else {
-          gradient[at] = value[j];
-        }
+fn write_gradient(r: u32, first: u32, value: vec4f, rows: u32, columns: u32, is_added: bool) {
+  if (r >= rows) {
+    return;
+  }
+  @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
+    if (first + j < columns) {
+      let at = r * columns + first + j;
+      if (is_added) {
+        gradient[at] += value[j];
+      } else {
+        gradient[at] = value[j];
       }
     }
   }
@@ -141,17 +149,17 @@ fn matmul_slices(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
   let begin = group.z * sliced.slice;
-  var sum: array<vec4f, 8>;
-  tile_product(
-    &sum, thread, row, column, begin, min(begin + sliced.slice, sliced.depth),
+  let sum = tile_product(
+    thread, row, column, begin, min(begin + sliced.slice, sliced.depth),
     Operand(sliced.rows, sliced.depth, A_ALONG_DEPTH), Operand(sliced.columns, sliced.depth, B_ALONG_DEPTH));
   let first = column + 4u * (thread % GROUP_X);
-  for (var i = 0u; i < 8u; i++) {
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
     let r = row + 8u * (thread / GROUP_X) + i;
     if (r < sliced.rows) {
-      let value = sum[i];
-      for (var j = 0u; j < 4u && first + j < sliced.columns; j++) {
-        partials[(group.z * sliced.rows + r) * sliced.columns + first + j] = value[j];
+      @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
+        if (first + j < sliced.columns) {
+          partials[(group.z * sliced.rows + r) * sliced.columns + first + j] = sum[i][j];
+        }
       }
     }
   }

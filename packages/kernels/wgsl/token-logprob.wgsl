@@ -32,7 +32,7 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
   let end = min(forward.V, (group.x + 1u) * forward.chunk);
   var running: array<vec3f, 8>;
   var row_targets: array<u32, 8>;
-  for (var i = 0u; i < 8u; i++) {
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
     running[i] = vec3f(LOWEST, 0.0, 0.0);
     row_targets[i] = 0xffffffffu;
     if (row + 8u * ty + i < forward.N) {
@@ -40,13 +40,12 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     }
   }
   for (var column = group.x * forward.chunk; column < end; column += 4u * GROUP_X) {
-    var sum = array<vec4f, 8>();  // written out: Dawn forgets to clear an array declared in a loop
-    tile_product(&sum, thread, row, column, 0u, forward.C, Operand(forward.N, forward.C, true), Operand(forward.V, forward.C, true));
+    let sum = tile_product(thread, row, column, 0u, forward.C, Operand(forward.N, forward.C, true), Operand(forward.V, forward.C, true));
     let columns = column + 4u * tx + vec4u(0u, 1u, 2u, 3u);
-    for (var i = 0u; i < 8u; i++) {
+    @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
       let is_inside = columns < vec4u(end);
       let z = select(vec4f(LOWEST), soft_cap4(sum[i], forward.cap) * forward.inverse_temperature, is_inside);
-      for (var j = 0u; j < 4u; j++) {
+      @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
         if (columns[j] == row_targets[i] && is_inside[j]) {
           target_logits[row + 8u * ty + i] = z[j];
         }
@@ -57,7 +56,7 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     }
   }
   // Rows of the tile, one of each thread's 8 at a time: the GROUP_X threads of a row in order.
-  for (var i = 0u; i < 8u; i++) {
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
     statistics[thread] = vec4f(running[i], 0.0);
     workgroupBarrier();
     if (tx == 0u && row + 8u * ty + i < forward.N) {
@@ -77,10 +76,9 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
 fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
-  var sum: array<vec4f, 8>;
-  tile_product(&sum, thread, row, column, 0u, backward.C, Operand(backward.N, backward.C, true), Operand(backward.V, backward.C, true));
+  let sum = tile_product(thread, row, column, 0u, backward.C, Operand(backward.N, backward.C, true), Operand(backward.V, backward.C, true));
   let first = column + 4u * (thread % GROUP_X);
-  for (var i = 0u; i < 8u; i++) {
+  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
     let n = row + 8u * (thread / GROUP_X) + i;
     if (n < backward.N) {
       let c = coefficients[n];
@@ -88,9 +86,12 @@ fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_in
       let slope = backward.inverse_temperature * soft_cap_slope4(capped, backward.cap);
       let z = capped * backward.inverse_temperature;
       let value = exp(min(z - c.w, vec4f())) * (c.y + c.z * z);
-      for (var j = 0u; j < 4u && first + j < backward.V; j++) {
-        let is_target = backward.first + first + j == targets[n];
-        dz[n * backward.V + first + j] = slope[j] * (value[j] + select(0.0, c.x, is_target));
+      let own_target = targets[n];
+      @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
+        if (first + j < backward.V) {
+          let is_target = backward.first + first + j == own_target;
+          dz[n * backward.V + first + j] = slope[j] * (value[j] + select(0.0, c.x, is_target));
+        }
       }
     }
   }

@@ -29,11 +29,12 @@ struct GradientParams { N: u32, V: u32, inverse_temperature: f32, fixed_inverse_
 // One vocabulary entry: p, q, log(p / q), and log of m over the larger of p and q.
 struct Entry { p: f32, q: f32, delta: f32, share: f32 }
 
-fn entry(z: f32, u: f32, z_lse: f32, u_lse: f32, beta: f32) -> Entry {
-  // The logits' difference first: for nearly equal sides it is exact.
-  let delta = (z - u) - (z_lse - u_lse);
+// `logit` and `fixed` are capped and not yet divided by their temperatures, `scale` and `fixed_scale` what both are multiplied with.
+fn entry(logit: f32, fixed: f32, scale: f32, fixed_scale: f32, z_lse: f32, u_lse: f32, beta: f32) -> Entry {
+  // The logits' difference first: for nearly equal sides it is exact. scale logit - fixed_scale fixed would not be: GPUs round only one product of two.
+  let delta = scale * (logit - fixed) + (scale - fixed_scale) * fixed - (z_lse - u_lse);
   let share = log1p_unit(select(1.0 - beta, beta, delta > 0.0) * expm1(-abs(delta)));
-  return Entry(exp(z - z_lse), exp(u - u_lse), delta, share);
+  return Entry(exp(scale * logit - z_lse), exp(fixed_scale * fixed - u_lse), delta, share);
 }
 
 // a log(a / b) - a + b with x = log(b / a), written so that neither overflows nor cancels.
@@ -110,9 +111,9 @@ fn vocab_pair_sums(
   var distance = 0.0;
   var slope = 0.0;
   for (var j = lane; j < sums.V; j += WORKGROUP) {
-    let z = soft_cap(logits[n * sums.V + j], sums.cap) * sums.inverse_temperature;
-    let u = soft_cap(fixed_logits[n * sums.V + j], sums.fixed_cap) * sums.fixed_inverse_temperature;
-    let e = entry(z, u, lse[n], fixed_lse[n], sums.beta);
+    let logit = soft_cap(logits[n * sums.V + j], sums.cap);
+    let fixed = soft_cap(fixed_logits[n * sums.V + j], sums.fixed_cap);
+    let e = entry(logit, fixed, sums.inverse_temperature, sums.fixed_inverse_temperature, lse[n], fixed_lse[n], sums.beta);
     distance += divergence_term(e, sums.beta);
     slope += weighted_slope(e, sums.beta);
   }
@@ -149,8 +150,7 @@ fn vocab_pair_gradient(
   }
   let row = coefficients[at / gradient.V];
   let capped = soft_cap(dz[at], gradient.cap);
-  let z = capped * gradient.inverse_temperature;
-  let u = soft_cap(fixed_logits[at], gradient.fixed_cap) * gradient.fixed_inverse_temperature;
-  let e = entry(z, u, row.z, row.w, gradient.beta);
+  let fixed = soft_cap(fixed_logits[at], gradient.fixed_cap);
+  let e = entry(capped, fixed, gradient.inverse_temperature, gradient.fixed_inverse_temperature, row.z, row.w, gradient.beta);
   dz[at] = gradient.inverse_temperature * soft_cap_slope(capped, gradient.cap) * row.x * (weighted_slope(e, gradient.beta) - e.p * row.y);
 }

@@ -191,7 +191,7 @@ export class FakeHub {
     response.setHeader("Content-Length", fault?.kind === "length" ? fault.bytes : bytes.length);
     response.writeHead(isRange ? 206 : 200);
     if (request.method === "HEAD") return response.end();
-    if (fault?.kind === "cut") return response.write(bytes.slice(0, fault.afterBytes), () => setTimeout(() => response.destroy(), 20));
+    if (fault?.kind === "cut") return response.write(bytes.slice(0, fault.afterBytes), () => setTimeout(() => response.destroy(), 100));
     if (fault?.kind === "silence") return response.write(bytes.slice(0, fault.afterBytes));
     return response.end(fault?.kind === "length" ? bytes.slice(0, fault.bytes) : bytes);
   }

@@ -1,6 +1,6 @@
 /** Compiled pipelines, one per program: lazily on first use, or ahead of time and in parallel. */
 import { DeviceError } from "../errors";
-import type { Program } from "./program";
+import { type Program, shaderCode } from "./program";
 
 /** Bytes of the largest parameter block. */
 export const MAX_PARAM_BYTES = 64;
@@ -78,7 +78,7 @@ export class PipelineCache {
       const info = await this.#module(program).getCompilationInfo();
       const words = info.messages.map((m) => `${m.lineNum}:${m.linePos} ${m.type}: ${m.message}`);
       throw new DeviceError(
-        `${program.name}: the shader must compile, got ${words.join("; ") || String(cause)}. Line numbers count from the first prelude.`,
+        `${program.name}: the shader must compile, got ${words.join("; ") || String(cause)}. Line numbers count from the first prelude, loops written out.`,
         { cause },
       );
     } finally {
@@ -103,7 +103,7 @@ export class PipelineCache {
   }
 
   #module(program: Program): GPUShaderModule {
-    const code = program.sources.join("\n");
+    const code = shaderCode(program);
     let module = this.#modules.get(code);
     if (!module) {
       module = this.#device.createShaderModule({ code, label: program.entryPoint });

@@ -1,5 +1,6 @@
 /** A compute program as data: WGSL sources, an entry point, what it binds, its parameter block and its override constants. */
 import type { EntryPoint, ScalarType } from "../contract";
+import { unroll } from "./unroll";
 
 /** One four-byte member of a parameter block. */
 export interface ProgramParam {
@@ -21,6 +22,9 @@ export interface Program {
   /** The contract this program alone implements; undefined for the passes of a plan. */
   readonly entry: EntryPoint | undefined;
 }
+
+/** What the GPU's compiler gets. */
+export const shaderCode = ({ sources, constants }: Program): string => unroll(sources.join("\n"), constants);
 
 interface ProgramOptions {
   readonly constants?: Readonly<Record<string, number>>;

@@ -4,7 +4,7 @@
 override GROUP_X: u32 = 16u;
 override GROUP_Y: u32 = 8u;
 // True on GPUs that are emulated on a CPU: registers straight from memory, as staging costs them more than it saves.
-override UNSTAGED: bool = false;
+override EMULATED: bool = false;
 
 const DEPTH: u32 = 16u;  // of one stage
 override THREADS: u32 = GROUP_X * GROUP_Y;
@@ -45,17 +45,6 @@ fn block_b(column: u32, k: u32, shape: Operand) -> mat4x4f {
     read_b(k + 2u, column, shape.depth, shape.outer), read_b(k + 3u, column, shape.depth, shape.outer));
 }
 
-fn outer_product(sum: ptr<function, array<vec4f, 8>>, low: vec4f, high: vec4f, columns: vec4f) {
-  (*sum)[0] = fma(vec4f(low.x), columns, (*sum)[0]);
-  (*sum)[1] = fma(vec4f(low.y), columns, (*sum)[1]);
-  (*sum)[2] = fma(vec4f(low.z), columns, (*sum)[2]);
-  (*sum)[3] = fma(vec4f(low.w), columns, (*sum)[3]);
-  (*sum)[4] = fma(vec4f(high.x), columns, (*sum)[4]);
-  (*sum)[5] = fma(vec4f(high.y), columns, (*sum)[5]);
-  (*sum)[6] = fma(vec4f(high.z), columns, (*sum)[6]);
-  (*sum)[7] = fma(vec4f(high.w), columns, (*sum)[7]);
-}
-
 // Fills staged_a and staged_b with depth k .. k + DEPTH. Consecutive threads follow each operand's contiguous axis.
 fn stage(thread: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) {
   for (var i = thread; i < 4u * (ROW_BLOCKS + GROUP_X); i += THREADS) {
@@ -80,32 +69,41 @@ fn stage(thread: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: 
   }
 }
 
-// sum[i] = columns 4 tx .. 4 tx + 3 of row 8 ty + i of the tile that starts at (row, column), over depths begin .. end.
+// [i] = columns 4 tx .. 4 tx + 3 of row 8 ty + i of the tile that starts at (row, column), over depths begin .. end.
 // `begin` is a multiple of DEPTH, and so is `end` unless it is the whole depth. All threads must call this.
 fn tile_product(
-  sum: ptr<function, array<vec4f, 8>>, thread: u32, row: u32, column: u32, begin: u32, end: u32, shape_a: Operand, shape_b: Operand,
-) {
+  thread: u32, row: u32, column: u32, begin: u32, end: u32, shape_a: Operand, shape_b: Operand,
+) -> array<vec4f, 8> {
   let tx = thread % GROUP_X;
   let ty = thread / GROUP_X;
-  if (UNSTAGED) {
+  var sum: array<vec4f, 8>;
+  if (EMULATED) {
     for (var k = begin; k < end; k += 4u) {
       let low = block_a(row + 8u * ty, k, shape_a);
       let high = block_a(row + 8u * ty + 4u, k, shape_a);
       let columns = block_b(column + 4u * tx, k, shape_b);
-      outer_product(sum, low[0], high[0], columns[0]);
-      outer_product(sum, low[1], high[1], columns[1]);
-      outer_product(sum, low[2], high[2], columns[2]);
-      outer_product(sum, low[3], high[3], columns[3]);
+      @unroll(4) for (var c = 0u; c < 4u; c++) {
+        @unroll(4) for (var i = 0u; i < 4u; i++) {
+          sum[i] = fma(vec4f(low[c][i]), columns[c], sum[i]);
+          sum[4u + i] = fma(vec4f(high[c][i]), columns[c], sum[4u + i]);
+        }
+      }
     }
-    return;
+    return sum;
   }
   for (var k = begin; k < end; k += DEPTH) {
     stage(thread, row, column, k, shape_a, shape_b);
     workgroupBarrier();
     for (var d = 0u; d < DEPTH; d++) {
-      let at = d * A_STRIDE + 2u * ty;
-      outer_product(sum, staged_a[at], staged_a[at + 1u], staged_b[d * B_STRIDE + tx]);
+      let low = staged_a[d * A_STRIDE + 2u * ty];
+      let high = staged_a[d * A_STRIDE + 2u * ty + 1u];
+      let columns = staged_b[d * B_STRIDE + tx];
+      @unroll(4) for (var i = 0u; i < 4u; i++) {
+        sum[i] = fma(vec4f(low[i]), columns, sum[i]);
+        sum[4u + i] = fma(vec4f(high[i]), columns, sum[4u + i]);
+      }
     }
     workgroupBarrier();
   }
+  return sum;
 }

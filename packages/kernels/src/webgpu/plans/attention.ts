@@ -23,7 +23,7 @@ const attentionVariants = [true, false].map((isUnrolled) =>
       const registers = CHUNKS > 4 ? largeRegisters : smallRegisters;
       const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, registers, attentionSource];
       const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isUnrolled ? [] : ["rolled"])].join(", ");
-      const options = { constants: { CHUNKS, UNROLLED: isUnrolled ? 1 : 0 }, variant };
+      const options = { constants: { CHUNKS, EMULATED: isUnrolled ? 0 : 1 }, variant };
       return {
         chunks: CHUNKS,
         forward: contractProgram(ops.attention.forward, sources, options),

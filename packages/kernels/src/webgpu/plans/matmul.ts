@@ -54,7 +54,7 @@ const skinnyVariants = (format?: WeightFormat): Program[][][] =>
       const read = operands(isAligned, format);
       return (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
         passProgram("matmul_forward_skinny", [...read.sources, tilePrelude, matmulSource], "rrrrw", FORWARD_PARAMS, {
-          constants: { SKINNY_ROWS: rows, UNSTAGED: isSoftware ? 1 : 0, ...read.constants },
+          constants: { SKINNY_ROWS: rows, EMULATED: isSoftware ? 1 : 0, ...read.constants },
           variant: [`${rows} rows`, read.variant, ...(isSoftware ? ["rolled"] : [])].join(", "),
         }),
       );

@@ -51,7 +51,7 @@ export function tiled(
         const { GROUP_X, GROUP_Y } = TILES[tile];
         const read = operands(isAligned, format);
         const variant = [tile, read.variant, ...(isSoftware ? ["unstaged"] : [])].join(", ");
-        const constants = { GROUP_X, GROUP_Y, UNSTAGED: isSoftware ? 1 : 0, ...read.constants };
+        const constants = { GROUP_X, GROUP_Y, EMULATED: isSoftware ? 1 : 0, ...read.constants };
         variants.set(`${isSoftware} ${tile} ${isAligned}`, make([...read.sources, tilePrelude, ...preludes, source], variant, constants));
       }
     }
