@@ -82,26 +82,30 @@ fn last_seeing(end: u32, row: u32) -> u32 {
 }
 
 fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
-    tile_a[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+    let row = 8u * s + thread / 8u;
+    tile_a[row * STRIDE + thread % 8u] = qkv_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_qkv_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
-    tile_b[i / 8u * STRIDE + i % 8u] = qkv_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+    let row = 8u * s + thread / 8u;
+    tile_b[row * STRIDE + thread % 8u] = qkv_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_dout_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
-    tile_a[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+    let row = 8u * s + thread / 8u;
+    tile_a[row * STRIDE + thread % 8u] = dout_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  for (var i = thread; i < bound(ROWS * 8u); i += THREADS) {
-    tile_b[i / 8u * STRIDE + i % 8u] = dout_at(first + i / 8u, head, chunk * 32u + i % 8u * 4u);
+  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+    let row = 8u * s + thread / 8u;
+    tile_b[row * STRIDE + thread % 8u] = dout_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 

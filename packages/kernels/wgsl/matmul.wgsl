@@ -23,7 +23,7 @@ fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
   let sum = tile_product(thread, row, column, 0u, forward.K, Operand(forward.M, forward.K, true), Operand(forward.N, forward.K, true));
-  let first = column + 4u * (thread % GROUP_X);
+  let first = column + 4u * thread_x(thread);
   var shift = vec4f();
   if (forward.has_bias != 0u) {
     @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
@@ -33,7 +33,7 @@ fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     }
   }
   @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    write_forward(row + 8u * (thread / GROUP_X) + i, first, sum[i] + shift);
+    write_forward(row + 8u * thread_y(thread) + i, first, sum[i] + shift);
   }
 }
 
@@ -110,9 +110,9 @@ fn matmul_backward_input(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
   let sum = tile_product(thread, row, column, 0u, backward.N, Operand(backward.M, backward.N, true), Operand(backward.K, backward.N, false));
-  let first = column + 4u * (thread % GROUP_X);
+  let first = column + 4u * thread_x(thread);
   @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    write_gradient(row + 8u * (thread / GROUP_X) + i, first, sum[i], backward.M, backward.K, ACCUMULATE);
+    write_gradient(row + 8u * thread_y(thread) + i, first, sum[i], backward.M, backward.K, ACCUMULATE);
   }
 }
 
@@ -121,9 +121,9 @@ fn matmul_backward_weight(@builtin(workgroup_id) group: vec3u, @builtin(local_in
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
   let sum = tile_product(thread, row, column, 0u, backward.M, Operand(backward.N, backward.M, false), Operand(backward.K, backward.M, false));
-  let first = column + 4u * (thread % GROUP_X);
+  let first = column + 4u * thread_x(thread);
   @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    write_gradient(row + 8u * (thread / GROUP_X) + i, first, sum[i], backward.N, backward.K, true);
+    write_gradient(row + 8u * thread_y(thread) + i, first, sum[i], backward.N, backward.K, true);
   }
 }
 
@@ -152,9 +152,9 @@ fn matmul_slices(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
   let sum = tile_product(
     thread, row, column, begin, min(begin + sliced.slice, sliced.depth),
     Operand(sliced.rows, sliced.depth, A_ALONG_DEPTH), Operand(sliced.columns, sliced.depth, B_ALONG_DEPTH));
-  let first = column + 4u * (thread % GROUP_X);
+  let first = column + 4u * thread_x(thread);
   @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    let r = row + 8u * (thread / GROUP_X) + i;
+    let r = row + 8u * thread_y(thread) + i;
     if (r < sliced.rows) {
       @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
         if (first + j < sliced.columns) {

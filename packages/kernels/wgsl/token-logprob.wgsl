@@ -26,8 +26,8 @@ fn merge(p: vec3f, q: vec3f) -> vec3f {
 // A workgroup takes a tile of rows through one chunk of the vocabulary, tile by tile, with running statistics in registers.
 @compute @workgroup_size(THREADS)
 fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let tx = thread % GROUP_X;
-  let ty = thread / GROUP_X;
+  let tx = thread_x(thread);
+  let ty = thread_y(thread);
   let row = group.y * 8u * GROUP_Y;
   let end = min(forward.V, (group.x + 1u) * forward.chunk);
   var running: array<vec3f, 8>;
@@ -56,13 +56,16 @@ fn token_logprob_partial(@builtin(workgroup_id) group: vec3u, @builtin(local_inv
     }
   }
   // Rows of the tile, one of each thread's 8 at a time: the GROUP_X threads of a row in order.
-  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    statistics[thread] = vec4f(running[i], 0.0);
+  for (var i = 0u; i < 8u; i++) {
+    var total = vec3f();
+    @unroll(8) for (var own = 0u; own < 8u; own++) {
+      total = select(total, running[own], own == i);
+    }
+    statistics[ty * GROUP_X + tx] = vec4f(total, 0.0);
     workgroupBarrier();
     if (tx == 0u && row + 8u * ty + i < forward.N) {
-      var total = running[i];
       for (var t = 1u; t < GROUP_X; t++) {
-        total = merge(total, statistics[thread + t].xyz);
+        total = merge(total, statistics[ty * GROUP_X + t].xyz);
       }
       partials[group.x * forward.N + row + 8u * ty + i] = vec4f(total, 0.0);
     }
@@ -77,9 +80,9 @@ fn token_logprob_gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_in
   let row = group.y * 8u * GROUP_Y;
   let column = group.x * 4u * GROUP_X;
   let sum = tile_product(thread, row, column, 0u, backward.C, Operand(backward.N, backward.C, true), Operand(backward.V, backward.C, true));
-  let first = column + 4u * (thread % GROUP_X);
+  let first = column + 4u * thread_x(thread);
   @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    let n = row + 8u * (thread / GROUP_X) + i;
+    let n = row + 8u * thread_y(thread) + i;
     if (n < backward.N) {
       let c = coefficients[n];
       let capped = soft_cap4(sum[i], backward.cap);

@@ -153,7 +153,7 @@ export const vocabPairCases: Case[] = [
       reason: "logits of hundreds, rounded to 3e-5, against a centre that was computed in f64",
     }),
     backward(`beta ${beta}, close`, [{ ...SAME_SIZE, beta }], near(1e-2), {
-      rtol: 2e-3,
+      rtol: 3e-3,
       scale: "array",
       reason: "differences of 1e-2 between logits rounded to 5e-7, which nearly cancel in the sum",
     }),

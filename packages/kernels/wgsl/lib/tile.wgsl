@@ -8,6 +8,7 @@ override EMULATED: bool = false;
 
 const DEPTH: u32 = 16u;  // of one stage
 override THREADS: u32 = GROUP_X * GROUP_Y;
+override BLOCKS: u32 = 1u;  // that a thread stages: 4 (ROW_BLOCKS + GROUP_X) / THREADS, at most 2
 override ROW_BLOCKS: u32 = 2u * GROUP_Y;  // blocks of 4 rows in a tile
 override A_STRIDE: u32 = ROW_BLOCKS + 1u;  // one more than needed, against bank conflicts
 override B_STRIDE: u32 = GROUP_X + 1u;
@@ -45,26 +46,41 @@ fn block_b(column: u32, k: u32, shape: Operand) -> mat4x4f {
     read_b(k + 2u, column, shape.depth, shape.outer), read_b(k + 3u, column, shape.depth, shape.outer));
 }
 
-// Fills staged_a and staged_b with depth k .. k + DEPTH. Consecutive threads follow each operand's contiguous axis.
-fn stage(thread: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) {
-  for (var i = thread; i < 4u * (ROW_BLOCKS + GROUP_X); i += THREADS) {
-    if (i < 4u * ROW_BLOCKS) {
-      let outer = select(i % ROW_BLOCKS, i / 4u, shape_a.along_depth);
-      let depth = 4u * select(i / ROW_BLOCKS, i % 4u, shape_a.along_depth);
-      let m = block_a(row + 4u * outer, k + depth, shape_a);
-      staged_a[depth * A_STRIDE + outer] = m[0];
-      staged_a[(depth + 1u) * A_STRIDE + outer] = m[1];
-      staged_a[(depth + 2u) * A_STRIDE + outer] = m[2];
-      staged_a[(depth + 3u) * A_STRIDE + outer] = m[3];
-    } else {
-      let rest = i - 4u * ROW_BLOCKS;
-      let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
-      let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
-      let m = block_b(column + 4u * outer, k + depth, shape_b);
-      staged_b[depth * B_STRIDE + outer] = m[0];
-      staged_b[(depth + 1u) * B_STRIDE + outer] = m[1];
-      staged_b[(depth + 2u) * B_STRIDE + outer] = m[2];
-      staged_b[(depth + 3u) * B_STRIDE + outer] = m[3];
+// A thread's place in the tile: a patch of 8 x 4 threads for every 32 that run together reads the fewest different parts of the staged operands.
+fn thread_x(thread: u32) -> u32 {
+  return thread % 8u + 8u * (thread / 32u % (GROUP_X / 8u));
+}
+
+fn thread_y(thread: u32) -> u32 {
+  return thread % 32u / 8u + 4u * (thread / 32u / (GROUP_X / 8u));
+}
+
+// Piece number `piece` of the two operands from depth k on, 4 x 4 elements. Consecutive pieces follow each operand's contiguous axis.
+fn load_block(piece: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) -> mat4x4f {
+  if (piece < 4u * ROW_BLOCKS) {
+    let outer = select(piece % ROW_BLOCKS, piece / 4u, shape_a.along_depth);
+    let depth = 4u * select(piece / ROW_BLOCKS, piece % 4u, shape_a.along_depth);
+    return block_a(row + 4u * outer, k + depth, shape_a);
+  }
+  let rest = piece - 4u * ROW_BLOCKS;
+  let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
+  let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
+  return block_b(column + 4u * outer, k + depth, shape_b);
+}
+
+fn stage_block(piece: u32, m: mat4x4f, shape_a: Operand, shape_b: Operand) {
+  if (piece < 4u * ROW_BLOCKS) {
+    let outer = select(piece % ROW_BLOCKS, piece / 4u, shape_a.along_depth);
+    let depth = 4u * select(piece / ROW_BLOCKS, piece % 4u, shape_a.along_depth);
+    @unroll(4) for (var c = 0u; c < 4u; c++) {
+      staged_a[(depth + c) * A_STRIDE + outer] = m[c];
+    }
+  } else {
+    let rest = piece - 4u * ROW_BLOCKS;
+    let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
+    let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
+    @unroll(4) for (var c = 0u; c < 4u; c++) {
+      staged_b[(depth + c) * B_STRIDE + outer] = m[c];
     }
   }
 }
@@ -74,8 +90,8 @@ fn stage(thread: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: 
 fn tile_product(
   thread: u32, row: u32, column: u32, begin: u32, end: u32, shape_a: Operand, shape_b: Operand,
 ) -> array<vec4f, 8> {
-  let tx = thread % GROUP_X;
-  let ty = thread / GROUP_X;
+  let tx = thread_x(thread);
+  let ty = thread_y(thread);
   var sum: array<vec4f, 8>;
   if (EMULATED) {
     for (var k = begin; k < end; k += 4u) {
@@ -91,9 +107,21 @@ fn tile_product(
     }
     return sum;
   }
+  // The next stage is read while this one is multiplied.
+  var blocks: array<mat4x4f, 2>;
+  @unroll(BLOCKS) for (var b = 0u; b < BLOCKS; b++) {
+    blocks[b] = load_block(thread + b * THREADS, row, column, begin, shape_a, shape_b);
+  }
   for (var k = begin; k < end; k += DEPTH) {
-    stage(thread, row, column, k, shape_a, shape_b);
+    @unroll(BLOCKS) for (var b = 0u; b < BLOCKS; b++) {
+      stage_block(thread + b * THREADS, blocks[b], shape_a, shape_b);
+    }
     workgroupBarrier();
+    if (k + DEPTH < end) {
+      @unroll(BLOCKS) for (var b = 0u; b < BLOCKS; b++) {
+        blocks[b] = load_block(thread + b * THREADS, row, column, k + DEPTH, shape_a, shape_b);
+      }
+    }
     for (var d = 0u; d < DEPTH; d++) {
       let low = staged_a[d * A_STRIDE + 2u * ty];
       let high = staged_a[d * A_STRIDE + 2u * ty + 1u];

@@ -16,6 +16,8 @@ import { isMultipleOf4, operands, TILES, type Tiled, type TileName, tiled } from
 const STAGE_DEPTH = 16;
 /** A slice of the depth is worth its second pass from here on. */
 const MIN_SLICE = 256;
+/** Workgroups up to which a product is cut into more slices: several for each core of a large GPU, to hide the time that memory takes. */
+const SLICED_GROUPS = 4 * BUSY_GROUPS;
 const MAX_SLICES = 32;
 
 const contractTiles = (entry: EntryPoint) =>
@@ -117,7 +119,7 @@ function cut(rows: number, columns: number, depth: number, scratchBytes: number)
   const count = (name: TileName) => divide(rows, TILES[name].rows) * divide(columns, TILES[name].columns);
   const tile: TileName = rows > 32 && columns > 32 && count("large") >= BUSY_GROUPS / 4 ? "large" : "small";
   const wanted = Math.min(
-    Math.floor(BUSY_GROUPS / count(tile)),
+    Math.floor(SLICED_GROUPS / count(tile)),
     Math.floor(depth / MIN_SLICE),
     Math.floor(scratchBytes / (rows * columns * FLOAT)),
     MAX_SLICES,

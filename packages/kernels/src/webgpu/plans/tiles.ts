@@ -12,8 +12,8 @@ export const isMultipleOf4 = (...counts: number[]) => counts.every((count) => co
 
 /** Threads of a tile; each computes 8 rows by 4 columns. */
 export const TILES = {
-  large: { GROUP_X: 16, GROUP_Y: 8, rows: 64, columns: 64 },
-  small: { GROUP_X: 8, GROUP_Y: 4, rows: 32, columns: 32 },
+  large: { GROUP_X: 16, GROUP_Y: 8, BLOCKS: 1, rows: 64, columns: 64 },
+  small: { GROUP_X: 8, GROUP_Y: 4, BLOCKS: 2, rows: 32, columns: 32 },
 } as const;
 export type TileName = keyof typeof TILES;
 
@@ -48,10 +48,10 @@ export function tiled(
   for (const isSoftware of [false, true]) {
     for (const tile of ["large", "small"] as const) {
       for (const isAligned of [false, true]) {
-        const { GROUP_X, GROUP_Y } = TILES[tile];
+        const { GROUP_X, GROUP_Y, BLOCKS } = TILES[tile];
         const read = operands(isAligned, format);
         const variant = [tile, read.variant, ...(isSoftware ? ["unstaged"] : [])].join(", ");
-        const constants = { GROUP_X, GROUP_Y, EMULATED: isSoftware ? 1 : 0, ...read.constants };
+        const constants = { GROUP_X, GROUP_Y, BLOCKS, EMULATED: isSoftware ? 1 : 0, ...read.constants };
         variants.set(`${isSoftware} ${tile} ${isAligned}`, make([...read.sources, tilePrelude, ...preludes, source], variant, constants));
       }
     }
