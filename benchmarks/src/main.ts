@@ -18,6 +18,7 @@ import { benchmarkGeneration, type Rival } from "./measure/generation";
 import { benchmarkOps } from "./measure/ops";
 import { platformTable } from "./measure/platform";
 import type { Section } from "./measure/section";
+import { shapeNames } from "./measure/shapes";
 import { benchmarkMemory } from "./memory";
 import { peersInstalled } from "./peers";
 import { type ProfiledRun, profileSteps } from "./profile";
@@ -39,6 +40,7 @@ const SECTIONS = ["conformance", ...MEASUREMENTS] as const;
 interface Options {
   readonly device: "wasm" | "webgpu";
   readonly only?: readonly (typeof SECTIONS)[number][];
+  readonly shapes?: readonly string[];
   readonly threads: number;
   readonly relaxed: boolean;
   readonly peers: boolean;
@@ -55,6 +57,7 @@ const options = new Command("bench")
   .description("Measures Trimtab on this machine and prints tables; peers take part when `npm run bench:peers` has installed them.")
   .addOption(new Option("--device <kind>", "which device").choices(["wasm", "webgpu"]).default("wasm"))
   .addOption(new Option("--only <sections...>", "some sections only").choices(SECTIONS))
+  .addOption(new Option("--shapes <names...>", "some Llama shapes only, in steps, generation and profiles").choices(shapeNames))
   .option("--threads <n>", "threads of the wasm device", Number, availableParallelism())
   .option("--no-relaxed", "measure the strict build even where relaxed SIMD is to be had")
   .option("--no-peers", "leave the peers out")
@@ -148,7 +151,7 @@ async function measureDevice(): Promise<void> {
     show(await benchmarkInference(device, { peers: options.peers, quick: options.quick }));
   if (isMeasured("generate")) {
     const torch: Rival = (shape, batch, newTokens) => startTorch("generate", device.info, shape, batch, newTokens);
-    show(await benchmarkGeneration(device, { quick: options.quick }, options.peers && !device.info.software ? torch : undefined));
+    show(await benchmarkGeneration(device, options, options.peers && !device.info.software ? torch : undefined));
   }
   if (isMeasured("memory")) show(await benchmarkMemory(device.info));
   if (isMeasured("scaling") && !device.info.software) {

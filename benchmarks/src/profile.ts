@@ -18,7 +18,7 @@ import {
 } from "@trimtab/core";
 import { boundMs, type Ceilings } from "./measure/ceilings";
 import { type Section, significant, type Target } from "./measure/section";
-import { type LlamaShape, llamaConfig, llamaShapesFor } from "./measure/shapes";
+import { type LlamaShape, llamaConfig, llamaShapesFor, type ShapeChoice } from "./measure/shapes";
 import { makeTrainingStep } from "./measure/training-step";
 import { speeches } from "./text";
 
@@ -38,11 +38,7 @@ const PROMPT_TOKENS = 32;
 const NEW_TOKENS = 64;
 
 /** The training step of each shape, then a GRPO step of each. The device runs on; it is wrapped here. */
-export async function* profileSteps(
-  device: Device,
-  ceilings: Ceilings | undefined,
-  options: { readonly quick: boolean },
-): AsyncGenerator<ProfiledRun> {
+export async function* profileSteps(device: Device, ceilings: Ceilings | undefined, options: ShapeChoice): AsyncGenerator<ProfiledRun> {
   const bound = ceilings && ((cost: Parameters<typeof boundMs>[1]) => boundMs(ceilings, cost));
   const timed = profiled(device, { now: () => performance.now(), bound });
   const shapes = llamaShapesFor(device, options);

@@ -4,7 +4,16 @@ import { type Device, type DeviceInfo, profiled } from "@trimtab/core";
 import { type ChildContestant, startChild } from "./child";
 import { boundMs, type Ceilings } from "./measure/ceilings";
 import type { Section, SectionTiming, Share, Target } from "./measure/section";
-import { type GptShape, gptConfig, gptShapes, type LlamaShape, llamaConfig, llamaShapesFor, nameOf } from "./measure/shapes";
+import {
+  type GptShape,
+  gptConfig,
+  gptShapes,
+  type LlamaShape,
+  llamaConfig,
+  llamaShapesFor,
+  nameOf,
+  type ShapeChoice,
+} from "./measure/shapes";
 import { type Contestant, geometricMean, race } from "./measure/timing";
 import { makeTrainingStep } from "./measure/training-step";
 import { importPeer, offerGpuToPeers, peersInstalled } from "./peers";
@@ -100,7 +109,7 @@ export function startTorch(
 export async function benchmarkLlamaSteps(
   device: Device,
   ceilings: Ceilings | undefined,
-  options: { peers: boolean; quick: boolean },
+  options: ShapeChoice & { readonly peers: boolean },
 ): Promise<Section> {
   const rows: (string | number | null)[][] = [];
   const shares: Share[] = [];

@@ -2,7 +2,7 @@
 import { Decoder, type Device, generate } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
 import type { Section, SectionTiming, Target } from "./section";
-import { type LlamaShape, llamaConfig, llamaShapesFor } from "./shapes";
+import { type LlamaShape, llamaConfig, llamaShapesFor, type ShapeChoice } from "./shapes";
 import { type Contestant, race } from "./timing";
 
 const BATCH = 32;
@@ -29,7 +29,7 @@ export function makeGeneration(
 /** Another library doing the same, or why it cannot. */
 export type Rival = (shape: LlamaShape, batch: number, newTokens: number) => Promise<(Contestant & { close(): void }) | string>;
 
-export async function benchmarkGeneration(device: Device, options: { quick: boolean }, rival?: Rival): Promise<Section> {
+export async function benchmarkGeneration(device: Device, options: ShapeChoice, rival?: Rival): Promise<Section> {
   const rows: (string | number | null)[][] = [];
   const groups: SectionTiming[] = [];
   const targets: Target[] = [];

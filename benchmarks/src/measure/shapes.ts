@@ -71,8 +71,18 @@ const gpuShapes: readonly LlamaShape[] = [
   { name: "135M", layers: 30, C: 576, heads: 9, kvHeads: 3, F: 1536, V: 49_152, B: 8, T: 512 },
 ];
 
+/** Which of the Llama shapes are asked for. */
+export interface ShapeChoice {
+  readonly quick: boolean;
+  /** By name; all by default. */
+  readonly shapes?: readonly string[];
+}
+
+export const shapeNames = [microShape, ...llamaShapes, ...gpuShapes].map(({ name }) => name);
+
 /** The Llama shapes that a device is measured on. */
-export function llamaShapesFor({ info: { kind, software } }: Device, { quick }: { readonly quick: boolean }): readonly LlamaShape[] {
+export function llamaShapesFor({ info: { kind, software } }: Device, { quick, shapes }: ShapeChoice): readonly LlamaShape[] {
+  if (shapes) return [microShape, ...llamaShapes, ...gpuShapes].filter(({ name }) => shapes.includes(name));
   if (software) return [microShape];
   if (quick) return llamaShapes.slice(0, 1);
   return kind === "webgpu" ? [...llamaShapes, ...gpuShapes] : llamaShapes;
