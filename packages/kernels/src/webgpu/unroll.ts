@@ -13,7 +13,7 @@ const DIRECTIVE = /@unroll\((\w+)(?:, unless (\w+))?\)\s*for \(var (\w+) = 0u; [
 
 /** `source` with its marked loops written out, an outer one before those in it, so that they see its constant. */
 export function unroll(source: string, constants: Readonly<Record<string, number>>): string {
-  const valueOf = (name: string) => (/^\d+$/.test(name) ? Number(name) : (constants[name] ?? defaultOf(source, name)));
+  const timesOf = (name: string) => (/^\d+$/.test(name) ? Number(name) : (constants[name] ?? defaultOf(source, name)));
   let code = source;
   for (let match = DIRECTIVE.exec(code); match; match = DIRECTIVE.exec(code)) {
     const [text, count, condition, name] = match as unknown as [string, string, string | undefined, string];
@@ -21,7 +21,7 @@ export function unroll(source: string, constants: Readonly<Record<string, number
     const end = closingBrace(code, begin);
     const body = code.slice(begin, end);
     const isKept = condition !== undefined && constants[condition] === 1;
-    const copies = Array.from({ length: isKept ? 0 : valueOf(count) }, (_, i) => `{ const ${name} = ${i}u;${body}}`);
+    const copies = Array.from({ length: isKept ? 0 : timesOf(count) }, (_, i) => `{ const ${name} = ${i}u;${body}}`);
     const written = isKept ? `${text.slice(text.indexOf("for ("))}${body}}` : `{\n${copies.join("\n")}\n}`;
     code = code.slice(0, match.index) + written + code.slice(end + 1);
   }
