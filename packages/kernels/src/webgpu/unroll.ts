@@ -1,6 +1,7 @@
 /**
  * Loops that are written out before a shader is compiled. GPUs keep an array of a function in registers only where every index into it is a constant:
- * one loop that the driver's compiler leaves alone moves the whole array to memory, which made matrix products 13 times slower on an NVIDIA H200.
+ * one loop that the driver's compiler leaves alone moves the whole array to memory, which made matrix products 13 times slower on an NVIDIA H200
+ * (docs/decisions/0037).
  * WGSL has no words for it, so a loop says
  *
  *   @unroll(4) for (var i = 0u; i < 4u; i++) { … }
