@@ -13,13 +13,13 @@ if (!existsSync(HASH_FILE) || readFileSync(HASH_FILE, "utf8") !== sourcesHash())
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** What tsup's loaders do for the packages, for vitest: `.wgsl` as text, `.wasm` as bytes. */
+/** What tsup's loaders do for the packages, for vitest: `.wgsl` as text, `.wasm` as base64. */
 const assets = {
   name: "trimtab-assets",
   enforce: "pre" as const,
   load(id: string) {
     if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(readFileSync(id, "utf8"))}`;
-    if (id.endsWith(".wasm")) return `export default Uint8Array.from(Buffer.from("${readFileSync(id).toString("base64")}", "base64"))`;
+    if (id.endsWith(".wasm")) return `export default "${readFileSync(id).toString("base64")}"`;
     return null;
   },
 };

@@ -12,5 +12,5 @@ export default defineConfig({
   target: "node20",
   clean: true,
   external: ["webgpu"],
-  loader: { ".wasm": "binary" },
+  loader: { ".wasm": "base64" },
 });

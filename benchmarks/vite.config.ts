@@ -6,12 +6,11 @@ import { speeches } from "./src/text.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** `.wasm` imported as bytes, as tsup's loader does. */
-const wasmBytes: Plugin = {
-  name: "trimtab-wasm-bytes",
+/** `.wasm` imported as base64, as tsup's loader does. */
+const wasmAsBase64: Plugin = {
+  name: "trimtab-wasm-base64",
   enforce: "pre",
-  load: (id) =>
-    id.endsWith(".wasm") ? `export default Uint8Array.from(atob("${readFileSync(id).toString("base64")}"), (c) => c.charCodeAt(0));` : null,
+  load: (id) => (id.endsWith(".wasm") ? `export default "${readFileSync(id).toString("base64")}";` : null),
 };
 
 /** The English text, beside the page. */
@@ -25,7 +24,7 @@ const text: Plugin = {
 export default defineConfig({
   root: at("page"),
   base: "./",
-  plugins: [wasmBytes, text],
-  worker: { format: "es", plugins: () => [wasmBytes] },
+  plugins: [wasmAsBase64, text],
+  worker: { format: "es", plugins: () => [wasmAsBase64] },
   build: { outDir: at("dist/page"), emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
 });

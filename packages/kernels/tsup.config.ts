@@ -19,5 +19,5 @@ export default defineConfig({
   dts: typesOnly && { only: true },
   clean: !typesOnly,
   treeshake: true,
-  loader: { ".wgsl": "text", ".wasm": "binary" },
+  loader: { ".wgsl": "text", ".wasm": "base64" },
 });

@@ -23,7 +23,7 @@ export default defineConfig([
           // a dependency's worker out as it is
           entry: { [WORKER]: `src/${WORKER}.ts` },
           noExternal: [/.*/],
-          loader: { ".wgsl": "text", ".wasm": "binary" } as const,
+          loader: { ".wgsl": "text", ".wasm": "base64" } as const,
           splitting: false,
           minify: true,
         },

@@ -1,6 +1,6 @@
 /** The ceilings of wasm code: multiply-adds in registers and streams through memory, per build and per thread. */
-import relaxedBytes from "../../build/ceiling-relaxed.wasm";
-import strictBytes from "../../build/ceiling-strict.wasm";
+import relaxedBase64 from "../../build/ceiling-relaxed.wasm";
+import strictBase64 from "../../build/ceiling-strict.wasm";
 import { type Ceilings, WORKING_SETS } from "./ceilings";
 
 export type Build = "strict" | "relaxed";
@@ -30,7 +30,7 @@ const STREAMS = ["read", "write", "copy"] as const;
 
 /** The probes in order: multiply-adds, then every stream of every working set. Undefined where this engine refuses the build. */
 export function makeProbes(build: Build): readonly Probe[] | undefined {
-  const bytes = build === "strict" ? strictBytes : relaxedBytes;
+  const bytes = Uint8Array.from(atob(build === "strict" ? strictBase64 : relaxedBase64), (letter) => letter.charCodeAt(0));
   if (!WebAssembly.validate(bytes)) return undefined;
   const module = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as unknown as CeilingModule;
   const from = module.base();

@@ -3,6 +3,7 @@ declare module "*.wgsl" {
   export default source;
 }
 declare module "*.wasm" {
-  const bytes: Uint8Array<ArrayBuffer>;
-  export default bytes;
+  /** The module in base64: it is decoded where it is used, not by everyone who imports it. */
+  const base64: string;
+  export default base64;
 }

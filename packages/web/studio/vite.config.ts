@@ -8,14 +8,14 @@ import { defineConfig, type Plugin } from "vite";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** `.wasm` as bytes and `.wgsl` as text, as in the packages' own builds. */
+/** `.wasm` as base64 and `.wgsl` as text, as in the packages' own builds. */
 const assets: Plugin = {
   name: "trimtab-assets",
   enforce: "pre",
   async load(id) {
     if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(await readFile(id, "utf8"))}`;
     if (!id.endsWith(".wasm")) return null;
-    return `export default Uint8Array.from(atob("${(await readFile(id)).toString("base64")}"), (c) => c.charCodeAt(0))`;
+    return `export default "${(await readFile(id)).toString("base64")}"`;
   },
 };
 

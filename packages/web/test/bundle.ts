@@ -19,7 +19,7 @@ export async function bundleForBrowser(entry: string): Promise<string> {
           if (!id.endsWith(".wasm") && !id.endsWith(".wgsl")) return null;
           const bytes = await readFile(id);
           if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(bytes.toString())}`;
-          return `export default Uint8Array.from(atob("${bytes.toString("base64")}"), (c) => c.charCodeAt(0))`;
+          return `export default "${bytes.toString("base64")}"`;
         },
       },
     ],

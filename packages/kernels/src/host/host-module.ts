@@ -1,5 +1,5 @@
 /** The lazily created host.wasm instance and the scratch layout its wrappers share. */
-import bytes from "../../build/host.wasm";
+import base64 from "../../build/host.wasm";
 import { ensureBytes, instantiate, type WasmMemory } from "./web-assembly";
 
 interface HostExports {
@@ -71,7 +71,7 @@ let instance: HostExports | undefined;
 
 /** The one instance; created at first use. */
 export function host(): HostExports {
-  instance ??= instantiate<HostExports>(bytes);
+  instance ??= instantiate<HostExports>(base64);
   return instance;
 }
 

@@ -1,5 +1,5 @@
 /** An instance of tokenizer.wasm: its exports, and putting arrays into its memory. */
-import bytes from "../../build/tokenizer.wasm";
+import base64 from "../../build/tokenizer.wasm";
 import { ensureBytes, instantiate, outOfHostMemory, type WasmMemory } from "./web-assembly";
 
 interface TokenizerExports {
@@ -67,7 +67,7 @@ function scannerCode(scanner: Scanner): [kind: number, digits: number] {
 
 /** One vocabulary's own instance. */
 export class TokenizerModule {
-  readonly exports = instantiate<TokenizerExports>(bytes);
+  readonly exports = instantiate<TokenizerExports>(base64);
 
   constructor() {
     this.exports.init();

@@ -1,4 +1,5 @@
 /** The few WebAssembly and text-encoding globals the host modules use, typed here because kernels compiles without the DOM library. */
+import { decodeBase64 } from "../base64";
 import { OutOfMemoryError } from "../errors";
 
 interface WasmMemory {
@@ -36,14 +37,14 @@ export function utf8Decoder(): Utf8Decoder {
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }
 
-const compiled = new WeakMap<Uint8Array, object>();
+const compiled = new Map<string, object>();
 
-/** Instantiates import-free module bytes synchronously; the compiled module is kept, so a second instance is cheap. */
-export function instantiate<E>(bytes: Uint8Array<ArrayBuffer>): E {
-  let module = compiled.get(bytes);
+/** Instantiates an import-free module in base64 synchronously; the compiled module is kept, so a second instance is cheap. */
+export function instantiate<E>(base64: string): E {
+  let module = compiled.get(base64);
   if (module === undefined) {
-    module = new WebAssembly.Module(bytes);
-    compiled.set(bytes, module);
+    module = new WebAssembly.Module(decodeBase64(base64));
+    compiled.set(base64, module);
   }
   return new WebAssembly.Instance(module, {}).exports as E;
 }

@@ -1,6 +1,7 @@
 /** Chooses between the two builds of the engine, and fits one to a memory that is not shared. */
-import relaxed from "../../build/engine-relaxed.wasm";
-import strict from "../../build/engine-strict.wasm";
+import relaxedBase64 from "../../build/engine-relaxed.wasm";
+import strictBase64 from "../../build/engine-strict.wasm";
+import { decodeBase64 } from "../base64";
 import { DeviceError } from "../errors";
 import { wasmApi } from "./webassembly";
 
@@ -11,13 +12,14 @@ export interface EngineBytes {
 
 /** The relaxed build where it is wanted and this engine validates it; `true` insists on it. */
 export function engineBytes(wanted: "auto" | boolean, shared: boolean): EngineBytes {
-  const isRelaxed = wanted !== false && wasmApi.validate(relaxed);
+  const relaxed = wanted === false ? undefined : decodeBase64(relaxedBase64);
+  const isRelaxed = relaxed !== undefined && wasmApi.validate(relaxed);
   if (wanted === true && !isRelaxed) {
     throw new DeviceError(
       'createWasmDevice: relaxed SIMD must be supported for `relaxed: true`, got an engine that refuses it. Use `relaxed: "auto"`, or run Node 20 with --experimental-wasm-relaxed-simd.',
     );
   }
-  const bytes = isRelaxed ? relaxed : strict;
+  const bytes = isRelaxed ? relaxed : decodeBase64(strictBase64);
   if (!isRelaxed && !wasmApi.validate(bytes)) {
     throw new DeviceError(
       "createWasmDevice: WebAssembly with 128-bit SIMD must be supported, got an engine that refuses it. Update the runtime.",
