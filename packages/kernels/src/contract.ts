@@ -137,7 +137,12 @@ function parseTensor(entryName: string, key: string, notation: string, role: Rol
   };
 }
 
+/** Axes by their text: nearly all are (N), (C) and the like, and all are parsed when the package is imported. */
+const axesByText = new Map<string, Axis>();
+
 function parseAxis(entryName: string, text: string): Axis {
+  const known = axesByText.get(text);
+  if (known) return known;
   const terms = text.split("+").map((product) => {
     let coefficient = 1;
     const letters: string[] = [];
@@ -149,5 +154,7 @@ function parseAxis(entryName: string, text: string): Axis {
     return { coefficient, letters };
   });
   const only = terms.length === 1 && terms[0]?.coefficient === 1 && terms[0].letters.length === 1 ? terms[0].letters[0] : undefined;
-  return { text, terms, letter: only };
+  const axis = { text, terms, letter: only };
+  axesByText.set(text, axis);
+  return axis;
 }

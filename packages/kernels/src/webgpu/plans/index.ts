@@ -1,4 +1,5 @@
 /** How each entry point runs on the GPU: its programs, grids, tiles and scratch. Nothing else knows them. */
+import { WEIGHT_FORMATS } from "../../weight-formats";
 import type { Program } from "../program";
 import { attentionPlans } from "./attention";
 import { elementwisePlans } from "./elementwise";
@@ -30,7 +31,7 @@ export const plans: ReadonlyMap<string, Plan> = new Map(allPlans.map((plan) => [
 
 /** Every program that any call may use, on hardware and on emulated GPUs; what tests compile and compare with the shaders. */
 export function everyProgram(): readonly Program[] {
-  const formats = [...formatPrograms.values()];
+  const formats = Object.values(WEIGHT_FORMATS).map(formatPrograms);
   const linear = [f32Programs, ...formats.map((programs) => programs.linear)];
   const tiles = [
     ...linear.flatMap(({ forward, forwardSlices, input, inputSlices }) => [forward, forwardSlices, input, inputSlices]),

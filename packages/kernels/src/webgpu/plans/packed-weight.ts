@@ -16,12 +16,20 @@ interface FormatPrograms {
 const rowsProgram = ({ id, name }: WeightFormat): Program =>
   contractProgram(ops.packedWeight.rows, [gridPrelude, packedRight, packedWeightSource], { constants: { FORMAT: id }, variant: name });
 
-/** Programs by the format's id. */
-export const formatPrograms: ReadonlyMap<number, FormatPrograms> = new Map(
-  Object.values(WEIGHT_FORMATS).map((format) => [format.id, { linear: packedPrograms(format), rows: rowsProgram(format) }]),
-);
+/** Programs by the format's id, made for the formats that are used. */
+const made = new Map<number, FormatPrograms>();
 
-const programsOf = ({ format }: Values): FormatPrograms => formatPrograms.get(format!)!;
+export function formatPrograms(format: WeightFormat): FormatPrograms {
+  let programs = made.get(format.id);
+  if (!programs) {
+    programs = { linear: packedPrograms(format), rows: rowsProgram(format) };
+    made.set(format.id, programs);
+  }
+  return programs;
+}
+
+const programsOf = (values: Values): FormatPrograms =>
+  formatPrograms(Object.values(WEIGHT_FORMATS).find(({ id }) => id === values.format) as WeightFormat);
 
 /** Programs that depend on the format: those of the one that is asked for, or none. */
 const known = (choose: (programs: FormatPrograms, isSoftware: boolean, sizes: Values) => readonly Program[]): Plan["programs"] => {
