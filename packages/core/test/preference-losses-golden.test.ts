@@ -13,7 +13,6 @@ import { ktoBaseline, ktoLoss } from "../src/losses/preference/kto";
 import { orpoLoss } from "../src/losses/preference/orpo";
 import { inverseLengths, lengthDesensitizedWeights, pairSums } from "../src/losses/preference/pair-logps";
 import { wpoWeights } from "../src/losses/preference/wpo";
-import type { Parameter } from "../src/nn/parameters";
 import { pairMetrics } from "../src/rl/preference-metrics";
 import type { Tensor } from "../src/tensor/tensor";
 import { describeDevices, slack } from "./devices";
@@ -180,14 +179,13 @@ describeDevices("preference objectives give TRL's loss, gradient and metrics", (
     );
     const gradients = leaves(tape, [hidden]);
     const identity = Array.from({ length: vocabulary ** 2 }, (_, i) => (i % (vocabulary + 1) === 0 ? 1 : 0));
-    const head = {
-      value: exact(tape, identity, [vocabulary, vocabulary]),
-      grad: exact(
-        tape,
-        identity.map(() => 0),
-        [vocabulary, vocabulary],
-      ),
-    } as unknown as Parameter;
+    const value = exact(tape, identity, [vocabulary, vocabulary]);
+    const grad = exact(
+      tape,
+      identity.map(() => 0),
+      [vocabulary, vocabulary],
+    );
+    const head = { parts: [{ firstRow: 0, value, grad }] };
     const ids = tape.constant(Uint32Array.from(targets.flat()));
     const { logp, lse } = tokenLogprob(tape, hidden, head, ids);
     const maskTensor = exact(tape, mask.flat());

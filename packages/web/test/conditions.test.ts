@@ -79,7 +79,7 @@ describeBrowser("an engine in a browser", (browser) => {
     await learns(opened);
   });
 
-  it("with bindings of 128 MiB runs what fits and refuses what does not, with the sizes", { timeout: 400_000 }, async () => {
+  it("with bindings of 128 MiB runs what fits, and keeps in parts the embedding that does not", { timeout: 400_000 }, async () => {
     const opened = await without(
       (bytes) => {
         const limits = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "limits")?.get as (this: GPUAdapter) => GPUSupportedLimits;
@@ -95,15 +95,12 @@ describeBrowser("an engine in a browser", (browser) => {
     );
     const { device } = await open(opened, { device: "webgpu" });
     expect(device.maxBufferBytes).toBe(128 * 2 ** 20);
-    const logps = await opened.page.evaluate(() => training.logps(260));
-    expect(logps.length).toBeGreaterThan(0);
-    expect(logps.every((logp) => logp < 0)).toBe(true);
     // 300,000 rows of 128 channels are 146.5 MiB.
-    const refused = await opened.page.evaluate(() => training.logps(300_000).catch(({ name, message }) => ({ name, message })));
-    expect(refused).toMatchObject({
-      name: "OutOfMemoryError",
-      message: expect.stringMatching(/largest tensor must fit one buffer of 128 MiB on webgpu.*got 147 MiB\. Use another device/),
-    });
+    for (const vocabSize of [260, 300_000]) {
+      const logps = await opened.page.evaluate((size) => training.logps(size), vocabSize);
+      expect(logps.length).toBeGreaterThan(0);
+      expect(logps.every((logp) => logp < 0)).toBe(true);
+    }
     await opened.page.evaluate(() => training.close());
     expect(opened.problems).toEqual([]);
   });
