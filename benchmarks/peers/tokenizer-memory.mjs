@@ -13,7 +13,11 @@ function used() {
 }
 
 const before = used();
-const peakBytes = () => process.resourceUsage().maxRSS * 1024;
+/** Linux tells it for the program that runs; what `resourceUsage` says there includes the process that started it. */
+function peakBytes() {
+  if (process.platform !== "linux") return process.resourceUsage().maxRSS * 1024;
+  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
+}
 const peakBefore = peakBytes();
 const tokenizer = own
   ? own.Tokenizer.fromTiktoken(ranks(), { expression: own.splitExpressions.cl100k })
