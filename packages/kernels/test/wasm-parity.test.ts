@@ -5,6 +5,7 @@ import relaxed from "../build/engine-relaxed.wasm";
 import strict from "../build/engine-strict.wasm";
 import { dataOf, shapeOf, trialsOf } from "../conformance/case";
 import { cases } from "../conformance/index";
+import { decodeBase64 } from "../src/base64";
 import { elementCount } from "../src/bind";
 import { entryPoints } from "../src/ops/index";
 import { CONTROL, SCRATCH_BYTES } from "../src/wasm/layout";
@@ -23,7 +24,7 @@ function parametersOf(name: string): string[] | undefined {
   return undefined;
 }
 
-const artefacts = { strict, relaxed };
+const artefacts = { strict: decodeBase64(strict), relaxed: decodeBase64(relaxed) };
 const compile = (bytes: Uint8Array<ArrayBuffer>) => (WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : undefined);
 
 describe("engine exports", () => {
@@ -57,7 +58,7 @@ describe("engine exports", () => {
 
   it("plans pass as many arguments as their kernels take", () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(strict), { env: { memory } });
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(artefacts.strict), { env: { memory } });
     const scratchBytes = exports.thread_scratch_bytes as () => number;
     expect(scratchBytes()).toBe(SCRATCH_BYTES);
     const seen = new Set<string>();
