@@ -1,7 +1,8 @@
 /** Runs every workspace's tests from sources; only wasm artefacts and the thread pool's worker entry come from the build. */
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { HASH_FILE, sourcesHash } from "./packages/kernels/scripts/sources-hash.mjs";
 
 // Artefacts of other sources than these would fail in ways that say nothing of the cause.
@@ -39,32 +40,41 @@ const alias = [
 /** Node 20 knows relaxed SIMD behind a flag (refused in NODE_OPTIONS); later versions have it on and may drop the flag. */
 const execArgv = process.versions.node.startsWith("20.") ? ["--experimental-wasm-relaxed-simd"] : [];
 
-/** `isolate: false` keeps modules from file to file of a worker, for projects that mock none: they are large. */
-const project = (name: string, root: string, { isolate = true } = {}): TestProjectConfiguration => ({
+/** The files that take longest, in this order: one that began last would keep one worker while the others have nothing left. */
+const LONGEST = [
+  "packages/web/test/conformance.test.ts",
+  "packages/node/test/cli.test.ts",
+  "packages/web/test/studio.test.ts",
+  "examples/test/known-optimum.test.ts",
+  "packages/kernels/test/conformance-webgpu.test.ts",
+  "packages/web/test/training.test.ts",
+  "examples/test/positive-speeches.test.ts",
+  "packages/web/test/conditions.test.ts",
+  "packages/core/test/generate-golden.test.ts",
+  "packages/core/test/generate.test.ts",
+  "packages/kernels/test/conformance-wasm.test.ts",
+].map(at);
+
+/** Files of LONGEST first, then the others in vitest's order: those with more text before those with less. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => (LONGEST.includes(moduleId) ? LONGEST.indexOf(moduleId) : LONGEST.length);
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
+export default defineConfig({
   plugins: [assets],
   resolve: { alias },
   test: {
-    name,
-    root: at(root),
+    include: ["{packages/*,examples,benchmarks}/test/**/*.test.ts"],
     execArgv,
-    include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: "forks",
-    isolate,
-  },
-});
-
-export default defineConfig({
-  test: {
     maxWorkers: 2,
-    projects: [
-      project("kernels", "./packages/kernels", { isolate: false }),
-      project("core", "./packages/core", { isolate: false }),
-      project("node", "./packages/node"),
-      project("web", "./packages/web"),
-      project("examples", "./examples"),
-      project("benchmarks", "./benchmarks"),
-    ],
+    // Modules stay from file to file of a worker, since to import them all takes a second or more: no file may mock one.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
   },
 });

@@ -6,23 +6,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Worker } from "node:worker_threads";
-import { afterAll, expect, it, vi } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { ConfigError, createDevice, createEngine, DeviceError, type Engine, grpo, loadModel, type RewardFunction } from "../src/index";
 
 /** Every worker thread that was started, the engine's first. */
 const workers: Worker[] = [];
-vi.mock("node:worker_threads", async (importOriginal) => {
-  const original = await importOriginal<typeof import("node:worker_threads")>();
-  return {
-    ...original,
-    Worker: class extends original.Worker {
-      constructor(...args: ConstructorParameters<typeof original.Worker>) {
-        super(...args);
-        workers.push(this);
-      }
-    },
-  };
-});
+const keep = (worker: Worker) => void workers.push(worker);
+process.on("worker", keep);
+afterAll(() => void process.off("worker", keep));
 
 const folder = mkdtempSync(join(tmpdir(), "trimtab-engine-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -30,7 +30,10 @@ let caches: ReturnType<typeof fakeCaches>;
 beforeAll(async () => {
   hub = await FakeHub.start();
 });
-afterAll(() => hub.close());
+afterAll(async () => {
+  vi.unstubAllGlobals();
+  await hub.close();
+});
 beforeEach(() => {
   hub.reset();
   hub.repositories.clear();
