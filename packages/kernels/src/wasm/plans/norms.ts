@@ -1,4 +1,6 @@
 /** Plans of the norms' backward passes. */
+import { DeviceError } from "../../errors";
+import { SCRATCH_BYTES } from "../layout";
 import { columnSums } from "./matmul";
 import { type Plan, type PlanCall, phase } from "./plan";
 
@@ -15,6 +17,13 @@ export const normBackward =
     const N = call.value("N");
     const { block, count } = normBlock(N);
     const widths = Object.entries(weights).map(([weight, letter]) => ({ weight, width: call.value(letter) }));
+    // Thread scratch holds w beside the sums over a block's rows.
+    const needed = 64 + 8 * widths.reduce((sum, { width }) => sum + width, 0);
+    if (needed > SCRATCH_BYTES) {
+      throw new DeviceError(
+        `${call.entry.name}: a row's gradients must fit the thread scratch of ${SCRATCH_BYTES} bytes, got ${needed} bytes. Use fewer channels.`,
+      );
+    }
     const partials = widths.map(({ width }) => call.scratch(count * width * 4));
     const pointers = call.entry.tensors.filter((t) => !t.accumulates).map((t) => call.pointer(t.name));
     const numbers = [...call.entry.dims, ...call.entry.scalars.map((s) => s.name)].map((name) => call.value(name));
