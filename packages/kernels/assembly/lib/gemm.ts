@@ -1,5 +1,5 @@
 /**
- * The inner loops of every product of matrices: register tiles of 2x16 (strict) and 6x8 (relaxed) over panels of 16 columns.
+ * The inner loops of every product of matrices: register tiles of 2x16 (strict), and 3x12 and 6x8 (relaxed), over panels of 16 or 12 columns.
  *
  * C (rows, cols) = initial + A · B, where element (i, k) of A lies at a + i·ai + k·ak (bytes: either operand order, no
  * packing) and row k of a panel of B lies at b + k·bs.
@@ -8,7 +8,8 @@
  * (usually: all loads first) and spills what does not fit; one accumulator spilled costs a third of the speed. So a block holds one step of k,
  * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
  * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill. A fused multiply-add needs no register for
- * its product, so that 6x8 fits too, in one order: source order, one step of k a turn (docs/decisions has the measurements).
+ * its product: 9 accumulators and 6 loads of a 3x12 tile fit in any order too. 6x8 fits in one order, source order, one step of k a turn; it has the
+ * higher peak and takes a fifth more instructions, which a core shared with another thread does not have (docs/decisions has the measurements).
  */
 import { F32, unpackAlong, unpackDown } from "./packed";
 import { threadScratch } from "./scratch";
@@ -70,6 +71,73 @@ export function tile8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initi
   v128.store(c, c40); v128.store(c, c41, 16);
   c += ldc;
   v128.store(c, c50); v128.store(c, c51, 16);
+}
+
+/** Three rows, 12 columns, for fused multiply-adds along rows of A (ak = 4). Rows beyond `rows` alias the last one and are not stored. */
+export function kernel12(a: usize, ai: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
+  let a1 = a + (rows > 1 ? ai : 0);
+  let a2 = a1 + (rows > 2 ? ai : 0);
+  const i1 = initial + (rows > 1 ? is : 0);
+  const i2 = i1 + (rows > 2 ? is : 0);
+  let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32);
+  let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32);
+  let c20 = v128.load(i2), c21 = v128.load(i2, 16), c22 = v128.load(i2, 32);
+  const end = b + k * bs;
+  while (b != end) {
+    {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
+      const x0 = v128.load32_splat(a);
+      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+      const x1 = v128.load32_splat(a1);
+      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+      const x2 = v128.load32_splat(a2);
+      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+    }
+    b += bs;
+    if (b == end) break;
+    {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
+      const x0 = v128.load32_splat(a, 4);
+      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+      const x1 = v128.load32_splat(a1, 4);
+      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+      const x2 = v128.load32_splat(a2, 4);
+      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+    }
+    b += bs;
+    if (b == end) break;
+    {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
+      const x0 = v128.load32_splat(a, 8);
+      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+      const x1 = v128.load32_splat(a1, 8);
+      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+      const x2 = v128.load32_splat(a2, 8);
+      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+    }
+    b += bs;
+    if (b == end) break;
+    {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
+      const x0 = v128.load32_splat(a, 12);
+      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+      const x1 = v128.load32_splat(a1, 12);
+      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+      const x2 = v128.load32_splat(a2, 12);
+      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+    }
+    b += bs;
+    a += 16; a1 += 16; a2 += 16;
+  }
+  v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32);
+  if (rows > 1) {
+    c += ldc;
+    v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32);
+  }
+  if (rows > 2) {
+    c += ldc;
+    v128.store(c, c20); v128.store(c, c21, 16); v128.store(c, c22, 32);
+  }
 }
 
 /** Two rows, 16 columns. With one row the second aliases it and is not stored. Initial rows lie `is` apart (0: one row for all). */
@@ -212,7 +280,9 @@ export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize
       if (cols == 16) tile8(a, ai, ak, b + 32, bs, initial + 32, is, c + 32, ldc, k);
     }
   }
-  if (cols == 16) {
+  if (ASC_FEATURE_RELAXED_SIMD && cols == 12 && ak == 4) {
+    for (let i: u32 = 0; i < rows; i += 3, a += 3 * ai, initial += 3 * is, c += 3 * ldc) kernel12(a, ai, b, bs, initial, is, c, ldc, k, rows - i);
+  } else if (cols == 16) {
     for (let i: u32 = 0; i < rows; i += 2, a += 2 * ai, initial += 2 * is, c += 2 * ldc) kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else if (cols == 8) {
     for (let i: u32 = 0; i < rows; i += 4, a += 4 * ai, initial += 4 * is, c += 4 * ldc) kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
@@ -251,7 +321,7 @@ export function product(a: usize, ai: usize, ak: usize, b: usize, panelStep: usi
   }
 }
 
-/** panel (k, 16) = columns of a row-major matrix: dst[i][j] = src[i·ld + j], zero from column `cols` on. */
+/** panel (k, 16) = columns of a row-major matrix: dst[i][j] = src[i·ld + j], zero from column `cols` on (of 12 columns the rest is left as it is). */
 export function packColumns(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
   if (cols == PANEL) {
     for (let i: u32 = 0; i < k; i++, src += ld, dst += PANEL_BYTES) {
@@ -259,6 +329,14 @@ export function packColumns(src: usize, ld: usize, dst: usize, cols: u32, k: u32
       v128.store(dst, v128.load(src, 16), 16);
       v128.store(dst, v128.load(src, 32), 32);
       v128.store(dst, v128.load(src, 48), 48);
+    }
+    return;
+  }
+  if (cols == 12) {
+    for (let i: u32 = 0; i < k; i++, src += ld, dst += PANEL_BYTES) {
+      v128.store(dst, v128.load(src));
+      v128.store(dst, v128.load(src, 16), 16);
+      v128.store(dst, v128.load(src, 32), 32);
     }
     return;
   }
@@ -323,7 +401,9 @@ export function packColumnPanels(src: usize, ld: usize, dst: usize, step: usize,
 /** dst (rows, pitch) = transpose of src (depth, rows): an operand read by columns would touch a cache line for every number. */
 function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u32, depth: u32): void {
   let k: u32 = 0;
-  for (; k + 4 <= depth; k += 4) transposeFour(src + k * ld, ld, dst + (k << 2), pitch, rows);
+  for (; k + 4 <= depth; k += 4) {
+    transposeFour(src + k * ld, ld, dst + (k << 2), pitch, rows);
+  }
   for (; k < depth; k++) {
     let from = src + k * ld;
     let to = dst + (k << 2);
@@ -355,6 +435,13 @@ function packPanel(b: usize, ldb: usize, bTransposed: bool, format: u32, scales:
   }
 }
 
+/** Columns of the next panel where `cols` are left: in the relaxed build 12 as soon as that divides them. */
+// @ts-ignore: decorator
+@inline
+function panelWidth(cols: u32): u32 {
+  return ASC_FEATURE_RELAXED_SIMD && cols % 12 == 0 ? 12 : min<u32>(PANEL, cols);
+}
+
 /** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, of B the columns from j0 on; see {@link packPanel}. */
 export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usize, bTransposed: bool, format: u32, scales: usize, j0: u32, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
   const packed = threadScratch();
@@ -370,8 +457,9 @@ export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usiz
       rowStep = TRANSPOSED_BYTES;
       step = 4;
     }
-    for (let j: u32 = 0; j < cols; j += PANEL) {
-      const n = min<u32>(PANEL, cols - j);
+    let n: u32 = 0;
+    for (let j: u32 = 0; j < cols; j += n) {
+      n = panelWidth(cols - j);
       packPanel(b, ldb, bTransposed, format, scales, j0 + j, k0, packed, n, depth);
       const cp = c + (j << 2);
       if (k0) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);

@@ -3,8 +3,10 @@ import { SCRATCH_BYTES } from "../layout";
 import type { Phase } from "../pool";
 import { type Plan, type PlanCall, phase } from "./plan";
 
-/** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), rows of a tile, most rows and columns of a block. */
+/** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), and what panels of 16 and of 12 columns both divide. */
 export const PANEL = 16;
+const COLUMN_UNIT = 48;
+/** Rows that every tile divides, most rows and columns of a block. */
 const TILE_ROWS = 12;
 const MAX_ROW_BLOCK = 240;
 const MAX_COLUMN_BLOCK = 192;
@@ -52,7 +54,7 @@ export function blocks(product: Product): Phase {
   const rowBlock = even(M, Math.min(MAX_ROW_BLOCK, rowsForThreads), TILE_ROWS);
   const rowBlocks = Math.ceil(M / rowBlock);
   const columnsForThreads = isCopied ? MAX_COLUMN_BLOCK : Math.max(PANEL, (N * rowBlocks) / wanted);
-  const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, columnsForThreads), PANEL);
+  const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, columnsForThreads), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
   const items = rowBlocks * Math.ceil(N / columnBlock);
   const { format, scales } = packed;
   const args = [
