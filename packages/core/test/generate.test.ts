@@ -71,7 +71,7 @@ describeDevices("generate", (device, name) => {
   it.each(
     isExact ? [{ temperature: 0.9 }, { temperature: 0 }, { temperature: 1, repetitionPenalty: 1.5, topP: 0.8 }] : [{ temperature: 0 }],
   )("gives a row the same tokens alone and in a batch, however the batch is run: %o", async (options) => {
-    const all = { ...base, ...options, prompts, n: isExact ? 3 : 2 };
+    const all = { ...base, ...options, prompts, n: isExact ? 3 : 1 };
     const together = await generate(all);
     expect(new Set(tokensOf(together).map(String)).size).toBeGreaterThan(3);
     for (const [i, completion] of together.entries()) {

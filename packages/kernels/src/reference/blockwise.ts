@@ -28,11 +28,9 @@ export const blockwiseReference = [
   }),
 ];
 
-/** Index of the nearest code; of two equally near the smaller. */
+/** Index of the nearest of ascending codes; of two equally near the smaller. */
 function nearest(codes: Float64Array, value: number): number {
   let best = 0;
-  codes.forEach((code, i) => {
-    if (Math.abs(value - code) < Math.abs(value - codes[best]!)) best = i;
-  });
+  while (best + 1 < codes.length && Math.abs(value - codes[best + 1]!) < Math.abs(value - codes[best]!)) best += 1;
   return best;
 }
