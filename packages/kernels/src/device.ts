@@ -1,6 +1,7 @@
 /** What the engine asks of a device: memory, transfers, dispatch. Three devices implement it: reference, wasm, webgpu. */
 import type { Dtype, EntryPoint } from "./contract";
 import { type DeviceError, OutOfMemoryError } from "./errors";
+import type { DeviceTuning } from "./tuning";
 
 export type DeviceKind = "reference" | "wasm" | "webgpu";
 
@@ -42,6 +43,11 @@ export interface DeviceInfo {
    * rows are. Undefined where that is so for any number of rows (reference), or for none (webgpu).
    */
   readonly fewRows?: number | undefined;
+  /**
+   * What the device took from a tuning table, which changes the last bits of matrix products; `name` says "tuned" where that is anything. Undefined where
+   * there is no table.
+   */
+  readonly tuning?: DeviceTuning | undefined;
   /** True for a device that holds no data and computes nothing: one to plan with. */
   readonly isDry?: boolean;
 }

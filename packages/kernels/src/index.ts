@@ -6,4 +6,5 @@ export * from "./device";
 export * from "./errors";
 export * from "./host/index";
 export * from "./ops/index";
+export * from "./tuning";
 export * from "./weight-formats";

@@ -3,7 +3,9 @@
  * exactly the memory, by the same rules, that it would take there, in a fraction of the time. Reads give zeros.
  */
 import type { Device, DeviceInfo } from "../device";
+import { tableOf } from "../tuning";
 import { createWebGpuDevice } from "../webgpu/device";
+import { tuningKey } from "../webgpu/tuning-key";
 import { createDryGpu } from "./gpu";
 import { DryWasmDevice } from "./wasm-device";
 
@@ -13,10 +15,13 @@ import { DryWasmDevice } from "./wasm-device";
  */
 export async function createDryDevice(info: DeviceInfo): Promise<Device> {
   if (info.kind !== "webgpu") return new DryWasmDevice(info);
-  const { maxBufferBytes, memoryBytes, software } = info;
+  const { maxBufferBytes, memoryBytes, software, tuning } = info;
+  const gpuDevice = createDryGpu(maxBufferBytes);
   return createWebGpuDevice({
-    gpuDevice: createDryGpu(maxBufferBytes),
+    gpuDevice,
     isSoftware: software,
+    // Slices take scratch: as many as on the device that is planned for.
+    ...(tuning ? { tuning: tableOf(tuningKey(gpuDevice.adapterInfo, software), tuning.choices) } : {}),
     isDry: true,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });

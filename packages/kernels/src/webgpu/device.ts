@@ -16,6 +16,7 @@ import {
 } from "../device";
 import { DeviceError, ShapeError } from "../errors";
 import { MemoryLedger } from "../memory-ledger";
+import { type ProductChoices, type TuningKey, tuningFrom } from "../tuning";
 import { ErrorWatch } from "./error-watch";
 import { PipelineCache } from "./pipelines";
 import { plans } from "./plans/index";
@@ -24,6 +25,7 @@ import { type Block, BufferPool } from "./pool";
 import type { Program } from "./program";
 import { type Binding, type Grid, Recorder } from "./recorder";
 import { type TimeReport, Timestamps } from "./timestamps";
+import { tuningKey } from "./tuning-key";
 
 /** A {@link Device} on WebGPU. */
 export interface WebGpuDevice extends Device {
@@ -32,6 +34,17 @@ export interface WebGpuDevice extends Device {
    * dimension letters and scalars (e.g. D, C) choose among variants. Throws DeviceError with the compiler's words.
    */
   prepare(entries: readonly EntryPoint[], sizes?: Readonly<Record<string, number>>): Promise<void>;
+  /** What `tuneDevice` works with. */
+  readonly tuner: Tuner;
+}
+
+/** A device as its products are measured. */
+export interface Tuner {
+  readonly key: TuningKey;
+  /** Most bytes of scratch that one op takes. */
+  readonly scratchBytes: number;
+  /** Runs `work` with these choices in place of the device's own. */
+  withChoices<T>(choices: ProductChoices, work: () => T): T;
 }
 
 export interface WebGpuOptions extends BufferLimit {
@@ -55,6 +68,11 @@ export interface WebGpuOptions extends BufferLimit {
   readonly isDry?: boolean;
   /** Most bytes of scratch that one op should take (default 64 MiB): token-logprob and split products work in chunks of it. */
   readonly scratchBytes?: number;
+  /**
+   * What `tuneDevice` found on this GPU: a `TuningTable`, or whatever was read where one was kept. What cannot be used is not, and `info.tuning` says why.
+   * Default: products are cut by the rule that suits most GPUs.
+   */
+  readonly tuning?: unknown;
 }
 
 /** The limits that the engine profits from; everything else stays at WebGPU's defaults. */
@@ -136,27 +154,34 @@ class QueueDevice implements WebGpuDevice {
   #calls: BoundCall[] = [];
   /** The one being encoded: a plan may go on in the next batch. */
   #call: BoundCall | undefined;
+  readonly tuner: Tuner;
+  #choices: ProductChoices;
   readonly #timestamps: Timestamps | undefined;
   /** Whom to tell how long the one being encoded takes. */
   #report: TimeReport | undefined;
   #nextId = 1;
 
   constructor(gpu: GPUDevice, adapterInfo: GPUAdapterInfo, isOwned: boolean, options: WebGpuOptions) {
-    const { debug = false, memoryBytes, scratchBytes = DEFAULT_SCRATCH_BYTES } = options;
+    const { debug = false, memoryBytes, scratchBytes: mostScratch = DEFAULT_SCRATCH_BYTES } = options;
     this.#gpu = gpu;
     this.#isOwned = isOwned;
     this.#isDebug = debug;
     const isSoftware = options.isSoftware ?? isEmulated(adapterInfo);
     const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
     const maxBufferBytes = Math.min(options.maxBufferBytes ?? Number.POSITIVE_INFINITY, maxBufferSize, maxStorageBufferBindingSize);
+    const scratchBytes = Math.min(mostScratch, maxBufferBytes);
+    const tuning = options.tuning === undefined ? undefined : tuningFrom(options.tuning, tuningKey(adapterInfo, isSoftware));
+    this.#choices = tuning?.choices ?? {};
+    const isTuned = Object.keys(this.#choices).length > 0;
     this.info = Object.freeze({
       kind: "webgpu",
-      name: `webgpu (${nameOf(adapterInfo)}${isSoftware ? ", software" : ""})`,
+      name: `webgpu (${nameOf(adapterInfo)}${isSoftware ? ", software" : ""}${isTuned ? ", tuned" : ""})`,
       threads: 1,
       relaxed: false,
       software: isSoftware,
       maxBufferBytes,
       memoryBytes,
+      ...(tuning ? { tuning } : {}),
       ...(options.isDry ? { isDry: true } : {}),
     } satisfies DeviceInfo);
     this.#errors = new ErrorWatch(gpu);
@@ -183,7 +208,8 @@ class QueueDevice implements WebGpuDevice {
     this.#staging = pool("read", USAGE.mapRead | USAGE.copyDst, Number.POSITIVE_INFINITY);
     this.#context = {
       isSoftware,
-      scratchBytes: Math.min(scratchBytes, maxBufferBytes),
+      scratchBytes,
+      choiceOf: (name) => name && this.#choices[name],
       run: (program, bindings, values, grid) => this.#run(program, bindings, values, grid),
       scratch: (bytes) => {
         const block = this.#pool.take(bytes);
@@ -191,6 +217,13 @@ class QueueDevice implements WebGpuDevice {
         this.#ledger.take("scratch", block.capacity);
         return { block, offset: 0, bytes };
       },
+    };
+    this.tuner = {
+      get key() {
+        return tuningKey(adapterInfo, isSoftware);
+      },
+      scratchBytes,
+      withChoices: (choices, work) => this.#withChoices(choices, work),
     };
   }
 
@@ -337,6 +370,16 @@ class QueueDevice implements WebGpuDevice {
     if (rejection !== undefined)
       throw new DeviceError(`${what}: the GPU must finish its work, got: ${String(rejection)}`, { cause: rejection });
     await this.#timestamps?.settle();
+  }
+
+  #withChoices<T>(choices: ProductChoices, work: () => T): T {
+    const own = this.#choices;
+    this.#choices = choices;
+    try {
+      return work();
+    } finally {
+      this.#choices = own;
+    }
   }
 
   #dispatchTimed(entry: EntryPoint, args: DispatchArgs, report: TimeReport): void {

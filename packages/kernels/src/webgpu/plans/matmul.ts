@@ -1,24 +1,18 @@
-/** Products cut into tiles, and their depth into slices; the plans of matmul. */
+/** Products in tiles and slices; the plans of matmul. */
 import gridPrelude from "../../../wgsl/lib/grid.wgsl";
 import tilePrelude from "../../../wgsl/lib/tile.wgsl";
 import matmulSource from "../../../wgsl/matmul.wgsl";
 import matmulCombineSource from "../../../wgsl/matmul-combine.wgsl";
 import type { EntryPoint } from "../../contract";
 import { ops } from "../../ops/index";
+import type { ProductLayout } from "../../tuning";
 import type { WeightFormat } from "../../weight-formats";
 import { contractProgram, type Program, passProgram } from "../program";
-import type { Binding, Grid } from "../recorder";
+import type { Binding } from "../recorder";
 import { columnBlocks, columnGrid, columnSumsCombine, columnSumsPartial, combineColumns } from "./column-sums";
-import { BUSY_GROUPS, divide, elements, FLOAT, line, type Plan, type PlanContext, type Values } from "./plan";
-import { isMultipleOf4, operands, TILES, type Tiled, type TileName, tiled } from "./tiles";
-
-/** Depth of one stage in lib/tile.wgsl; slices of the depth are multiples of it. */
-const STAGE_DEPTH = 16;
-/** A slice of the depth is worth its second pass from here on. */
-const MIN_SLICE = 256;
-/** Workgroups up to which a product is cut into more slices: several for each core of a large GPU, to hide the time that memory takes. */
-const SLICED_GROUPS = 4 * BUSY_GROUPS;
-const MAX_SLICES = 32;
+import { cut, type ProductShape, productClass } from "./cut";
+import { divide, elements, FLOAT, line, type Plan, type PlanContext, type Values } from "./plan";
+import { isMultipleOf4, operands, type Tiled, tiled } from "./tiles";
 
 const contractTiles = (entry: EntryPoint) =>
   tiled(matmulSource, [], (sources, variant, constants) => contractProgram(entry, sources, { constants, variant }));
@@ -106,43 +100,18 @@ function skinnyProgram({ skinny }: LinearPrograms, isSoftware: boolean, M: numbe
   return isSoftware ? programs[0] : programs[SKINNY_ROWS.findIndex((rows) => M <= rows)];
 }
 
-/** A product (rows, depth) · (depth, columns) cut into tiles, and its depth into slices where the tiles are few. */
-interface Cut {
-  readonly tile: TileName;
-  readonly slices: number;
-  /** Depth of one slice. */
-  readonly slice: number;
-  readonly grid: Grid;
-}
-
-function cut(rows: number, columns: number, depth: number, scratchBytes: number): Cut {
-  const count = (name: TileName) => divide(rows, TILES[name].rows) * divide(columns, TILES[name].columns);
-  const tile: TileName = rows > 32 && columns > 32 && count("large") >= BUSY_GROUPS / 4 ? "large" : "small";
-  const wanted = Math.min(
-    Math.floor(SLICED_GROUPS / count(tile)),
-    Math.floor(depth / MIN_SLICE),
-    Math.floor(scratchBytes / (rows * columns * FLOAT)),
-    MAX_SLICES,
-  );
-  const slice = divide(divide(depth, Math.max(1, wanted)), STAGE_DEPTH) * STAGE_DEPTH;
-  const slices = Math.max(1, divide(depth, slice || 1));
-  return { tile, slices, slice, grid: [divide(columns, TILES[tile].columns), divide(rows, TILES[tile].rows), slices] };
-}
-
-interface Product {
+interface Product extends ProductShape {
+  readonly layout: ProductLayout;
   readonly whole: Tiled;
   readonly sliced: Tiled;
-  readonly rows: number;
-  readonly columns: number;
-  readonly depth: number;
   readonly isAligned: boolean;
   readonly accumulates: boolean;
 }
 
 /** Runs a product whole, or in slices and a combining pass. `bindings` are those of the whole program; the result is the last. */
 function multiply(context: PlanContext, product: Product, bindings: readonly (Binding | undefined)[], values: Values): void {
-  const { whole, sliced, rows, columns, depth, isAligned, accumulates } = product;
-  const { tile, slices, slice, grid } = cut(rows, columns, depth, context.scratchBytes);
+  const { layout, whole, sliced, rows, columns, depth, isAligned, accumulates } = product;
+  const { tile, slices, slice, grid } = cut(product, context.scratchBytes, context.choiceOf(productClass(layout, product)));
   if (slices === 1) {
     context.run(whole.pick(context.isSoftware, tile, isAligned), bindings, values, grid);
     return;
@@ -171,7 +140,8 @@ export function multiplyForward(
     return;
   }
   const { forward: whole, forwardSlices: sliced } = programs;
-  multiply(context, { whole, sliced, rows: M!, columns: N!, depth: K!, isAligned, accumulates: false }, bindings, values);
+  const product = { layout: "forward", whole, sliced, rows: M!, columns: N!, depth: K!, isAligned, accumulates: false } as const;
+  multiply(context, product, bindings, values);
 }
 
 /** `bindings` are dy, w and dx, which is added to where `adds`; w is then in f32. */
@@ -184,13 +154,15 @@ export function multiplyInput(
 ): void {
   const whole = adds ? matmulAddInput : programs.input;
   const sliced = programs.inputSlices;
-  const product = { whole, sliced, rows: M!, columns: K!, depth: N!, isAligned: isMultipleOf4(N!, K!), accumulates: adds };
+  const isAligned = isMultipleOf4(N!, K!);
+  const product = { layout: "input", whole, sliced, rows: M!, columns: K!, depth: N!, isAligned, accumulates: adds } as const;
   multiply(context, product, bindings, { M: M!, N: N!, K: K! });
 }
 
 export function multiplyWeight(context: PlanContext, bindings: readonly (Binding | undefined)[], M: number, N: number, K: number): void {
   const whole = matmulBackwardWeight;
-  const product = { whole, sliced: weightSlices, rows: N, columns: K, depth: M, isAligned: isMultipleOf4(N, K), accumulates: true };
+  const isAligned = isMultipleOf4(N, K);
+  const product = { layout: "weight", whole, sliced: weightSlices, rows: N, columns: K, depth: M, isAligned, accumulates: true } as const;
   multiply(context, product, bindings, { M, N, K });
 }
 

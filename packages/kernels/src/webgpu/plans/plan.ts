@@ -1,5 +1,6 @@
 /** What a plan is, and the grids that plans share. */
 import type { EntryPoint } from "../../contract";
+import type { ProductChoice, ProductClass } from "../../tuning";
 import { contractProgram, type Program } from "../program";
 import type { Binding, Grid } from "../recorder";
 
@@ -12,6 +13,8 @@ export interface PlanContext {
   readonly isSoftware: boolean;
   /** Most bytes of scratch that one op should take. */
   readonly scratchBytes: number;
+  /** How products of a class are cut on this GPU; undefined: by the rule. */
+  choiceOf(name: ProductClass | undefined): ProductChoice | undefined;
   /** Encodes one dispatch; `bindings[i]` goes to binding number i. */
   run(program: Program, bindings: readonly (Binding | undefined)[], values: Values, grid: Grid): void;
   /** Memory until the end of the plan. */

@@ -1,0 +1,99 @@
+/** What was measured of GPUs, as data: for each adapter, which tile and how many slices serve each class of matrix products best. */
+
+/** Which operands a product has: x wᵀ, dy w or dyᵀ x. */
+export type ProductLayout = "forward" | "input" | "weight";
+
+/**
+ * What a product (rows, depth) · (depth, columns) is like. `large` has tiles enough to fill a GPU, `narrow` at most 32 rows or columns, `deep` few tiles and
+ * a depth of 1,024 or more. Others are too small to gain anything.
+ */
+export type ProductForm = "large" | "narrow" | "deep";
+
+/** Products that one choice serves. */
+export type ProductClass = `${ProductLayout} ${ProductForm}`;
+
+export const PRODUCT_CLASSES: readonly ProductClass[] = (["forward", "input", "weight"] as const).flatMap((layout) =>
+  (["large", "narrow", "deep"] as const).map((form): ProductClass => `${layout} ${form}`),
+);
+
+/** How products of a class are computed. */
+export interface ProductChoice {
+  /** 64 x 64 or 32 x 32 elements of the result for each workgroup. Default: by the number of tiles. */
+  readonly tile?: "large" | "small";
+  /** Workgroups up to which the depth is cut into slices, which a second pass adds up: 0 never cuts; 1,024 is what runs where nothing was measured. */
+  readonly groups: number;
+}
+
+export type ProductChoices = Readonly<Partial<Record<ProductClass, ProductChoice>>>;
+
+/** What `tuneDevice` found, as it is kept: JSON. */
+export interface TuningTable {
+  /** Names the kernels that were measured; where they have changed the table is not used. */
+  readonly kernels: string;
+  /** By adapter. A class that is not there gained nothing. */
+  readonly adapters: Readonly<Record<string, ProductChoices>>;
+}
+
+/** What a device took from a table. */
+export interface DeviceTuning {
+  readonly choices: ProductChoices;
+  /** Why nothing was taken. */
+  readonly ignored?: string;
+}
+
+/** Under which names a device's measurements are kept. */
+export interface TuningKey {
+  readonly adapter: string;
+  readonly kernels: string;
+}
+
+const MOST_GROUPS = 65_536;
+
+/** A table of one adapter. */
+export const tableOf = ({ adapter, kernels }: TuningKey, choices: ProductChoices): TuningTable => ({
+  kernels,
+  adapters: { [adapter]: choices },
+});
+
+/** What a table, or what was read where one was kept, has for a device; never throws, as a file must not keep a run from starting. */
+export function tuningFrom(kept: unknown, { adapter, kernels }: TuningKey): DeviceTuning {
+  const problem = problemWith(kept);
+  if (problem !== undefined) return ignored(problem);
+  const table = kept as TuningTable;
+  if (table.kernels !== kernels) return ignored(`it must be of the kernels ${kernels}, got ${table.kernels}`);
+  const choices = table.adapters[adapter];
+  if (!choices) return ignored(`it must know the adapter "${adapter}", got ${Object.keys(table.adapters).join(", ") || "none"}`);
+  return { choices };
+}
+
+/** What was kept with what was measured since: adapters that were not measured again stay, unless their kernels are others. */
+export function joinTuning(kept: unknown, fresh: TuningTable): TuningTable {
+  const isJoined = problemWith(kept) === undefined && (kept as TuningTable).kernels === fresh.kernels;
+  return { kernels: fresh.kernels, adapters: { ...(isJoined ? (kept as TuningTable).adapters : {}), ...fresh.adapters } };
+}
+
+const ignored = (reason: string): DeviceTuning => ({ choices: {}, ignored: `the tuning table is not used: ${reason}. Tune again.` });
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What keeps a value from being a {@link TuningTable}. */
+function problemWith(kept: unknown): string | undefined {
+  if (!isObject(kept)) return `it must be a JSON object, got ${Array.isArray(kept) ? "a list" : typeof kept}`;
+  const { kernels, adapters } = kept;
+  if (typeof kernels !== "string" || !isObject(adapters)) return "it must have `kernels` and `adapters`, got something else";
+  for (const [adapter, choices] of Object.entries(adapters)) {
+    if (!isObject(choices)) return `"${adapter}" must have choices, got ${typeof choices}`;
+    for (const [name, choice] of Object.entries(choices)) {
+      if (!(PRODUCT_CLASSES as readonly string[]).includes(name) || !isChoice(choice))
+        return `"${name}" must be a class of products with a choice, got ${JSON.stringify(choice)}`;
+    }
+  }
+  return undefined;
+}
+
+function isChoice(value: unknown): value is ProductChoice {
+  if (!isObject(value)) return false;
+  const { tile, groups } = value;
+  const isTile = tile === undefined || tile === "large" || tile === "small";
+  return isTile && Number.isInteger(groups) && (groups as number) >= 0 && (groups as number) <= MOST_GROUPS;
+}
