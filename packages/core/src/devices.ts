@@ -14,6 +14,8 @@ export interface DeviceListing {
   readonly isAuto: boolean;
   /** Why it cannot be used; undefined where it can. */
   readonly problem: string | undefined;
+  /** Why what was measured of it is not used; undefined where it is, or nothing was. */
+  readonly note: string | undefined;
 }
 
 /** Makes one device of each kind with `create`, gives it back, and says what it was or why it is missing. */
@@ -21,12 +23,12 @@ export async function listDevicesOf(create: (choice: "webgpu" | "wasm" | "refere
   const describe = async (choice: "webgpu" | "wasm" | "reference"): Promise<DeviceListing & { readonly software: boolean }> => {
     try {
       const device = await create(choice);
-      const { kind, name, software } = device.info;
+      const { kind, name, software, tuning } = device.info;
       await device.destroy();
-      return { kind, name, isAuto: false, problem: undefined, software };
+      return { kind, name, isAuto: false, problem: undefined, note: tuning?.ignored, software };
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      return { kind: choice, name: choice, isAuto: false, problem: error.message, software: false };
+      return { kind: choice, name: choice, isAuto: false, problem: error.message, note: undefined, software: false };
     }
   };
   const listed = [await describe("webgpu"), await describe("wasm"), await describe("reference")];

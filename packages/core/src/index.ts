@@ -249,3 +249,4 @@ export * from "./trainers/training-model";
 export * from "./trainers/training-state";
 export * from "./trainers/training-steps";
 export * from "./trainers/trpo";
+export * from "./tuning-file";

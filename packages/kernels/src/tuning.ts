@@ -55,8 +55,9 @@ export const tableOf = ({ adapter, kernels }: TuningKey, choices: ProductChoices
   adapters: { [adapter]: choices },
 });
 
-/** What a table, or what was read where one was kept, has for a device; never throws, as a file must not keep a run from starting. */
+/** What a table has for a device, or whatever came of reading one, an error too; never throws, as a file must not keep a run from starting. */
 export function tuningFrom(kept: unknown, { adapter, kernels }: TuningKey): DeviceTuning {
+  if (kept instanceof Error) return ignored(`it must be readable JSON, got: ${kept.message}`);
   const problem = problemWith(kept);
   if (problem !== undefined) return ignored(problem);
   const table = kept as TuningTable;

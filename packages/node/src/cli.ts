@@ -34,6 +34,7 @@ import { serveSchema } from "./cli/schemas/serve";
 import { sftSchema } from "./cli/schemas/sft";
 import { tokenizerTrainSchema, tokenizerUseSchema } from "./cli/schemas/tokenizer";
 import { trpoSchema } from "./cli/schemas/trpo";
+import { tuneSchema } from "./cli/schemas/tune";
 import { version } from "./environment";
 
 /** Runs a command and says with which code to exit. */
@@ -238,6 +239,13 @@ declare(
   "names of models: org/name, or org/name@revision",
 );
 declare(program, "devices", "list what can compute here", devicesSchema, async () => (await import("./cli/commands/devices")).runDevices);
+declare(
+  program,
+  "tune",
+  "fit matrix products to this machine's GPU by measurement",
+  tuneSchema,
+  async () => (await import("./cli/commands/tune")).runTune,
+);
 declare(
   program,
   "bench",

@@ -9,10 +9,13 @@ import {
   hardwareOf,
   listDevicesOf,
   profiled,
+  readTuning,
   useDevice,
 } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
-import { openGpu } from "./gpu";
+import { nodeDirectory } from "./files";
+import { type Gpu, openGpu } from "./gpu";
+import { tuningDirectory } from "./tuning-directory";
 import { openWasm } from "./wasm";
 
 export interface DeviceOptions {
@@ -25,22 +28,29 @@ export interface DeviceOptions {
   readonly relaxed?: boolean | undefined;
   /** What the device may hand out, in bytes. Default: 4 GiB on wasm, no limit of ours on a GPU. */
   readonly memoryBytes?: number | undefined;
+  /** Cut matrix products on a GPU as `tuneGpu` found best there, which changes their last bits. Default true, where it was called. */
+  readonly tuning?: boolean | undefined;
 }
 
 /** Makes a device. Throws DeviceError where what was asked for is missing; the message says what to install. */
 export async function createDevice(choice: DeviceChoice = "auto", options: DeviceOptions = {}): Promise<Device> {
-  const { threads = availableParallelism(), relaxed, memoryBytes } = options;
+  const { threads = availableParallelism(), relaxed, memoryBytes, tuning = true } = options;
   if (!DEVICE_CHOICES.includes(choice))
     throw new ConfigError(`createDevice: the device must be one of ${DEVICE_CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
   if (!(Number.isInteger(threads) && threads >= 1))
     throw new ConfigError(`createDevice: threads must be a whole number of at least 1, got ${threads}.`);
   if (choice === "reference") return createReferenceDevice();
-  if (choice === "webgpu") return (await openGpu()).device(memoryBytes);
+  if (choice === "webgpu") return deviceOf(await openGpu(), memoryBytes, tuning);
   if (choice === "auto") {
     const gpu = await hardwareOf(openGpu);
-    if (gpu) return gpu.device(memoryBytes);
+    if (gpu) return deviceOf(gpu, memoryBytes, tuning);
   }
   return openWasm({ threads, relaxed, memoryBytes });
+}
+
+async function deviceOf(gpu: Gpu, memoryBytes: number | undefined, isTuned: boolean): Promise<Device> {
+  const tuning = isTuned ? await readTuning(nodeDirectory(tuningDirectory())) : undefined;
+  return gpu.device({ ...(memoryBytes === undefined ? {} : { memoryBytes }), tuning });
 }
 
 /** What can compute on this machine. */

@@ -7,4 +7,5 @@ export interface EngineWorkerData {
   readonly device: DeviceChoice;
   readonly threads: number | undefined;
   readonly relaxed: boolean | undefined;
+  readonly tuning: boolean | undefined;
 }

@@ -7,9 +7,9 @@ import type { EngineWorkerData } from "./engine-worker-data";
 import { nodeDirectory } from "./files";
 import { baseDirectory, type ModelPlace, modelDirectory } from "./model";
 
-const { port, device, threads, relaxed } = workerData as EngineWorkerData;
+const { port, device, threads, relaxed, tuning } = workerData as EngineWorkerData;
 serveEngine<ModelPlace>(port, {
-  openDevice: () => createDevice(device, { threads, relaxed }),
+  openDevice: () => createDevice(device, { threads, relaxed, tuning }),
   createDryDevice,
   openPlace(place) {
     if (typeof place === "string") return nodeDirectory(place);

@@ -14,9 +14,9 @@ export interface EngineOptions extends DeviceOptions {
 /**
  * Starts an engine. Places are paths of directories; models are loaded by their name on the hub too. Until `close` it keeps the process alive. Throws what `createDevice` throws.
  */
-export function createEngine({ device = "auto", threads, relaxed }: EngineOptions = {}): Promise<Engine<ModelPlace>> {
+export function createEngine({ device = "auto", threads, relaxed, tuning }: EngineOptions = {}): Promise<Engine<ModelPlace>> {
   const { port1, port2 } = new MessageChannel();
-  const workerData: EngineWorkerData = { port: port2, device, threads, relaxed };
+  const workerData: EngineWorkerData = { port: port2, device, threads, relaxed, tuning };
   const worker = new Worker(workerEntry("engine-worker"), { workerData, transferList: [port2] });
   const ended = new Promise<Error>((resolve) => {
     worker.once("error", resolve);

@@ -1,6 +1,7 @@
 /** WebGPU in Node: npm `webgpu` (Dawn), imported only when a GPU is asked for. */
 import { tmpdir } from "node:os";
 import { type Device, DeviceError } from "@trimtab/core";
+import type { WebGpuDevice, WebGpuOptions } from "@trimtab/kernels/webgpu";
 
 const DRIVER_ADVICE =
   "Install a GPU driver (on Linux a Vulkan one; for a software GPU Mesa 23 or newer: mesa-vulkan-drivers, libvulkan1), or use the wasm device";
@@ -12,8 +13,8 @@ const dawnOf = new WeakMap<Device, GPU>();
 export interface Gpu {
   /** The GPU is emulated on the CPU. */
   readonly isSoftware: boolean;
-  /** `memoryBytes`: what it may hand out; default: no limit. */
-  device(memoryBytes?: number): Promise<Device>;
+  /** `memoryBytes`: what it may hand out; default: no limit. `tuning`: what was kept of measurements. */
+  device(options: Pick<WebGpuOptions, "memoryBytes" | "tuning">): Promise<WebGpuDevice>;
 }
 
 /** Finds the GPU. Throws DeviceError saying what to install. */
@@ -23,9 +24,9 @@ export async function openGpu(): Promise<Gpu> {
   if (!adapter) throw new DeviceError(`webgpu: a GPU must be there, got no adapter. ${DRIVER_ADVICE}.`);
   return {
     isSoftware: adapter.info.isFallbackAdapter || ["software", "swiftshader"].includes(adapter.info.architecture),
-    device: async (memoryBytes) => {
+    device: async (options) => {
       const { createWebGpuDevice } = await import("@trimtab/kernels/webgpu");
-      const device = await createWebGpuDevice({ adapter, ...(memoryBytes === undefined ? {} : { memoryBytes }) });
+      const device = await createWebGpuDevice({ adapter, ...options });
       dawnOf.set(device, gpu);
       return device;
     },

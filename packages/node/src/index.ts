@@ -17,3 +17,4 @@ export { type Progress, type ProgressOptions, startProgress } from "./run/progre
 export { sparkline } from "./run/sparkline";
 export { type CodeSandboxOptions, createCodeSandbox } from "./sandbox/code-sandbox";
 export { ApiServer, type ApiServerOptions, type RequestRecord } from "./serve/api-server";
+export { type KeptTuning, type TuneGpuOptions, tuneGpu } from "./tune-gpu";

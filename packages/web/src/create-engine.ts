@@ -15,10 +15,10 @@ export interface EngineOptions extends DeviceOptions {
  * Where the worker ends by itself, of a crash or for want of memory, `engine.lost` says so; what was saved before is in storage.
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine<Place>> {
-  const { device = "auto", threads, relaxed, workerUrl } = options;
+  const { device = "auto", threads, relaxed, tuning, workerUrl } = options;
   const { port1, port2 } = new MessageChannel();
   const lock = `trimtab-engine:${crypto.randomUUID?.() ?? Math.random()}`;
-  const role = { role: "engine", port: port2, lock, baseUrl: pageUrl(), device, threads, relaxed } as const;
+  const role = { role: "engine", port: port2, lock, baseUrl: pageUrl(), device, threads, relaxed, tuning } as const;
   const { worker, failed } = startWorker(role, workerUrl, [port2]);
   const terminate = () => {
     worker.terminate();

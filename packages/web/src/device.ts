@@ -11,7 +11,8 @@ import {
   useDevice,
 } from "@trimtab/core";
 import { createReferenceDevice } from "@trimtab/kernels/reference";
-import { openGpu } from "./gpu";
+import { storedTuning } from "./files/tuning";
+import { type Gpu, openGpu } from "./gpu";
 import { openWasm, problemWithThreads } from "./wasm";
 import type { WorkerUrl } from "./worker-entry";
 
@@ -26,30 +27,37 @@ export interface DeviceOptions {
    * gives the same bits on every machine.
    */
   readonly relaxed?: boolean | undefined;
+  /** Cut matrix products on a GPU as `tuneGpu` found best there, which changes their last bits. Default true, where it was called. */
+  readonly tuning?: boolean | undefined;
   /** Where `engine-worker.js` of this package is served, for bundlers that do not find it. */
   readonly workerUrl?: WorkerUrl | undefined;
 }
 
 /** Makes a device on the calling thread. Throws DeviceError where what was asked for is missing; the message says what to do. */
 export async function createDevice(choice: DeviceChoice = "auto", options: DeviceOptions = {}): Promise<Device> {
-  const { threads, relaxed, workerUrl } = options;
+  const { threads, relaxed, tuning = true, workerUrl } = options;
   if (!DEVICE_CHOICES.includes(choice))
     throw new ConfigError(`createDevice: the device must be one of ${DEVICE_CHOICES.join(", ")}, got ${JSON.stringify(choice)}.`);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new ConfigError(`createDevice: threads must be a whole number of at least 1, got ${threads}.`);
   if (choice === "reference") return createReferenceDevice();
-  if (choice === "webgpu") return (await openGpu()).device();
+  if (choice === "webgpu") return deviceOf(await openGpu(), tuning);
   if (choice === "auto") {
     const gpu = await hardwareOf(openGpu);
-    if (gpu) return gpu.device();
+    if (gpu) return deviceOf(gpu, tuning);
   }
   return openWasm({ threads, relaxed, workerUrl });
 }
 
+async function deviceOf(gpu: Gpu, isTuned: boolean): Promise<Device> {
+  return gpu.device(isTuned ? await storedTuning() : undefined);
+}
+
 /** What keeps `device` from being a faster one, in plain words, each with what to do. Empty where all is well. */
 export async function deviceNotes(device: Device): Promise<string[]> {
-  const { kind, threads, software } = device.info;
+  const { kind, threads, software, tuning } = device.info;
   const notes: string[] = [];
+  if (tuning?.ignored !== undefined) notes.push(`What was measured of the GPU does not count: ${tuning.ignored}`);
   if (kind === "webgpu" && software)
     notes.push("The GPU is emulated on the CPU, which is slower than the wasm device. Use `wasm` or `auto`.");
   if (kind !== "wasm") return notes;

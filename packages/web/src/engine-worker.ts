@@ -18,7 +18,7 @@ function join({ init }: PoolRole): void {
   runPoolWorker(init);
 }
 
-function serve({ port, lock, baseUrl, device: choice, threads, relaxed }: EngineRole): void {
+function serve({ port, lock, baseUrl, device: choice, threads, relaxed, tuning }: EngineRole): void {
   // Held until this worker ends, however that comes: whoever waits for it then knows.
   void (navigator.locks as LockManager | undefined)?.request(lock, () => {
     postMessage("held");
@@ -28,7 +28,7 @@ function serve({ port, lock, baseUrl, device: choice, threads, relaxed }: Engine
   serveEngine<Place>(port, {
     async openDevice() {
       // The file of this worker is also that of the pool's.
-      const device = await createDevice(choice, { threads, relaxed, workerUrl: location.href });
+      const device = await createDevice(choice, { threads, relaxed, tuning, workerUrl: location.href });
       notes = await deviceNotes(device);
       return device;
     },

@@ -1,12 +1,13 @@
 /** WebGPU in a browser, page or worker: navigator.gpu, and in plain words why there is none. */
-import { type Device, DeviceError } from "@trimtab/core";
-import { createWebGpuDevice } from "@trimtab/kernels/webgpu";
+import { DeviceError } from "@trimtab/core";
+import { createWebGpuDevice, type WebGpuDevice } from "@trimtab/kernels/webgpu";
 
 /** An adapter that was found. */
 export interface Gpu {
   /** The GPU is emulated on the CPU. */
   readonly isSoftware: boolean;
-  device(): Promise<Device>;
+  /** `tuning`: what was kept of measurements. */
+  device(tuning?: unknown): Promise<WebGpuDevice>;
 }
 
 /** Finds the GPU. Throws DeviceError saying why there is none. */
@@ -23,7 +24,7 @@ export async function openGpu(): Promise<Gpu> {
   const { isFallbackAdapter, architecture, description } = adapter.info;
   return {
     isSoftware: isFallbackAdapter || /swiftshader|llvmpipe|software|basic render/i.test(`${architecture} ${description}`),
-    device: () => createWebGpuDevice({ adapter }),
+    device: (tuning) => createWebGpuDevice({ adapter, tuning }),
   };
 }
 

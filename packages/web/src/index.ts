@@ -12,4 +12,5 @@ export * from "./files/storage-estimate";
 export { clearModelCache } from "./files/url-cache";
 export type { UrlPlace } from "./files/url-directory";
 export { type HubOptions, loadModel, loadTokenizer, saveModel } from "./model";
+export { type TuneGpuOptions, tuneGpu } from "./tune-gpu";
 export type { WorkerUrl } from "./worker-entry";

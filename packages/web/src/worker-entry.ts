@@ -23,6 +23,7 @@ export interface EngineRole {
   readonly device: DeviceChoice;
   readonly threads: number | undefined;
   readonly relaxed: boolean | undefined;
+  readonly tuning: boolean | undefined;
 }
 
 export interface StartedWorker {

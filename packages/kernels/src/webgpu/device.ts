@@ -69,7 +69,7 @@ export interface WebGpuOptions extends BufferLimit {
   /** Most bytes of scratch that one op should take (default 64 MiB): token-logprob and split products work in chunks of it. */
   readonly scratchBytes?: number;
   /**
-   * What `tuneDevice` found on this GPU: a `TuningTable`, or whatever was read where one was kept. What cannot be used is not, and `info.tuning` says why.
+   * What `tuneDevice` found on this GPU: a `TuningTable`, or whatever came of reading one, an error too. What cannot be used is not, and `info.tuning` says why.
    * Default: products are cut by the rule that suits most GPUs.
    */
   readonly tuning?: unknown;

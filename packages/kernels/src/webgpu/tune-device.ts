@@ -35,6 +35,8 @@ export interface TimedCut {
   readonly gflops: number;
   /** What runs where nothing was measured. */
   readonly isRule: boolean;
+  /** What runs with the table: the rule's cut or another. */
+  readonly isChosen: boolean;
   /** Its result differs from the rule's, in these words; it is not chosen. */
   readonly problem?: string;
 }
@@ -120,11 +122,13 @@ function byClass(layout: ProductLayout, shapes: readonly ProductShape[]): Map<Pr
   return found;
 }
 
+type MeasuredCut = Omit<TimedCut, "isChosen">;
+
 /** The candidates at one shape; several come to the same cut, which is measured once. */
 interface MeasuredShape {
-  readonly rule: TimedCut;
-  readonly cuts: readonly TimedCut[];
-  readonly byCandidate: ReadonlyMap<ProductChoice, TimedCut>;
+  readonly rule: MeasuredCut;
+  readonly cuts: readonly MeasuredCut[];
+  readonly byCandidate: ReadonlyMap<ProductChoice, MeasuredCut>;
 }
 
 /** The fastest candidate that is the rule's equal or better at every shape. */
@@ -132,13 +136,17 @@ function decide(name: ProductClass, shapes: readonly MeasuredShape[]): TunedClas
   let [choice, least]: [ProductChoice | undefined, number] = [undefined, 1 / LEAST_GAIN];
   for (const candidate of CANDIDATES) {
     const times = shapes.map(({ rule, byCandidate }) => {
-      const { ms, problem } = byCandidate.get(candidate) as TimedCut;
+      const { ms, problem } = byCandidate.get(candidate) as MeasuredCut;
       return problem === undefined ? ms / rule.ms : Number.POSITIVE_INFINITY;
     });
     const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
     if (mean < least && times.every((time) => time <= MOST_LOSS)) [choice, least] = [candidate, mean];
   }
-  return { name, choice, gain: choice ? 1 / least : 1, cuts: shapes.flatMap(({ cuts }) => cuts) };
+  const cuts = shapes.flatMap(({ rule, cuts: all, byCandidate }) => {
+    const chosen = choice ? byCandidate.get(choice) : rule;
+    return all.map((one): TimedCut => ({ ...one, isChosen: one === chosen }));
+  });
+  return { name, choice, gain: choice ? 1 / least : 1, cuts };
 }
 
 interface Asked {
@@ -169,14 +177,14 @@ async function measureShape(device: WebGpuDevice, clock: Clock, asked: Asked, op
     for (let i = 0; i < samples; i++) {
       for (const one of tried) one.ms = Math.min(one.ms, await clock.time(product, one.choices, repeats));
     }
-    const cuts = tried.map(({ choice, problem, ms }, i): TimedCut => {
+    const cuts = tried.map(({ choice, problem, ms }, i): MeasuredCut => {
       const { tile, slices } = cutOf(choice);
       const gflops = (2 * shape.rows * shape.columns * shape.depth) / ms / 1e6;
       return { shape, tile, slices, ms, gflops, isRule: i === 0, ...(problem === undefined ? {} : { problem }) };
     });
-    const at = new Map([...distinct.keys()].map((text, i) => [text, cuts[i] as TimedCut]));
-    const byCandidate = new Map(CANDIDATES.map((candidate) => [candidate, at.get(key(cutOf(candidate))) as TimedCut]));
-    return { rule: cuts[0] as TimedCut, cuts, byCandidate };
+    const at = new Map([...distinct.keys()].map((text, i) => [text, cuts[i] as MeasuredCut]));
+    const byCandidate = new Map(CANDIDATES.map((candidate) => [candidate, at.get(key(cutOf(candidate))) as MeasuredCut]));
+    return { rule: cuts[0] as MeasuredCut, cuts, byCandidate };
   } finally {
     product.free();
   }

@@ -9,8 +9,9 @@ export async function runDevices({ json }: z.output<typeof devicesSchema>): Prom
     console.log(JSON.stringify(devices, null, 2));
     return 0;
   }
-  for (const { kind, name, isAuto, problem } of devices) {
+  for (const { kind, name, isAuto, problem, note } of devices) {
     console.log(`${isAuto ? "*" : " "} ${kind.padEnd(10)} ${problem === undefined ? name : `not here: ${problem}`}`);
+    if (note !== undefined) console.log(`${" ".repeat(13)}${note}`);
   }
   console.log("\n* is what --device auto takes.");
   return 0;
