@@ -83,6 +83,30 @@ describeBrowser("devices of a page", (browser) => {
     ]);
   });
 
+  it("uses what was measured of a GPU where it is of that GPU and these kernels, and says where it is not", async () => {
+    const seen = await isolated.page.evaluate(async () => {
+      const infoOf = async () => {
+        const device = await trimtab.createDevice("webgpu");
+        const notes = await trimtab.deviceNotes(device);
+        await device.destroy();
+        return { tuning: device.info.tuning, notes };
+      };
+      const before = await infoOf();
+      const { table } = await trimtab.tuneGpu({ allowSoftware: true, layouts: ["weight"], shapes: [], samples: 1 });
+      const measured = await infoOf();
+      await trimtab.keepTuning(await trimtab.openPlace({ storage: "trimtab/tuning" }), { ...table, kernels: "others" });
+      const stale = await infoOf();
+      await trimtab.removeStored("trimtab/tuning");
+      return { before, measured, stale, after: await infoOf() };
+    });
+    expect(seen.before.tuning).toBeUndefined();
+    expect(seen.measured.tuning).toEqual({ choices: {} });
+    expect(seen.stale.tuning).toEqual({ choices: {}, ignored: expect.stringMatching(/got others/) });
+    expect(seen.stale.notes.join("\n")).toMatch(/What was measured of the GPU does not count/);
+    expect(seen.after).toEqual(seen.before);
+    expect(isolated.problems).toEqual([]);
+  });
+
   it("refuses what it does not know", async () => {
     const refused = await plain.page.evaluate(compute, { choice: "cuda" });
     expect(refused).toMatchObject({ error: "ConfigError", message: expect.stringContaining('got "cuda"') });
