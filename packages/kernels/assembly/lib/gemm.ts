@@ -75,68 +75,71 @@ export function tile8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initi
 
 /** Three rows, 12 columns, for fused multiply-adds along rows of A (ak = 4). Rows beyond `rows` alias the last one and are not stored. */
 export function kernel12(a: usize, ai: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
-  let a1 = a + (rows > 1 ? ai : 0);
-  let a2 = a1 + (rows > 2 ? ai : 0);
-  const i1 = initial + (rows > 1 ? is : 0);
-  const i2 = i1 + (rows > 2 ? is : 0);
-  let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32);
-  let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32);
-  let c20 = v128.load(i2), c21 = v128.load(i2, 16), c22 = v128.load(i2, 32);
   const end = b + k * bs;
-  while (b != end) {
-    {
-      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
-      const x0 = v128.load32_splat(a);
-      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
-      const x1 = v128.load32_splat(a1);
-      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
-      const x2 = v128.load32_splat(a2);
-      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+  while (rows > 0) {
+    let a0 = a;
+    let a1 = a + (rows > 1 ? ai : 0);
+    let a2 = a1 + (rows > 2 ? ai : 0);
+    const i1 = initial + (rows > 1 ? is : 0);
+    const i2 = i1 + (rows > 2 ? is : 0);
+    let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32);
+    let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32);
+    let c20 = v128.load(i2), c21 = v128.load(i2, 16), c22 = v128.load(i2, 32);
+    let p = b;
+    while (p != end) {
+      {
+        const b0 = v128.load(p), b1 = v128.load(p, 16), b2 = v128.load(p, 32);
+        const x0 = v128.load32_splat(a0);
+        c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+        const x1 = v128.load32_splat(a1);
+        c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+        const x2 = v128.load32_splat(a2);
+        c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+      }
+      p += bs;
+      if (p == end) break;
+      {
+        const b0 = v128.load(p), b1 = v128.load(p, 16), b2 = v128.load(p, 32);
+        const x0 = v128.load32_splat(a0, 4);
+        c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+        const x1 = v128.load32_splat(a1, 4);
+        c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+        const x2 = v128.load32_splat(a2, 4);
+        c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+      }
+      p += bs;
+      if (p == end) break;
+      {
+        const b0 = v128.load(p), b1 = v128.load(p, 16), b2 = v128.load(p, 32);
+        const x0 = v128.load32_splat(a0, 8);
+        c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+        const x1 = v128.load32_splat(a1, 8);
+        c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+        const x2 = v128.load32_splat(a2, 8);
+        c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+      }
+      p += bs;
+      if (p == end) break;
+      {
+        const b0 = v128.load(p), b1 = v128.load(p, 16), b2 = v128.load(p, 32);
+        const x0 = v128.load32_splat(a0, 12);
+        c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
+        const x1 = v128.load32_splat(a1, 12);
+        c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
+        const x2 = v128.load32_splat(a2, 12);
+        c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
+      }
+      p += bs;
+      a0 += 16; a1 += 16; a2 += 16;
     }
-    b += bs;
-    if (b == end) break;
-    {
-      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
-      const x0 = v128.load32_splat(a, 4);
-      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
-      const x1 = v128.load32_splat(a1, 4);
-      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
-      const x2 = v128.load32_splat(a2, 4);
-      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
-    }
-    b += bs;
-    if (b == end) break;
-    {
-      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
-      const x0 = v128.load32_splat(a, 8);
-      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
-      const x1 = v128.load32_splat(a1, 8);
-      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
-      const x2 = v128.load32_splat(a2, 8);
-      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
-    }
-    b += bs;
-    if (b == end) break;
-    {
-      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32);
-      const x0 = v128.load32_splat(a, 12);
-      c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01); c02 = fma(x0, b2, c02);
-      const x1 = v128.load32_splat(a1, 12);
-      c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11); c12 = fma(x1, b2, c12);
-      const x2 = v128.load32_splat(a2, 12);
-      c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21); c22 = fma(x2, b2, c22);
-    }
-    b += bs;
-    a += 16; a1 += 16; a2 += 16;
-  }
-  v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32);
-  if (rows > 1) {
+    v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32);
+    if (rows < 2) return;
     c += ldc;
     v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32);
-  }
-  if (rows > 2) {
+    if (rows < 3) return;
     c += ldc;
     v128.store(c, c20); v128.store(c, c21, 16); v128.store(c, c22, 32);
+    a += 3 * ai; initial += 3 * is; c += ldc; rows -= 3;
   }
 }
 
@@ -281,7 +284,7 @@ export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize
     }
   }
   if (ASC_FEATURE_RELAXED_SIMD && cols == 12 && ak == 4) {
-    for (let i: u32 = 0; i < rows; i += 3, a += 3 * ai, initial += 3 * is, c += 3 * ldc) kernel12(a, ai, b, bs, initial, is, c, ldc, k, rows - i);
+    kernel12(a, ai, b, bs, initial, is, c, ldc, k, rows);
   } else if (cols == 16) {
     for (let i: u32 = 0; i < rows; i += 2, a += 2 * ai, initial += 2 * is, c += 2 * ldc) kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else if (cols == 8) {
