@@ -143,54 +143,58 @@ export function kernel12(a: usize, ai: usize, b: usize, bs: usize, initial: usiz
   }
 }
 
-/** Two rows, 16 columns. With one row the second aliases it and is not stored. Initial rows lie `is` apart (0: one row for all). */
+/** 16 columns, two rows at a time. A last single row is its own second, which is not stored. Initial rows lie `is` apart (0: one row for all). */
 export function kernel16(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
-  let a1 = a + (rows > 1 ? ai : 0);
-  const i1 = initial + (rows > 1 ? is : 0);
-  let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32), c03 = v128.load(initial, 48);
-  let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32), c13 = v128.load(i1, 48);
   const end = b + k * bs;
-  while (b != end) {
-    {
-      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x1 = v128.load32_splat(a1);
-      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+  while (rows > 0) {
+    let p = b;
+    let a0 = a;
+    let a1 = a + (rows > 1 ? ai : 0);
+    const i1 = initial + (rows > 1 ? is : 0);
+    let c00 = v128.load(initial), c01 = v128.load(initial, 16), c02 = v128.load(initial, 32), c03 = v128.load(initial, 48);
+    let c10 = v128.load(i1), c11 = v128.load(i1, 16), c12 = v128.load(i1, 32), c13 = v128.load(i1, 48);
+    while (p != end) {
+      {
+        const b3 = v128.load(p, 48), b2 = v128.load(p, 32), b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x1 = v128.load32_splat(a1);
+        c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b3 = v128.load(p, 48), b2 = v128.load(p, 32), b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x1 = v128.load32_splat(a1);
+        c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b3 = v128.load(p, 48), b2 = v128.load(p, 32), b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x1 = v128.load32_splat(a1);
+        c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b3 = v128.load(p, 48), b2 = v128.load(p, 32), b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x1 = v128.load32_splat(a1);
+        c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; p += bs;
     }
-    a += ak; a1 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x1 = v128.load32_splat(a1);
-      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x1 = v128.load32_splat(a1);
-      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b3 = v128.load(b, 48), b2 = v128.load(b, 32), b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x1 = v128.load32_splat(a1);
-      c13 = fma(x1, b3, c13); c12 = fma(x1, b2, c12); c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c03 = fma(x0, b3, c03); c02 = fma(x0, b2, c02); c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; b += bs;
-  }
-  v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  if (rows > 1) {
+    v128.store(c, c00); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
+    if (rows < 2) return;
     c += ldc;
     v128.store(c, c10); v128.store(c, c11, 16); v128.store(c, c12, 32); v128.store(c, c13, 48);
+    a += 2 * ai; initial += 2 * is; c += ldc; rows -= 2;
   }
 }
 
@@ -286,7 +290,7 @@ export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize
   if (ASC_FEATURE_RELAXED_SIMD && cols == 12 && ak == 4) {
     kernel12(a, ai, b, bs, initial, is, c, ldc, k, rows);
   } else if (cols == 16) {
-    for (let i: u32 = 0; i < rows; i += 2, a += 2 * ai, initial += 2 * is, c += 2 * ldc) kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
+    kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows);
   } else if (cols == 8) {
     for (let i: u32 = 0; i < rows; i += 4, a += 4 * ai, initial += 4 * is, c += 4 * ldc) kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
   } else {
