@@ -1,6 +1,6 @@
 /** Entry of engine-strict.wasm and engine-relaxed.wasm: every kernel of the wasm device. */
 export { constants_end, set_thread_scratch, thread_scratch_bytes } from "./lib/scratch";
-export { kernel12 as gemm__kernel12, kernel16 as gemm__kernel16, kernel8 as gemm__kernel8, tile8 as gemm__tile8 } from "./lib/gemm";
+export { kernel12 as gemm__kernel12, kernel16 as gemm__kernel16, kernel8 as gemm__kernel8 } from "./lib/gemm";
 export { accumulate_add, binary_backward, binary_forward, fill_set, unary_backward, unary_forward } from "./engine/elementwise";
 export * from "./engine/adamw";
 export { attention_backward__groups, attention_forward__blocks } from "./engine/attention";

@@ -1,5 +1,5 @@
 /**
- * The inner loops of every product of matrices: register tiles of 2x16 (strict), and 3x12 and 6x8 (relaxed), over panels of 16 or 12 columns.
+ * The inner loops of every product of matrices: register tiles of 2x16, in the relaxed build also 3x12, over panels of 16 and 12 columns.
  *
  * C (rows, cols) = initial + A · B, where element (i, k) of A lies at a + i·ai + k·ak (bytes: either operand order, no
  * packing) and row k of a panel of B lies at b + k·bs.
@@ -8,8 +8,9 @@
  * (usually: all loads first) and spills what does not fit; one accumulator spilled costs a third of the speed. So a block holds one step of k,
  * whose 8 accumulators, 6 loads and one product are 15 registers in any order; steps are separated by a conditional exit, which nothing
  * crosses; and the kernels are exported, because inlined into a loop they are unrolled and spill. A fused multiply-add needs no register for
- * its product: 9 accumulators and 6 loads of a 3x12 tile fit in any order too. 6x8 fits in one order, source order, one step of k a turn; it has the
- * higher peak and takes a fifth more instructions, which a core shared with another thread does not have (docs/decisions has the measurements).
+ * its product, so that the 9 accumulators and 6 loads of 3x12 fit too. They take four fifths of the instructions that 6x8 does, which has the higher peak: a
+ * core that is shared with another thread keeps its multiply-adds, not its issue slots (docs/decisions has the measurements). A kernel goes down all
+ * rows of a panel itself: a call costs as much as a depth of 3.
  */
 import { F32, unpackAlong, unpackDown } from "./packed";
 import { threadScratch } from "./scratch";
@@ -27,53 +28,7 @@ const EDGE: usize = <usize>DEPTH * PANEL_BYTES;
 const ZEROS: usize = EDGE + 4 * PANEL_BYTES;
 export const GEMM_SCRATCH: usize = ZEROS + PANEL_BYTES + 64;
 
-/** Rows of {@link tile8}. */
-const TILE: u32 = 6;
-
-/** Six rows, 8 columns, for fused multiply-adds. Initial rows lie `is` apart (0: one row for all). */
-export function tile8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32): void {
-  let a1 = a + ai, a2 = a1 + ai, a3 = a2 + ai, a4 = a3 + ai, a5 = a4 + ai;
-  let c00 = v128.load(initial), c01 = v128.load(initial, 16);
-  initial += is;
-  let c10 = v128.load(initial), c11 = v128.load(initial, 16);
-  initial += is;
-  let c20 = v128.load(initial), c21 = v128.load(initial, 16);
-  initial += is;
-  let c30 = v128.load(initial), c31 = v128.load(initial, 16);
-  initial += is;
-  let c40 = v128.load(initial), c41 = v128.load(initial, 16);
-  initial += is;
-  let c50 = v128.load(initial), c51 = v128.load(initial, 16);
-  for (const end = b + k * bs; b != end; b += bs) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    const x0 = v128.load32_splat(a);
-    c00 = fma(x0, b0, c00); c01 = fma(x0, b1, c01);
-    const x1 = v128.load32_splat(a1);
-    c10 = fma(x1, b0, c10); c11 = fma(x1, b1, c11);
-    const x2 = v128.load32_splat(a2);
-    c20 = fma(x2, b0, c20); c21 = fma(x2, b1, c21);
-    const x3 = v128.load32_splat(a3);
-    c30 = fma(x3, b0, c30); c31 = fma(x3, b1, c31);
-    const x4 = v128.load32_splat(a4);
-    c40 = fma(x4, b0, c40); c41 = fma(x4, b1, c41);
-    const x5 = v128.load32_splat(a5);
-    c50 = fma(x5, b0, c50); c51 = fma(x5, b1, c51);
-    a += ak; a1 += ak; a2 += ak; a3 += ak; a4 += ak; a5 += ak;
-  }
-  v128.store(c, c00); v128.store(c, c01, 16);
-  c += ldc;
-  v128.store(c, c10); v128.store(c, c11, 16);
-  c += ldc;
-  v128.store(c, c20); v128.store(c, c21, 16);
-  c += ldc;
-  v128.store(c, c30); v128.store(c, c31, 16);
-  c += ldc;
-  v128.store(c, c40); v128.store(c, c41, 16);
-  c += ldc;
-  v128.store(c, c50); v128.store(c, c51, 16);
-}
-
-/** Three rows, 12 columns, for fused multiply-adds along rows of A (ak = 4). Rows beyond `rows` alias the last one and are not stored. */
+/** 12 columns, three rows at a time, for fused multiply-adds along rows of A (ak = 4). Rows beyond the last alias it and are not stored. */
 export function kernel12(a: usize, ai: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
   const end = b + k * bs;
   while (rows > 0) {
@@ -198,101 +153,97 @@ export function kernel16(a: usize, ai: usize, ak: usize, b: usize, bs: usize, in
   }
 }
 
-/** Four rows, 8 columns: for what is left of a row of panels. Rows beyond `rows` alias the last one and are not stored. */
+/** 8 columns, four rows at a time: for what is left of a row of panels. Rows beyond the last alias it and are not stored. */
 export function kernel8(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, k: u32, rows: u32): void {
-  let a1 = a + (rows > 1 ? ai : 0);
-  let a2 = a1 + (rows > 2 ? ai : 0);
-  let a3 = a2 + (rows > 3 ? ai : 0);
-  const i1 = initial + (rows > 1 ? is : 0);
-  const i2 = i1 + (rows > 2 ? is : 0);
-  const i3 = i2 + (rows > 3 ? is : 0);
-  let c00 = v128.load(initial), c01 = v128.load(initial, 16);
-  let c10 = v128.load(i1), c11 = v128.load(i1, 16);
-  let c20 = v128.load(i2), c21 = v128.load(i2, 16);
-  let c30 = v128.load(i3), c31 = v128.load(i3, 16);
   const end = b + k * bs;
-  while (b != end) {
-    {
-      const b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x3 = v128.load32_splat(a3);
-      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
-      const x2 = v128.load32_splat(a2);
-      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-      const x1 = v128.load32_splat(a1);
-      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+  while (rows > 0) {
+    let p = b;
+    let a0 = a;
+    let a1 = a + (rows > 1 ? ai : 0);
+    let a2 = a1 + (rows > 2 ? ai : 0);
+    let a3 = a2 + (rows > 3 ? ai : 0);
+    const i1 = initial + (rows > 1 ? is : 0);
+    const i2 = i1 + (rows > 2 ? is : 0);
+    const i3 = i2 + (rows > 3 ? is : 0);
+    let c00 = v128.load(initial), c01 = v128.load(initial, 16);
+    let c10 = v128.load(i1), c11 = v128.load(i1, 16);
+    let c20 = v128.load(i2), c21 = v128.load(i2, 16);
+    let c30 = v128.load(i3), c31 = v128.load(i3, 16);
+    while (p != end) {
+      {
+        const b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x3 = v128.load32_splat(a3);
+        c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+        const x2 = v128.load32_splat(a2);
+        c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+        const x1 = v128.load32_splat(a1);
+        c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; a2 += ak; a3 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x3 = v128.load32_splat(a3);
+        c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+        const x2 = v128.load32_splat(a2);
+        c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+        const x1 = v128.load32_splat(a1);
+        c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; a2 += ak; a3 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x3 = v128.load32_splat(a3);
+        c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+        const x2 = v128.load32_splat(a2);
+        c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+        const x1 = v128.load32_splat(a1);
+        c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; a2 += ak; a3 += ak; p += bs;
+      if (p == end) break;
+      {
+        const b1 = v128.load(p, 16), b0 = v128.load(p);
+        const x3 = v128.load32_splat(a3);
+        c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
+        const x2 = v128.load32_splat(a2);
+        c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
+        const x1 = v128.load32_splat(a1);
+        c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
+        const x0 = v128.load32_splat(a0);
+        c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
+      }
+      a0 += ak; a1 += ak; a2 += ak; a3 += ak; p += bs;
     }
-    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x3 = v128.load32_splat(a3);
-      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
-      const x2 = v128.load32_splat(a2);
-      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-      const x1 = v128.load32_splat(a1);
-      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x3 = v128.load32_splat(a3);
-      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
-      const x2 = v128.load32_splat(a2);
-      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-      const x1 = v128.load32_splat(a1);
-      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
-    if (b == end) break;
-    {
-      const b1 = v128.load(b, 16), b0 = v128.load(b);
-      const x3 = v128.load32_splat(a3);
-      c31 = fma(x3, b1, c31); c30 = fma(x3, b0, c30);
-      const x2 = v128.load32_splat(a2);
-      c21 = fma(x2, b1, c21); c20 = fma(x2, b0, c20);
-      const x1 = v128.load32_splat(a1);
-      c11 = fma(x1, b1, c11); c10 = fma(x1, b0, c10);
-      const x0 = v128.load32_splat(a);
-      c01 = fma(x0, b1, c01); c00 = fma(x0, b0, c00);
-    }
-    a += ak; a1 += ak; a2 += ak; a3 += ak; b += bs;
-  }
-  v128.store(c, c00); v128.store(c, c01, 16);
-  if (rows > 1) {
+    v128.store(c, c00); v128.store(c, c01, 16);
+    if (rows < 2) return;
     c += ldc;
     v128.store(c, c10); v128.store(c, c11, 16);
-  }
-  if (rows > 2) {
+    if (rows < 3) return;
     c += ldc;
     v128.store(c, c20); v128.store(c, c21, 16);
-  }
-  if (rows > 3) {
+    if (rows < 4) return;
     c += ldc;
     v128.store(c, c30); v128.store(c, c31, 16);
+    a += 4 * ai; initial += 4 * is; c += ldc; rows -= 4;
   }
 }
 
 /** One panel: C (rows, cols <= 16) = initial + A (rows, k) · panel (k, 16). Reads whole vectors of `initial` and B, writes only `cols`. */
 export function panelProduct(a: usize, ai: usize, ak: usize, b: usize, bs: usize, initial: usize, is: usize, c: usize, ldc: usize, rows: u32, cols: u32, k: u32): void {
-  if (ASC_FEATURE_RELAXED_SIMD && (cols == 16 || cols == 8)) {
-    for (; rows >= TILE; rows -= TILE, a += TILE * ai, initial += TILE * is, c += TILE * ldc) {
-      tile8(a, ai, ak, b, bs, initial, is, c, ldc, k);
-      if (cols == 16) tile8(a, ai, ak, b + 32, bs, initial + 32, is, c + 32, ldc, k);
-    }
-  }
   if (ASC_FEATURE_RELAXED_SIMD && cols == 12 && ak == 4) {
     kernel12(a, ai, b, bs, initial, is, c, ldc, k, rows);
   } else if (cols == 16) {
     kernel16(a, ai, ak, b, bs, initial, is, c, ldc, k, rows);
   } else if (cols == 8) {
-    for (let i: u32 = 0; i < rows; i += 4, a += 4 * ai, initial += 4 * is, c += 4 * ldc) kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows - i);
+    kernel8(a, ai, ak, b, bs, initial, is, c, ldc, k, rows);
   } else {
     const edge = threadScratch() + EDGE;
     const height: u32 = cols < 8 ? 4 : 2;
