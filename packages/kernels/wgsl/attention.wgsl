@@ -19,7 +19,7 @@ struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, wi
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
 
 override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most REGISTERS / 4
-// True on GPUs that are emulated on a CPU, whose compilers take minutes over unrolled loops.
+// True on GPUs that are emulated on a CPU: loops stay loops, as their compilers take minutes over long programs.
 override EMULATED: bool = false;
 const ROWS: u32 = 32u;
 const THREADS: u32 = 64u;

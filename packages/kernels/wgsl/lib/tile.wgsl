@@ -55,32 +55,40 @@ fn thread_y(thread: u32) -> u32 {
   return thread % 32u / 8u + 4u * (thread / 32u / (GROUP_X / 8u));
 }
 
-// Piece number `piece` of the two operands from depth k on, 4 x 4 elements. Consecutive pieces follow each operand's contiguous axis.
-fn load_block(piece: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) -> mat4x4f {
+// Where a piece of the two operands lies, 4 x 4 elements: which block of A's rows or of B's columns, and from which depth of the stage on.
+struct Place {
+  is_a: bool,
+  outer: u32,
+  depth: u32,
+}
+
+// The place of piece number `piece`. Consecutive pieces follow each operand's contiguous axis.
+fn place_of(piece: u32, shape_a: Operand, shape_b: Operand) -> Place {
   if (piece < 4u * ROW_BLOCKS) {
-    let outer = select(piece % ROW_BLOCKS, piece / 4u, shape_a.along_depth);
-    let depth = 4u * select(piece / ROW_BLOCKS, piece % 4u, shape_a.along_depth);
-    return block_a(row + 4u * outer, k + depth, shape_a);
+    return Place(
+      true, select(piece % ROW_BLOCKS, piece / 4u, shape_a.along_depth), 4u * select(piece / ROW_BLOCKS, piece % 4u, shape_a.along_depth));
   }
   let rest = piece - 4u * ROW_BLOCKS;
-  let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
-  let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
-  return block_b(column + 4u * outer, k + depth, shape_b);
+  return Place(false, select(rest % GROUP_X, rest / 4u, shape_b.along_depth), 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth));
+}
+
+fn load_block(piece: u32, row: u32, column: u32, k: u32, shape_a: Operand, shape_b: Operand) -> mat4x4f {
+  let place = place_of(piece, shape_a, shape_b);
+  if (place.is_a) {
+    return block_a(row + 4u * place.outer, k + place.depth, shape_a);
+  }
+  return block_b(column + 4u * place.outer, k + place.depth, shape_b);
 }
 
 fn stage_block(piece: u32, m: mat4x4f, shape_a: Operand, shape_b: Operand) {
-  if (piece < 4u * ROW_BLOCKS) {
-    let outer = select(piece % ROW_BLOCKS, piece / 4u, shape_a.along_depth);
-    let depth = 4u * select(piece / ROW_BLOCKS, piece % 4u, shape_a.along_depth);
+  let place = place_of(piece, shape_a, shape_b);
+  if (place.is_a) {
     @unroll(4) for (var c = 0u; c < 4u; c++) {
-      staged_a[(depth + c) * A_STRIDE + outer] = m[c];
+      staged_a[(place.depth + c) * A_STRIDE + place.outer] = m[c];
     }
   } else {
-    let rest = piece - 4u * ROW_BLOCKS;
-    let outer = select(rest % GROUP_X, rest / 4u, shape_b.along_depth);
-    let depth = 4u * select(rest / GROUP_X, rest % 4u, shape_b.along_depth);
     @unroll(4) for (var c = 0u; c < 4u; c++) {
-      staged_b[(depth + c) * B_STRIDE + outer] = m[c];
+      staged_b[(place.depth + c) * B_STRIDE + place.outer] = m[c];
     }
   }
 }

@@ -16,14 +16,14 @@ const ATTENTION_TILE = 32;
 const MAX_HEAD_CHANNELS = 256;
 const ATTENTION_PARAMS = "N:u32 S:u32 H:u32 K:u32 D:u32 scale:f32 cap:f32 window:u32";
 
-/** By unrolling and alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
-const attentionVariants = [true, false].map((isUnrolled) =>
+/** By whether the GPU is emulated and alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
+const attentionVariants = [false, true].map((isSoftware) =>
   [false, true].map((isAligned) =>
-    (isUnrolled ? [1, 2, 3, 4, 8] : [4, 8]).map((CHUNKS) => {
+    (isSoftware ? [4, 8] : [1, 2, 3, 4, 8]).map((CHUNKS) => {
       const registers = CHUNKS > 4 ? largeRegisters : smallRegisters;
       const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, registers, attentionSource];
-      const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isUnrolled ? [] : ["rolled"])].join(", ");
-      const options = { constants: { CHUNKS, EMULATED: isUnrolled ? 0 : 1 }, variant };
+      const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["emulated"] : [])].join(", ");
+      const options = { constants: { CHUNKS, EMULATED: isSoftware ? 1 : 0 }, variant };
       return {
         chunks: CHUNKS,
         forward: contractProgram(ops.attention.forward, sources, options),

@@ -51,7 +51,7 @@ const skinnyVariants = (format?: WeightFormat): Program[][][] =>
       return (isSoftware ? [8] : SKINNY_ROWS).map((rows) =>
         passProgram("matmul_forward_skinny", [...read.sources, tilePrelude, matmulSource], "rrrrw", FORWARD_PARAMS, {
           constants: { SKINNY_ROWS: rows, EMULATED: isSoftware ? 1 : 0, ...read.constants },
-          variant: [`${rows} rows`, read.variant, ...(isSoftware ? ["rolled"] : [])].join(", "),
+          variant: [`${rows} rows`, read.variant, ...(isSoftware ? ["emulated"] : [])].join(", "),
         }),
       );
     }),

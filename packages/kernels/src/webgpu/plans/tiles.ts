@@ -33,7 +33,7 @@ export function operands(isAligned: boolean, format?: WeightFormat): Operands {
   return { sources: [left, isAligned ? vectorRight : scalarRight], constants: {}, variant: name };
 }
 
-/** All variants of a tiled program: staged or not, tile, aligned or not. */
+/** All variants of a tiled program: for emulated GPUs or not, tile, aligned or not. */
 export interface Tiled {
   pick(isSoftware: boolean, tile: TileName, isAligned: boolean): Program;
 }
@@ -50,7 +50,7 @@ export function tiled(
       for (const isAligned of [false, true]) {
         const { GROUP_X, GROUP_Y, BLOCKS } = TILES[tile];
         const read = operands(isAligned, format);
-        const variant = [tile, read.variant, ...(isSoftware ? ["unstaged"] : [])].join(", ");
+        const variant = [tile, read.variant, ...(isSoftware ? ["emulated"] : [])].join(", ");
         const constants = { GROUP_X, GROUP_Y, BLOCKS, EMULATED: isSoftware ? 1 : 0, ...read.constants };
         variants.set(`${isSoftware} ${tile} ${isAligned}`, make([...read.sources, tilePrelude, ...preludes, source], variant, constants));
       }
