@@ -4,23 +4,20 @@ import { cutRule } from "./plans/cut";
 import { f32Programs, matmulBackwardWeight, matmulCombine, usualTiles, weightSlices } from "./plans/matmul";
 import { shaderCode } from "./program";
 
-/** By whether the GPU is emulated, whose kernels are others. */
-const kernelsOf = new Map<boolean, string>();
+let kernels: string | undefined;
 
+/** Emulated GPUs get other kernels, so that an adapter treated as one goes by another name. */
 export function tuningKey({ vendor, architecture, device, description }: GPUAdapterInfo, isSoftware: boolean): TuningKey {
-  const adapter = [vendor, architecture, device, description].filter(Boolean).join(", ") || "unknown GPU";
-  let kernels = kernelsOf.get(isSoftware);
-  if (kernels === undefined) {
-    kernels = hash(kernelTexts(isSoftware).join("\n"));
-    kernelsOf.set(isSoftware, kernels);
-  }
-  return { adapter, kernels };
+  const names = [vendor, architecture, device, description].filter(Boolean).join(", ") || "unknown GPU";
+  kernels ??= hash(kernelTexts().join("\n"));
+  return { adapter: isSoftware ? `${names}, emulated` : names, kernels };
 }
 
 /** All that decides how fast a cut is and what it means. */
-function kernelTexts(isSoftware: boolean): string[] {
+function kernelTexts(): string[] {
   const { forward, forwardSlices, input, inputSlices } = f32Programs;
-  const tiles = usualTiles(isSoftware, forward, forwardSlices, input, inputSlices, matmulBackwardWeight, weightSlices);
+  const products = [forward, forwardSlices, input, inputSlices, matmulBackwardWeight, weightSlices];
+  const tiles = [false, true].flatMap((isSoftware) => usualTiles(isSoftware, ...products));
   return [JSON.stringify(cutRule), ...[...tiles, matmulCombine].flatMap((program) => [program.name, shaderCode(program)])];
 }
 
