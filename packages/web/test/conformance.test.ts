@@ -1,6 +1,6 @@
 /**
- * The conformance suite in Chromium: wasm with threads, strict and relaxed, in full; wasm without threads and WebGPU on SwiftShader at a part of its
- * sizes. The f64 reference that judges them runs in the page as well.
+ * The conformance suite in Chromium: wasm with threads in full; relaxed wasm, wasm without shared memory and WebGPU on SwiftShader at one size of every
+ * case, since Node runs the same code at all of them. The f64 reference that judges them runs in the page as well.
  */
 import { type Case, cases, trialsOf } from "@trimtab/kernels/conformance";
 import type { DeviceChoice, DeviceInfo, DeviceOptions } from "@trimtab/web";
