@@ -44,7 +44,7 @@ const argv = process.argv.slice(2);
 const debug = argv.includes("--debug");
 
 /** Every declared command with its schema, by its words. */
-const schemas = new Map<string, z.ZodObject>();
+const commands = new Map<string, { readonly command: Command; readonly schema: z.ZodObject }>();
 let exitCode = 0;
 
 const program = new Command("trimtab")
@@ -60,11 +60,11 @@ const program = new Command("trimtab")
 
 /** The flags of the command that was asked for, or the commands, near a name that is neither. */
 function suggestion(name: string): string {
-  const near = name.startsWith("-") ? (schema ? flagNames(schema) : []) : program.commands.map((command) => command.name());
+  const near = name.startsWith("-") ? (asked ? flagNames(asked.schema) : []) : program.commands.map((command) => command.name());
   return closeMatches(name, near);
 }
 
-/** Declares one command; its module is loaded when it runs. */
+/** Declares one command; its options are added below, and its module is loaded when it runs. */
 function declare<S extends z.ZodObject>(
   parent: Command,
   name: string,
@@ -74,8 +74,8 @@ function declare<S extends z.ZodObject>(
   text?: string,
 ): void {
   const words = parent === program ? name : `${parent.name()} ${name}`;
-  schemas.set(words, schema);
-  const command = addOptions(parent.command(name).description(description), schema);
+  const command = parent.command(name).description(description);
+  commands.set(words, { command, schema });
   if (text) command.argument("[text...]", text);
   command.action(async (...given: unknown[]) => {
     const options = resolveOptions(`trimtab ${words}`, schema, command.opts());
@@ -254,12 +254,14 @@ declare(
   async () => (await import("./cli/commands/bench")).runBench,
 );
 
-const words = argv.filter((argument) => !argument.startsWith("-"));
-const schema = schemas.get(words.slice(0, 2).join(" ")) ?? schemas.get(words[0] ?? "");
+const words = argv.filter((argument) => !argument.startsWith("-") && argument !== "help");
+const asked = commands.get(words.slice(0, 2).join(" ")) ?? commands.get(words[0] ?? "");
+// Those of thirty commands take longer than all else; only a list of commands needs them, to say that there are some.
+for (const { command, schema } of asked ? [asked] : commands.values()) addOptions(command, schema);
 const given = argv.filter((argument) => argument !== "--debug");
 
 try {
-  await program.parseAsync(schema ? normaliseArguments(given, schema) : given, { from: "user" });
+  await program.parseAsync(asked ? normaliseArguments(given, asked.schema) : given, { from: "user" });
 } catch (error) {
   exitCode = error instanceof CommanderError ? error.exitCode : 1;
   if (!(error instanceof CommanderError)) report(error);
