@@ -1,9 +1,9 @@
 /** The suite under vitest: one test per trial, printed skips, and REQUIRE_DEVICES turning an absent device into a failure. */
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { Device } from "../src/device";
-import { type Case, trialsOf } from "./case";
+import { type Case, type Trial, trialsOf } from "./case";
 import { cases as allCases } from "./cases/index";
-import { runTrial, type Skip, skipReason } from "./run";
+import { type Oracle, oracleOf, runTrial, type Skip, skipReason } from "./run";
 
 /** A device that this machine does not have, and why. */
 export interface MissingDevice {
@@ -23,6 +23,15 @@ export interface VitestConformanceOptions {
 export function isRequired(name: string): boolean {
   const required = (process.env.REQUIRE_DEVICES ?? "").split(",").map((entry) => entry.trim());
   return required.includes(name.replace(/\s*\(.*\)$/, ""));
+}
+
+/** By trial: a file runs the same ones on several devices, and the reference takes as long as any of them. */
+const oracles = new Map<string, Oracle>();
+
+function oracleFor(trial: Trial): Oracle {
+  const known = oracles.get(trial.id) ?? oracleOf(trial);
+  oracles.set(trial.id, known);
+  return known;
 }
 
 /** Registers the suite; call it at the top level of a test file. */
@@ -48,7 +57,7 @@ export function runConformance({ name, create, cases = allCases, skip = [] }: Vi
     for (const trial of trialsOf(cases)) {
       const reason = skipReason(trial, skip);
       if (reason !== undefined) it.skip(`${trial.id} (${reason})`, () => {});
-      else it(trial.id, () => runTrial(created, trial).then(() => {}));
+      else it(trial.id, () => runTrial(created, trial, oracleFor(trial)).then(() => {}));
     }
   });
 }

@@ -9,7 +9,7 @@ import { defineConfig, type Plugin } from "vite";
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** `.wasm` as base64 and `.wgsl` as text, as in the packages' own builds. */
-const assets: Plugin = {
+export const assets: Plugin = {
   name: "trimtab-assets",
   enforce: "pre",
   async load(id) {

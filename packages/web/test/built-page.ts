@@ -1,8 +1,17 @@
 /** A page of a test, built by Vite from the built packages: what an application's own build would make of them. */
 import { build, type Rolldown } from "vite";
 
-/** The page's files by URL path, for `serveSite`: an index.html that runs `entry`, the scripts and the workers. */
-export async function buildPage(entry: URL): Promise<Record<string, string | Uint8Array>> {
+type Files = Readonly<Record<string, string | Uint8Array>>;
+const built = new Map<string, Promise<Files>>();
+
+/** The page's files by URL path, for `serveSite`: an index.html that runs `entry`, the scripts and the workers. Several suites have the same page. */
+export function buildPage(entry: URL): Promise<Files> {
+  const page = built.get(entry.href) ?? make(entry);
+  built.set(entry.href, page);
+  return page;
+}
+
+async function make(entry: URL): Promise<Files> {
   const made = await build({
     configFile: false,
     logLevel: "error",

@@ -1,7 +1,7 @@
 /** Sources as one script for a page of a test. */
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
+import { assets } from "../studio/vite.config";
 
 const source = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
@@ -11,18 +11,7 @@ export async function bundleForBrowser(entry: string): Promise<string> {
     configFile: false,
     logLevel: "warn",
     root: source("web"),
-    plugins: [
-      {
-        name: "trimtab-assets",
-        enforce: "pre",
-        async load(id) {
-          if (!id.endsWith(".wasm") && !id.endsWith(".wgsl")) return null;
-          const bytes = await readFile(id);
-          if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(bytes.toString())}`;
-          return `export default "${bytes.toString("base64")}"`;
-        },
-      },
-    ],
+    plugins: [assets],
     resolve: {
       alias: [
         { find: /^@trimtab\/kernels\/(reference|wasm|webgpu)$/, replacement: source("kernels/src/$1/index.ts") },
