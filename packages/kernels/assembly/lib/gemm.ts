@@ -378,7 +378,7 @@ const UNPACKED_BYTES: usize = TRANSPOSED_BYTES;
 
 /**
  * A right operand: row-major f32 with ldb bytes a row (bTransposed: its transpose is), or rows in a `format` of low precision, whose scales begin
- * `scales` bytes into each. panel (depth, 16) = its rows k0 .. k0 + depth of columns j .. j + cols; k0 is a multiple of 256, j of 16.
+ * `scales` bytes into each. panel (depth, 16) = its rows k0 .. k0 + depth of columns j .. j + cols; k0 is a multiple of 256, j of 16 where codes are unpacked down columns.
  */
 function packPanel(b: usize, ldb: usize, bTransposed: bool, format: u32, scales: usize, j: u32, k0: u32, panel: usize, cols: u32, depth: u32): void {
   if (format == F32) {
@@ -393,11 +393,11 @@ function packPanel(b: usize, ldb: usize, bTransposed: bool, format: u32, scales:
   }
 }
 
-/** Columns of the next panel where `cols` are left: in the relaxed build 12 as soon as that divides them. */
+/** Columns of the next panel where `cols` are left: in the relaxed build 12 as soon as that divides them, except of rows that unpack by 16. */
 // @ts-ignore: decorator
 @inline
-function panelWidth(cols: u32): u32 {
-  return ASC_FEATURE_RELAXED_SIMD && cols % 12 == 0 ? 12 : min<u32>(PANEL, cols);
+function panelWidth(cols: u32, isUnpackedDown: bool): u32 {
+  return ASC_FEATURE_RELAXED_SIMD && !isUnpackedDown && cols % 12 == 0 ? 12 : min<u32>(PANEL, cols);
 }
 
 /** One block of C, panels packed on the way: C (rows, cols) = initial + A · B, of B the columns from j0 on; see {@link packPanel}. */
@@ -417,7 +417,7 @@ export function blockProduct(a: usize, ai: usize, ak: usize, b: usize, ldb: usiz
     }
     let n: u32 = 0;
     for (let j: u32 = 0; j < cols; j += n) {
-      n = panelWidth(cols - j);
+      n = panelWidth(cols - j, format != F32 && !bTransposed);
       packPanel(b, ldb, bTransposed, format, scales, j0 + j, k0, packed, n, depth);
       const cp = c + (j << 2);
       if (k0) panelProduct(ap, rowStep, step, packed, PANEL_BYTES, cp, ldc, cp, ldc, rows, n, depth);
