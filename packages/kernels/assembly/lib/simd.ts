@@ -75,9 +75,8 @@ function expm1Core(r: v128): v128 {
   return fma(expTail(r, z), z, r);
 }
 
-/** Bounds of x, 1 / ln 2, 1.5 · 2^23, and -ln 2 in two parts. */
-const EXP: usize = memory.data<f32>([-87.0, 89.0, 1.44269504088896341, 12582912.0, -0.693359375, 2.12194440e-4], 4);
-const EXP_BIAS: usize = memory.data<i32>([126], 4);
+/** Bounds of x, 1 / ln 2, 1.5 · 2^23 + 126, and -ln 2 in two parts. */
+const EXP: usize = memory.data<f32>([-87.0, 89.0, 1.44269504088896341, 12583038.0, -0.693359375, 2.12194440e-4], 4);
 
 /**
  * e^x to about 1 ulp; 0 below -87 (where floats turn subnormal), infinity above 88.73, NaN for NaN. {@link expm1Core} after
@@ -87,32 +86,53 @@ const EXP_BIAS: usize = memory.data<i32>([126], 4);
 @inline
 export function exp4(x: v128): v128 {
   const bounded = f32x4.pmin(f32x4.pmax(x, constant(EXP)), constant(EXP, 1));
-  // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits.
+  // Adding 1.5 · 2^23 + 126 rounds to an integer and leaves it plus 126 in the low bits.
   const magic = constant(EXP, 3);
   const shifted = fma(bounded, constant(EXP, 2), magic);
   const n = f32x4.sub(shifted, magic);
   const r = fma(n, constant(EXP, 5), fma(n, constant(EXP, 4), bounded));
   const p = f32x4.add(expm1Core(r), constant(ONE));
   // 2^(n - 1), then doubled: 2^128 is not a float, and n = -126 gives 0. The shift drops the bits of 1.5 · 2^23.
-  const half = i32x4.shl(i32x4.add(shifted, constant(EXP_BIAS)), 23);
+  const half = i32x4.shl(shifted, 23);
   const y = f32x4.mul(p, half);
   return f32x4.add(y, y);
 }
 
-/** Bounds of t, ln 2. */
-const EXP2: usize = memory.data<f32>([-126.0, 126.0, 0.69314718056], 4);
-const EXP2_BIAS: usize = memory.data<i32>([127], 4);
+/** Bounds of t, 1.5 · 2^23 + 127, and where 2^t is 0. */
+const EXP2: usize = memory.data<f32>([-126.0, 126.0, 12583039.0, -127.0], 4);
+/** Of 2^r - 1 on [-½, ½], least relative error. */
+const EXP2_POWERS: usize = memory.data<f32>([1.5353362e-4, 1.3398874e-3, 9.618437e-3, 5.5503324e-2, 0.24022648, 0.6931472], 4);
+
+/** 2^t to about 1 ulp for -127 <= t < 128; 0 where t rounds to -127. */
+// @ts-ignore: decorator
+@inline
+function exp2Core(t: v128): v128 {
+  const magic = constant(EXP2, 2);
+  const shifted = f32x4.add(t, magic);
+  const r = f32x4.sub(t, f32x4.sub(shifted, magic));
+  const z = f32x4.mul(r, r);
+  const high = fma(constant(EXP2_POWERS), z, fma(constant(EXP2_POWERS, 1), r, constant(EXP2_POWERS, 2)));
+  const low = fma(constant(EXP2_POWERS, 3), r, constant(EXP2_POWERS, 4));
+  const slope = fma(fma(high, z, low), r, constant(EXP2_POWERS, 5));
+  return f32x4.mul(fma(slope, r, constant(ONE)), i32x4.shl(shifted, 23));
+}
 
 /** 2^t, t held within ±126: no argument is reduced in parts, so that t may have no more digits than its caller gives it. */
 // @ts-ignore: decorator
 @inline
 export function boundedExp2(t: v128): v128 {
-  const bounded = f32x4.pmin(f32x4.pmax(t, constant(EXP2)), constant(EXP2, 1));
-  const magic = constant(EXP, 3);
-  const shifted = f32x4.add(bounded, magic);
-  const r = f32x4.mul(f32x4.sub(bounded, f32x4.sub(shifted, magic)), constant(EXP2, 2));
-  return f32x4.mul(f32x4.add(expm1Core(r), constant(ONE)), i32x4.shl(i32x4.add(shifted, constant(EXP2_BIAS)), 23));
+  return exp2Core(f32x4.pmin(f32x4.pmax(t, constant(EXP2)), constant(EXP2, 1)));
 }
+
+/** 2^t for t < 128, 0 below -126.5: of softmax, whose arguments are relative to the largest. Half the instructions of {@link exp4}. */
+// @ts-ignore: decorator
+@inline
+export function softmaxExp2(t: v128): v128 {
+  return exp2Core(f32x4.pmax(t, constant(EXP2, 3)));
+}
+
+/** 1 / ln 2 */
+export const LOG2E: f32 = 1.44269504088896341;
 
 /** e^x - 1, without losing a small x. */
 // @ts-ignore: decorator
