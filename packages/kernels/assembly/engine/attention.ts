@@ -8,9 +8,11 @@ import { GEMM_SCRATCH, PANEL, PANEL_BYTES, packColumnPanels, packRows, panelProd
 import { threadScratch } from "../lib/scratch";
 import { dot, fma, loadTail, LOG2E, log4, softCap4, softmaxExp2, storeTail } from "../lib/simd";
 
-/** Queries of one tile, keys of one tile. The plan cuts sequences by QUERIES. */
+/** Queries of a block, by which the plan cuts sequences forward; queries of a tile backward; keys of a tile. */
+const BLOCK: u32 = 64;
 const QUERIES: u32 = 48;
 const KEYS: u32 = 96;
+const BLOCK_ROW: usize = <usize>BLOCK << 2;
 const TILE_ROW: usize = <usize>QUERIES << 2;
 /** Bytes of a packed panel of KEYS, and of QUERIES rows. Rows of qkv are a power of two apart and would share a few cache sets. */
 const KEY_PANEL: usize = KEYS * PANEL_BYTES;
@@ -171,12 +173,12 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
   const scratch = threadScratch() + GEMM_SCRATCH;
   const packed = scratch;
   const panelSize: usize = D * PANEL_BYTES;
-  const panel = packed + (QUERIES / PANEL) * panelSize;
+  const panel = packed + (BLOCK / PANEL) * panelSize;
   const packedV = panel + KEY_PANEL;
   const out = packedV + headPanels(D) * KEY_PANEL;
-  const peaks = out + QUERIES * head;
-  const totals = peaks + TILE_ROW;
-  const shrink = totals + TILE_ROW;
+  const peaks = out + BLOCK * head;
+  const totals = peaks + BLOCK_ROW;
+  const shrink = totals + BLOCK_ROW;
   for (let item = begin; item < end; item++) {
     const block = blocks + (item / H) * 12;
     const h = item % H;
@@ -187,7 +189,7 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
     const keyColumn: usize = (H + kv) * head;
     const valueColumn: usize = keyColumn + K * head;
     for (let q = q0, p = packed; q < q1; q += PANEL, p += panelSize) packRows(qkv + q * row + h * head, row, p, min<u32>(PANEL, q1 - q), D);
-    for (let i: usize = 0; i < TILE_ROW; i += 16) {
+    for (let i: usize = 0; i < BLOCK_ROW; i += 16) {
       v128.store(peaks + i, f32x4.splat(-Infinity));
       v128.store(totals + i, f32x4.splat(0));
     }

@@ -121,9 +121,11 @@ function unaryGradient(kind: u32, dy: v128, x: v128, a: v128, b: v128): v128 {
 function unaryLoop(kind: u32, x: usize, y: usize, a: f32, b: f32, begin: u32, end: u32): void {
   const va = f32x4.splat(a);
   const vb = f32x4.splat(b);
-  let n = begin;
-  for (; n + 4 <= end; n += 4) v128.store(y + (n << 2), unaryValue(kind, v128.load(x + (n << 2)), va, vb));
-  if (n < end) storeTail(y + (n << 2), unaryValue(kind, loadTail(x + (n << 2), end - n), va, vb), end - n);
+  x += begin << 2;
+  y += begin << 2;
+  const count = end - begin;
+  for (const stop = x + ((count & ~3) << 2); x < stop; x += 16, y += 16) v128.store(y, unaryValue(kind, v128.load(x), va, vb));
+  if (count & 3) storeTail(y, unaryValue(kind, loadTail(x, count & 3), va, vb), count & 3);
 }
 
 export function unary_forward(x: usize, y: usize, N: u32, kind: u32, a: f32, b: f32, begin: u32, end: u32): void {

@@ -6,7 +6,7 @@
  */
 import { DEPTH, GEMM_SCRATCH, PANEL, PANEL_BYTES, packRows, panelProduct, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { exp1, exp4, fma, loadTail, log1, log4, softCap4, storeTail } from "../lib/simd";
+import { exp1, exp4, fma, loadTail, log1, LOG2E, log4, softCap4, softmaxExp2, storeTail } from "../lib/simd";
 
 /** Vocabulary entries of one tile. */
 const TILE: u32 = 96;
@@ -33,32 +33,46 @@ function capPanel(panel: usize, stride: usize, rows: u32, cap: f32): void {
   }
 }
 
-/** One online step on a panel (rows of the vocabulary, 16): peak, total Σ e^(z - peak), weighted Σ e^(z - peak) z. */
+/**
+ * One online step on a panel (rows of the vocabulary, 16), eight columns at a time: peak of z, total Σ e^((z - peak) t), weighted Σ e^((z - peak) t) z,
+ * where t > 0 is the inverse temperature.
+ */
 function onlinePanel(panel: usize, rows: u32, inverseTemperature: f32, peak: usize, total: usize, weighted: usize): void {
-  const vt = f32x4.splat(inverseTemperature);
-  for (let at: usize = 0; at < PANEL_BYTES; at += 16) {
-    const old = v128.load(peak + at);
-    let highest = old;
-    let p = panel + at;
-    for (let j: u32 = 0; j < rows; j++, p += PANEL_BYTES) {
-      const z = f32x4.mul(v128.load(p), vt);
-      v128.store(p, z);
-      highest = f32x4.pmax(highest, z);
+  const base2 = f32x4.splat(inverseTemperature * LOG2E);
+  const size: usize = rows * PANEL_BYTES;
+  for (let at: usize = 0; at < PANEL_BYTES; at += 32, panel += 32, peak += 32, total += 32, weighted += 32) {
+    const old0 = v128.load(peak), old1 = v128.load(peak, 16);
+    let high0 = old0, high1 = old1;
+    const end = panel + size;
+    for (let p = panel; p < end; p += PANEL_BYTES) {
+      high0 = f32x4.pmax(high0, v128.load(p));
+      high1 = f32x4.pmax(high1, v128.load(p, 16));
     }
-    const factor = exp4(f32x4.sub(old, highest));
-    let s = f32x4.mul(v128.load(total + at), factor);
-    let w = f32x4.mul(v128.load(weighted + at), factor);
-    p = panel + at;
-    for (let j: u32 = 0; j < rows; j++, p += PANEL_BYTES) {
-      const z = v128.load(p);
-      const e = exp4(f32x4.sub(z, highest));
-      s = f32x4.add(s, e);
-      w = fma(e, z, w);
+    const from0 = f32x4.neg(f32x4.mul(high0, base2)), from1 = f32x4.neg(f32x4.mul(high1, base2));
+    const factor0 = softmaxExp2(fma(old0, base2, from0)), factor1 = softmaxExp2(fma(old1, base2, from1));
+    let s0 = f32x4.mul(v128.load(total), factor0), s1 = f32x4.mul(v128.load(total, 16), factor1);
+    let w0 = f32x4.mul(v128.load(weighted), factor0), w1 = f32x4.mul(v128.load(weighted, 16), factor1);
+    for (let p = panel; p < end; p += PANEL_BYTES) {
+      const z0 = v128.load(p), z1 = v128.load(p, 16);
+      const e0 = softmaxExp2(fma(z0, base2, from0)), e1 = softmaxExp2(fma(z1, base2, from1));
+      s0 = f32x4.add(s0, e0);
+      s1 = f32x4.add(s1, e1);
+      w0 = fma(e0, z0, w0);
+      w1 = fma(e1, z1, w1);
     }
-    v128.store(peak + at, highest);
-    v128.store(total + at, s);
-    v128.store(weighted + at, w);
+    v128.store(peak, high0);
+    v128.store(peak, high1, 16);
+    v128.store(total, s0);
+    v128.store(total, s1, 16);
+    v128.store(weighted, w0);
+    v128.store(weighted, w1, 16);
   }
+}
+
+/** x (n) *= factor, whole vectors of it. */
+function scale(x: usize, n: u32, factor: f32): void {
+  const v = f32x4.splat(factor);
+  for (const end = x + (n << 2); x < end; x += 16) v128.store(x, f32x4.mul(v128.load(x), v));
 }
 
 /**
@@ -95,10 +109,12 @@ export function token_logprob_forward__parts(hidden: usize, head: usize, targets
         for (let r: u32 = 0; r < here; r++) {
           const n = first + i + r;
           const target = load<u32>(targets + (n << 2)) - firstRow - v;
-          if (target < count) store<f32>(picked + (n << 2), load<f32>(panel + target * PANEL_BYTES + (r << 2)));
+          if (target < count) store<f32>(picked + (n << 2), inverse_temperature * load<f32>(panel + target * PANEL_BYTES + (r << 2)));
         }
       }
     }
+    scale(state, block, inverse_temperature);
+    scale(state + 2 * stateSize, block, inverse_temperature);
     const out = partials + ((part * 3 * N + first) << 2);
     for (let q: u32 = 0; q < 3; q++) memory.copy(out + ((q * N) << 2), state + q * stateSize, rows << 2);
   }
@@ -242,6 +258,8 @@ export function token_logprob_backward__logits(coefficients: usize, hidden: usiz
   const slopes = columns + 4 * PANEL_BYTES;
   const packed = slopes + TILE * PANEL_BYTES;
   const vt = f32x4.splat(inverse_temperature);
+  const base2 = f32x4.splat(inverse_temperature * LOG2E);
+  const negated = f32x4.splat(-LOG2E);
   for (let item = begin; item < end; item++) {
     const n0 = item * block;
     const rows = min<u32>(block, N - n0);
@@ -266,12 +284,12 @@ export function token_logprob_backward__logits(coefficients: usize, hidden: usiz
         }
         for (let at: usize = 0; at < PANEL_BYTES; at += 16) {
           const c0 = f32x4.mul(v128.load(columns + at), vt);
-          const c1 = f32x4.mul(v128.load(columns + PANEL_BYTES + at), vt);
-          const sum = v128.load(columns + 2 * PANEL_BYTES + at);
+          const c1 = f32x4.mul(f32x4.mul(v128.load(columns + PANEL_BYTES + at), vt), vt);
+          const from = f32x4.mul(v128.load(columns + 2 * PANEL_BYTES + at), negated);
           let p = out + at;
           for (let j: u32 = 0; j < tile; j++, p += ld) {
-            const z = f32x4.mul(v128.load(p), vt);
-            v128.store(p, f32x4.mul(exp4(f32x4.sub(z, sum)), fma(c1, z, c0)));
+            const z = v128.load(p);
+            v128.store(p, f32x4.mul(softmaxExp2(fma(z, base2, from)), fma(c1, z, c0)));
           }
         }
         for (let r: u32 = 0; r < here; r++) {

@@ -5,7 +5,8 @@ import type { Phase } from "../pool";
 import { FMA_NS, PANEL } from "./matmul";
 import { type Plan, type PlanCall, phase } from "./plan";
 
-/** QUERIES and KEYS of assembly/engine/attention.ts. */
+/** BLOCK, QUERIES and KEYS of assembly/engine/attention.ts. */
+const BLOCK = 64;
 const QUERIES = 48;
 const KEYS = 96;
 
@@ -43,7 +44,7 @@ export const attentionForward: Plan = (call) => {
   const [H, K, D] = [call.value("H"), call.value("K"), call.value("D")];
   const list: [number, number, number][] = [];
   for (const [begin, end] of sequencesOf(call)) {
-    for (let q = begin; q < end; q += QUERIES) list.push([begin, q, Math.min(end, q + QUERIES)]);
+    for (let q = begin; q < end; q += BLOCK) list.push([begin, q, Math.min(end, q + BLOCK)]);
   }
   // The longest first, so that threads finish together.
   list.sort((a, b) => b[2] - b[0] - (a[2] - a[0]));
