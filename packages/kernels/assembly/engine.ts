@@ -5,6 +5,7 @@ export { accumulate_add, binary_backward, binary_forward, fill_set, unary_backwa
 export * from "./engine/adamw";
 export { attention_backward__groups, attention_forward__blocks } from "./engine/attention";
 export * from "./engine/blockwise";
+export * from "./engine/column-sums";
 export * from "./engine/columns";
 export * from "./engine/dropout";
 export * from "./engine/embedding";
@@ -12,7 +13,7 @@ export * from "./engine/gated-activation";
 export * from "./engine/head-norm";
 export * from "./engine/kv-cache";
 export * from "./engine/layer-norm";
-export { dots1 as gemm__dots1, dots2 as gemm__dots2, matmul__blocks, matmul__dots, matmul_backward_bias } from "./engine/matmul";
+export { dots1 as gemm__dots1, dots2 as gemm__dots2, matmul__blocks, matmul__dots } from "./engine/matmul";
 export * from "./engine/packed-weight";
 export * from "./engine/policy-loss";
 export { rms_norm_backward__rows, rms_norm_forward } from "./engine/rms-norm";

@@ -1,4 +1,4 @@
-/** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x; db += Σ dy. */
+/** Linear layers: y = x·wᵀ + bias + addend; dx = dy·w; dw += dyᵀ·x. The bias is in column-sums.ts. */
 import { blockProduct, GEMM_SCRATCH } from "../lib/gemm";
 import { F32, GROUP, unpackAlong } from "../lib/packed";
 import { threadScratch } from "../lib/scratch";
@@ -185,32 +185,5 @@ function finish(s: v128, bias: v128, addend: usize, y: usize, at: u32, count: u3
   } else {
     if (addend) v = f32x4.add(v, loadTail(addend + byte, count));
     storeTail(y + byte, v, count);
-  }
-}
-
-/** Items are groups of sixteen columns: one cache line of each row. */
-export function matmul_backward_bias(dy: usize, db: usize, M: u32, N: u32, begin: u32, end: u32): void {
-  const ld: usize = <usize>N << 2;
-  for (let group = begin; group < end; group++) {
-    const n = group << 4;
-    let p = dy + (n << 2);
-    const out = db + (n << 2);
-    if (n + 16 <= N) {
-      let s0 = v128.load(out), s1 = v128.load(out, 16), s2 = v128.load(out, 32), s3 = v128.load(out, 48);
-      for (let m: u32 = 0; m < M; m++, p += ld) {
-        s0 = f32x4.add(s0, v128.load(p));
-        s1 = f32x4.add(s1, v128.load(p, 16));
-        s2 = f32x4.add(s2, v128.load(p, 32));
-        s3 = f32x4.add(s3, v128.load(p, 48));
-      }
-      v128.store(out, s0); v128.store(out, s1, 16); v128.store(out, s2, 32); v128.store(out, s3, 48);
-    } else {
-      for (let j: u32 = n; j < N; j++) {
-        const at: usize = <usize>j << 2;
-        let s = load<f32>(db + at);
-        for (let m: u32 = 0; m < M; m++) s += load<f32>(dy + m * ld + at);
-        store<f32>(db + at, s);
-      }
-    }
   }
 }

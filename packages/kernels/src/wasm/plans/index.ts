@@ -49,7 +49,7 @@ const table: Readonly<Record<string, Plan>> = {
   matmul_forward: matmulForward,
   matmul_backward_input: matmulBackwardInput,
   matmul_backward_weight: matmulBackwardWeight,
-  matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 4 })),
+  matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 1.2, multiple: 4 })),
   packed_weight_forward: packedWeightForward,
   packed_weight_backward_input: packedWeightBackwardInput,
   packed_weight_rows: packedWeightRows,

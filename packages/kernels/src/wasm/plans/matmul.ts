@@ -137,5 +137,5 @@ export const matmulBackwardWeight: Plan = (call) => {
 
 /** out (columns) += Σ over the rows of a (rowCount, columns) matrix, in order. */
 export function columnSums(matrix: number, out: number, rowCount: number, columns: number): Phase {
-  return phase("matmul_backward_bias", [matrix, out, rowCount, columns], Math.ceil(columns / 16), rowCount * 4);
+  return phase("matmul_backward_bias", [matrix, out, rowCount, columns], Math.ceil(columns / 16), rowCount * 1.2, 4);
 }
