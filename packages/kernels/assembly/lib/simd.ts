@@ -124,7 +124,7 @@ export function boundedExp2(t: v128): v128 {
   return exp2Core(f32x4.pmin(f32x4.pmax(t, constant(EXP2)), constant(EXP2, 1)));
 }
 
-/** 2^t for t < 128, 0 below -126.5: of softmax, whose arguments are relative to the largest. Half the instructions of {@link exp4}. */
+/** 2^t for t < 128, 0 below -126.5: of softmax, whose arguments are relative to the largest. */
 // @ts-ignore: decorator
 @inline
 export function softmaxExp2(t: v128): v128 {
