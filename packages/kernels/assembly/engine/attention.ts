@@ -103,7 +103,7 @@ function softmaxPanel(panel: usize, keys: u32, ahead: i32, scale: f32, peak: usi
   }
 }
 
-/** Rows of a tile of products that are cut to what they see; both register tiles divide it. */
+/** Rows at a time of products that are cut to what the rows see: a multiple of the rows of a register tile. */
 const STEP: u32 = 6;
 
 /**

@@ -282,23 +282,6 @@ export function storeTail(p: usize, v: v128, count: u32): void {
   if (count > 2) store<f32>(p, f32x4.extract_lane(v, 2), 8);
 }
 
-/** Σ x, four lanes and a tail, in a fixed order. */
-export function sum(x: usize, n: u32): f32 {
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  const end8 = x + ((n & ~7) << 2);
-  for (; x < end8; x += 32) {
-    s0 = f32x4.add(s0, v128.load(x));
-    s1 = f32x4.add(s1, v128.load(x, 16));
-  }
-  if (n & 4) {
-    s0 = f32x4.add(s0, v128.load(x));
-    x += 16;
-  }
-  if (n & 3) s1 = f32x4.add(s1, loadTail(x, n & 3));
-  return sumLanes(f32x4.add(s0, s1));
-}
-
 /** Σ x·y, four lanes and a tail, in a fixed order. */
 export function dot(x: usize, y: usize, n: u32): f32 {
   let s0 = f32x4.splat(0);
