@@ -19,8 +19,6 @@ struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, wi
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;  // (N, (H + 2 K) D)
 
 override CHUNKS: u32 = 4u;  // ⌈D / 32⌉, at most REGISTERS / 4
-// True on GPUs that are emulated on a CPU: loops stay loops, as their compilers take minutes over long programs.
-override EMULATED: bool = false;
 const ROWS: u32 = 32u;
 const THREADS: u32 = 64u;
 const STRIDE: u32 = 9u;  // 8 vec4 of a chunk, and one against bank conflicts
@@ -32,21 +30,6 @@ var<workgroup> row_partials: array<f32, ROWS * 8u>;
 var<workgroup> row_max: array<f32, ROWS>;
 var<workgroup> row_shrink: array<f32, ROWS>;
 var<workgroup> shared_bound: u32;
-
-// `count`, in a form that only a compiler which should unroll can see through.
-fn bound(count: u32) -> u32 {
-  if (EMULATED) {
-    return count + (params.N >> 31u);
-  }
-  return count;
-}
-
-fn chunks() -> u32 {
-  if (EMULATED) {
-    return (params.D + 31u) / 32u;
-  }
-  return CHUNKS;
-}
 
 // Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
 fn segment_of(row: u32) -> vec2u {
@@ -82,28 +65,28 @@ fn last_seeing(end: u32, row: u32) -> u32 {
 }
 
 fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+  @unroll(4) for (var s = 0u; s < 4u; s++) {
     let row = 8u * s + thread / 8u;
     tile_a[row * STRIDE + thread % 8u] = qkv_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_qkv_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+  @unroll(4) for (var s = 0u; s < 4u; s++) {
     let row = 8u * s + thread / 8u;
     tile_b[row * STRIDE + thread % 8u] = qkv_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_dout_a(first: u32, head: u32, chunk: u32, thread: u32) {
-  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+  @unroll(4) for (var s = 0u; s < 4u; s++) {
     let row = 8u * s + thread / 8u;
     tile_a[row * STRIDE + thread % 8u] = dout_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
 }
 
 fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
-  @unroll(4, unless EMULATED) for (var s = 0u; s < bound(4u); s++) {
+  @unroll(4) for (var s = 0u; s < 4u; s++) {
     let row = 8u * s + thread / 8u;
     tile_b[row * STRIDE + thread % 8u] = dout_at(first + row, head, chunk * 32u + thread % 8u * 4u);
   }
@@ -112,7 +95,7 @@ fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
 // [i][c] = row 4 ty + i of tile_a · row tx + 8 c of tile_b
 fn score_products(tx: u32, ty: u32) -> mat4x4f {
   var scores = mat4x4f();
-  for (var l = 0u; l < bound(8u); l++) {
+  for (var l = 0u; l < 8u; l++) {
     let b0 = tile_b[tx * STRIDE + l];
     let b1 = tile_b[(tx + 8u) * STRIDE + l];
     let b2 = tile_b[(tx + 16u) * STRIDE + l];
@@ -132,7 +115,7 @@ fn score_products(tx: u32, ty: u32) -> mat4x4f {
 // [i] = row 4 ty + i of tile_p · channels 4 tx .. of tile_b
 fn channel_products(tx: u32, ty: u32) -> mat4x4f {
   var products = mat4x4f();
-  for (var l = 0u; l < bound(8u); l++) {
+  for (var l = 0u; l < 8u; l++) {
     let b0 = tile_b[l * STRIDE + tx];
     let b1 = tile_b[(l + 8u) * STRIDE + tx];
     let b2 = tile_b[(l + 16u) * STRIDE + tx];
@@ -169,8 +152,8 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
-      if (chunks() > 1u || key == begin) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+      if (CHUNKS > 1u || key == begin) {
         stage_qkv_a(first, head, chunk, thread);
       }
       stage_qkv_b(key, key_head, chunk, thread);
@@ -179,7 +162,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       scores[i] = select(vec4f(LOWEST), soft_cap4(scores[i] * params.scale, params.cap), is_seen);
@@ -195,30 +178,30 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       row_max[thread] = largest;
     }
     workgroupBarrier();
-    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
       let row = 4u * ty + i;
       let p = select(vec4f(), exp(scores[i] - row_max[row]), scores[i] > vec4f(LOWEST));
       tile_p[row * STRIDE + tx] = p;
       totals[i] = totals[i] * row_shrink[row] + (p.x + p.y + p.z + p.w);
-      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
         sums[4u * chunk + i] *= row_shrink[row];
       }
     }
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
       stage_qkv_b(key, key_head + params.K, chunk, thread);
       workgroupBarrier();
       let products = channel_products(tx, ty);
-      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4) for (var i = 0u; i < 4u; i++) {
         sums[4u * chunk + i] += products[i];
       }
       workgroupBarrier();
     }
   }
-  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
     row_partials[(4u * ty + i) * 8u + tx] = totals[i];
   }
   workgroupBarrier();
-  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
     let row = 4u * ty + i;
     let n = first + row;
     var total = 0.0;
@@ -227,8 +210,8 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     }
     if (n < params.N) {
       let inverse = select(0.0, 1.0 / total, total > 0.0);
-      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
-        @unroll(4, unless EMULATED) for (var j = 0u; j < bound(4u); j++) {
+      @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        @unroll(4) for (var j = 0u; j < 4u; j++) {
           let d = chunk * 32u + 4u * tx + j;
           if (d < params.D) {
             o[(n * params.H + head) * params.D + d] = sums[4u * chunk + i][j] * inverse;
@@ -279,7 +262,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   let begin = workgroupUniformLoad(&shared_bound);
   var row_lse = vec4f();
   var row_delta = vec4f();
-  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
     let n = first + 4u * ty + i;
     if (n < params.N) {
       row_lse[i] = saved_lse[n * params.H + head];
@@ -290,7 +273,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
     var dp = mat4x4f();
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
       stage_qkv_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
@@ -303,25 +286,25 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
-    @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       let score = soft_cap4(scores[i] * params.scale, params.cap);
       let p = select(vec4f(), exp(min(score - row_lse[i], vec4f())), is_seen);
       tile_p[row * STRIDE + tx] = params.scale * p * (dp[i] - row_delta[i]) * soft_cap_slope4(score, params.cap);
     }
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
       let products = channel_products(tx, ty);
-      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4) for (var i = 0u; i < 4u; i++) {
         sums[4u * chunk + i] += products[i];
       }
       workgroupBarrier();
     }
   }
-  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
       write_gradient(first + 4u * ty + i, head, chunk, tx, sums[4u * chunk + i]);
     }
   }
@@ -354,7 +337,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     for (var query = first; query < end; query += ROWS) {
       var scores = mat4x4f();
       var dp = mat4x4f();
-      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
         stage_qkv_a(first, key_head, chunk, thread);
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
@@ -375,7 +358,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
           column_delta[c] = saved_delta[columns[c] * params.H + head];
         }
       }
-      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4) for (var i = 0u; i < 4u; i++) {
         let row = 4u * ty + i;
         let is_seeing = (columns >= vec4u(first + row)) & (columns < vec4u(bounds[row]));
         let score = soft_cap4(scores[i] * params.scale, params.cap);
@@ -383,31 +366,31 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
         tile_p[row * STRIDE + tx] = p;
         scores[i] = params.scale * p * (dp[i] - column_delta) * soft_cap_slope4(score, params.cap);
       }
-      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
         stage_dout_b(query, head, chunk, thread);
         workgroupBarrier();
         let products = channel_products(tx, ty);
-        @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+        @unroll(4) for (var i = 0u; i < 4u; i++) {
           dv[4u * chunk + i] += products[i];
         }
         workgroupBarrier();
       }
-      @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+      @unroll(4) for (var i = 0u; i < 4u; i++) {
         tile_p[(4u * ty + i) * STRIDE + tx] = scores[i];
       }
-      @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+      @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
         let products = channel_products(tx, ty);
-        @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
+        @unroll(4) for (var i = 0u; i < 4u; i++) {
           dk[4u * chunk + i] += products[i];
         }
         workgroupBarrier();
       }
     }
   }
-  @unroll(4, unless EMULATED) for (var i = 0u; i < bound(4u); i++) {
-    @unroll(CHUNKS, unless EMULATED) for (var chunk = 0u; chunk < chunks(); chunk++) {
+  @unroll(4) for (var i = 0u; i < 4u; i++) {
+    @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
       write_gradient(first + 4u * ty + i, key_head, chunk, tx, dk[4u * chunk + i]);
       write_gradient(first + 4u * ty + i, key_head + params.K, chunk, tx, dv[4u * chunk + i]);
     }
@@ -416,7 +399,7 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
 
 // Channels 4 tx .. of one chunk of a row of dqkv.
 fn write_gradient(n: u32, head: u32, chunk: u32, tx: u32, value: vec4f) {
-  @unroll(4, unless EMULATED) for (var j = 0u; j < bound(4u); j++) {
+  @unroll(4) for (var j = 0u; j < 4u; j++) {
     let d = chunk * 32u + 4u * tx + j;
     if (n < params.N && d < params.D) {
       dqkv[(n * (params.H + 2u * params.K) + head) * params.D + d] = value[j];

@@ -1,5 +1,6 @@
 /** Plans of attention. */
 import attentionSource from "../../../wgsl/attention.wgsl";
+import emulatedSource from "../../../wgsl/attention-emulated.wgsl";
 import scalarHeads from "../../../wgsl/lib/heads-scalar.wgsl";
 import vectorHeads from "../../../wgsl/lib/heads-vec4.wgsl";
 import mathPrelude from "../../../wgsl/lib/math.wgsl";
@@ -7,30 +8,60 @@ import smallRegisters from "../../../wgsl/lib/registers-128.wgsl";
 import largeRegisters from "../../../wgsl/lib/registers-256.wgsl";
 import { ShapeError } from "../../errors";
 import { ops } from "../../ops/index";
-import { contractProgram, passProgram } from "../program";
+import { contractProgram, type Program, passProgram } from "../program";
+import type { Grid } from "../recorder";
 import { divide, FLOAT, line, type Plan } from "./plan";
 import { isMultipleOf4 } from "./tiles";
 
 /** Rows of one tile and channels of one chunk in attention.wgsl. */
 const ATTENTION_TILE = 32;
+/** Threads of a workgroup where a thread owns a row of a head. */
+const ROW_THREADS = 64;
 const MAX_HEAD_CHANNELS = 256;
 const ATTENTION_PARAMS = "N:u32 S:u32 H:u32 K:u32 D:u32 scale:f32 cap:f32 window:u32";
 
-/** By whether the GPU is emulated and alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
-const attentionVariants = [false, true].map((isSoftware) =>
-  [false, true].map((isAligned) =>
-    (isSoftware ? [4, 8] : [1, 2, 3, 4, 8]).map((CHUNKS) => {
-      const registers = CHUNKS > 4 ? largeRegisters : smallRegisters;
-      const sources = [mathPrelude, isAligned ? vectorHeads : scalarHeads, registers, attentionSource];
-      const variant = [`D up to ${32 * CHUNKS}`, isAligned ? "vec4" : "scalar", ...(isSoftware ? ["emulated"] : [])].join(", ");
-      const options = { constants: { CHUNKS, EMULATED: isSoftware ? 1 : 0 }, variant };
-      return {
-        chunks: CHUNKS,
-        forward: contractProgram(ops.attention.forward, sources, options),
-        query: passProgram("attention_backward_query", sources, "rrrrrw", ATTENTION_PARAMS, options),
-        key: passProgram("attention_backward_key", sources, "rrrrrw", ATTENTION_PARAMS, options),
-      };
-    }),
+/** The passes of attention for some heads, and a workgroup for how many rows of one head (or for how many pairs of a row and a head). */
+interface Variant {
+  readonly forward: Program;
+  readonly query: Program;
+  readonly key: Program;
+  grid(rows: number, heads: number): Grid;
+}
+
+function variantOf(
+  sources: readonly string[],
+  variant: string,
+  constants: Readonly<Record<string, number>>,
+  grid: Variant["grid"],
+): Variant {
+  const options = { constants, variant };
+  return {
+    forward: contractProgram(ops.attention.forward, sources, options),
+    query: passProgram("attention_backward_query", sources, "rrrrrw", ATTENTION_PARAMS, options),
+    key: passProgram("attention_backward_key", sources, "rrrrrw", ATTENTION_PARAMS, options),
+    grid,
+  };
+}
+
+/** By alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
+const tiledVariants = [false, true].map((isAligned) =>
+  [1, 2, 3, 4, 8].map((CHUNKS) => ({
+    chunks: CHUNKS,
+    ...variantOf(
+      [mathPrelude, isAligned ? vectorHeads : scalarHeads, CHUNKS > 4 ? largeRegisters : smallRegisters, attentionSource],
+      `D up to ${32 * CHUNKS}, ${isAligned ? "vec4" : "scalar"}`,
+      { CHUNKS },
+      (rows, heads) => [divide(rows, ATTENTION_TILE), heads, 1],
+    ),
+  })),
+);
+/** By alignment. */
+const emulatedVariants = [false, true].map((isAligned) =>
+  variantOf(
+    [mathPrelude, isAligned ? vectorHeads : scalarHeads, emulatedSource],
+    `${isAligned ? "vec4" : "scalar"}, emulated`,
+    {},
+    (rows, heads) => line(divide(rows * heads, ROW_THREADS)),
   ),
 );
 const attentionDelta = passProgram(
@@ -40,14 +71,15 @@ const attentionDelta = passProgram(
   ATTENTION_PARAMS,
 );
 
-function attentionVariant(isSoftware: boolean, D: number) {
+function attentionVariant(isSoftware: boolean, D: number): Variant {
   if (D < 1 || D > MAX_HEAD_CHANNELS) {
     throw new ShapeError(
       `attention: heads must have 1 to ${MAX_HEAD_CHANNELS} channels on webgpu, got ${D}. Use the wasm device for this model.`,
     );
   }
-  const variants = attentionVariants[isSoftware ? 1 : 0]![isMultipleOf4(D) ? 1 : 0]!;
-  return variants.find(({ chunks }) => D <= chunks * ATTENTION_TILE)!;
+  const alignment = isMultipleOf4(D) ? 1 : 0;
+  if (isSoftware) return emulatedVariants[alignment]!;
+  return tiledVariants[alignment]!.find(({ chunks }) => D <= chunks * ATTENTION_TILE)!;
 }
 
 export const attentionPlans: Plan[] = [
@@ -55,11 +87,8 @@ export const attentionPlans: Plan[] = [
     entry: ops.attention.forward,
     programs: ({ isSoftware }, { D }) => (D === undefined ? [] : [attentionVariant(isSoftware, D).forward]),
     run: (context, tensors, values) => {
-      context.run(attentionVariant(context.isSoftware, values.D!).forward, tensors, values, [
-        divide(values.N!, ATTENTION_TILE),
-        values.H!,
-        1,
-      ]);
+      const { forward, grid } = attentionVariant(context.isSoftware, values.D!);
+      context.run(forward, tensors, values, grid(values.N!, values.H!));
     },
   },
   {
@@ -71,12 +100,12 @@ export const attentionPlans: Plan[] = [
     },
     run: (context, [dout, qkv, o, lse, offsets, dqkv], values) => {
       const { N, H, K, D } = values as { N: number; H: number; K: number; D: number };
-      const { query, key } = attentionVariant(context.isSoftware, D);
+      const { query, key, grid } = attentionVariant(context.isSoftware, D);
       const delta = context.scratch(N * H * FLOAT);
-      context.run(attentionDelta, [o, undefined, dout, undefined, delta], values, line(divide(N * H, 64)));
+      context.run(attentionDelta, [o, undefined, dout, undefined, delta], values, line(divide(N * H, ROW_THREADS)));
       const bindings = [qkv, offsets, dout, lse, delta, dqkv];
-      context.run(query, bindings, values, [divide(N, ATTENTION_TILE), H, 1]);
-      context.run(key, bindings, values, [divide(N, ATTENTION_TILE), K, 1]);
+      context.run(query, bindings, values, grid(N, H));
+      context.run(key, bindings, values, grid(N, K));
     },
   },
 ];
