@@ -43,6 +43,8 @@ const families = ["mistral", "gemma2", "gemma3", "phi3", "smollm3", "olmo2"];
 /** The same, of rotary positions that are scaled. */
 const scaled = ["phi3-longrope", "qwen2-yarn", "llama-yarn", "llama-dynamic", "llama-linear"];
 
+const LEARNING_RATE = 1e-3;
+
 describeDevices("golden models", (device) => {
   describe.each([...trained, ...families, ...scaled])("%s", (name) => {
     const golden = goldenOf(name);
@@ -81,22 +83,28 @@ describeDevices("golden models", (device) => {
         const { loss } = await lossAndGradients(decoder, batch);
         // Each step starts from parameters that already differ by rounding, as PyTorch's own do.
         expect(Math.abs(loss - (adamw.losses_before_each_step_and_after[step] as number))).toBeLessThan(allowed * 1e-5);
-        const { gradNorm, skipped } = await optimizer.step(1e-3);
+        const { gradNorm, skipped } = await optimizer.step(LEARNING_RATE);
         expect(skipped).toBe(false);
         const norm = adamw.grad_norm_before_clip[step] as number;
         expect(Math.abs(gradNorm - norm) / norm).toBeLessThan(allowed * TOLERANCE.gradient);
       }
       const after = await exported(decoder, (p) => p.value);
       const file = await openFile(name, "params_after.safetensors");
+      const gradients = await openFile(name, "grads.safetensors");
       for (const [tensor, values] of after) {
         const stride = adamw.stride[tensor] as number;
         const noise = adamw.after_f32_vs_f64_max_abs[tensor] as number;
-        const error = worstDifference(
-          values.filter((_, i) => i % stride === 0),
-          await file.readFloats(tensor),
-        );
+        const expected = await file.readFloats(tensor);
         const limit = Math.max(TOLERANCE.parameters, 5 * noise);
-        expect.soft(error, `${tensor} after three steps`).toBeLessThan(allowed * limit);
+        // Adam's first step is lr sign(g): a parameter whose gradient is noise may go either way, and with it go later gradients of all, by up to a
+        // thousandth of their size as measured. It moves a parameter by as much of lr as it is of that parameter's own gradient.
+        const gradient = await gradients.readFloats(tensor);
+        const drift = 1e-3 * Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0) / gradient.length);
+        const excess = expected.map((value, i) => {
+          const unsure = Math.min(2, drift / Math.abs(gradient[i * stride] as number));
+          return Math.abs((values[i * stride] as number) - value) - 3 * LEARNING_RATE * unsure;
+        });
+        expect.soft(Math.max(...excess), `${tensor} after three steps`).toBeLessThan(allowed * limit);
         // The values between the strides: by the norm, which moves by at most their error.
         const l2 = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
         const change = Math.abs(l2 - (adamw.after_stats[tensor]?.l2 as number));
@@ -145,7 +153,7 @@ describeDevices("golden models", (device) => {
     const { batch } = await readIo("qwen3");
     for (const checkpoint of [false, true]) {
       await lossAndGradients(decoder, batch, checkpoint);
-      await optimizer.step(1e-3);
+      await optimizer.step(LEARNING_RATE);
     }
     optimizer.dispose();
     decoder.dispose();
