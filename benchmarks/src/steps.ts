@@ -52,7 +52,7 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
         failures.push(`${name} on ${nameOf(shape)}: ${String(problem).split("\n")[0]}`);
       }
     }
-    const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
+    const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 6000, warmUpMs: 1000 });
     groups.push({ of: nameOf(shape), timings });
     step.dispose();
     const best = (name: string) => timings.find((t) => t.name === name)?.bestMs;
@@ -125,7 +125,7 @@ export async function benchmarkLlamaSteps(
     const delta = (key: keyof typeof before) => after[key] - before[key];
     const torch = options.peers && !device.info.software ? await startTorch("train", device.info, shape, shape.B, shape.T) : "";
     const contestants = [{ name: "trimtab", run: step.run }, ...(typeof torch === "string" ? [] : [torch])];
-    const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 4000 });
+    const timings = await race(contestants, { minRounds: 3, maxRounds: 20, budgetMs: 6000, warmUpMs: 1000 });
     step.dispose();
     if (typeof torch !== "string") torch.close();
     else if (torch !== "") notes.push(`PyTorch, ${shape.name}: ${torch}`);

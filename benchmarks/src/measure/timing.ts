@@ -15,13 +15,24 @@ export interface Timing {
   readonly rounds: number;
 }
 
-/** One warm-up each, then rounds until each contestant has `minRounds` and the group has used `budgetMs`. */
-export async function race(contestants: readonly Contestant[], { minRounds = 5, maxRounds = 60, budgetMs = 2000 } = {}): Promise<Timing[]> {
+/**
+ * Rounds until each contestant has `minRounds` and the group has used `budgetMs`, after each has run for `warmUpMs`, at least once. A contestant's turn
+ * begins with a run that does not count: after another's turn its threads are asleep, and the caches full of the other's data.
+ */
+export async function race(
+  contestants: readonly Contestant[],
+  { minRounds = 5, maxRounds = 60, budgetMs = 2000, warmUpMs = 200 } = {},
+): Promise<Timing[]> {
   const times = new Map<string, number[]>(contestants.map((c) => [c.name, []]));
-  for (const { run } of contestants) await run();
+  for (const { run } of contestants) {
+    const start = performance.now();
+    do await run();
+    while (performance.now() - start < warmUpMs);
+  }
   const start = performance.now();
   for (let round = 0; round < maxRounds && (round < minRounds || performance.now() - start < budgetMs); round++) {
     for (const { name, run } of contestants) {
+      if (contestants.length > 1) await run();
       const before = performance.now();
       await run();
       times.get(name)?.push(performance.now() - before);
