@@ -1,12 +1,8 @@
-// Causal attention over ragged rows for GPUs that are emulated on a CPU: a thread owns a row of a head, without workgroup memory.  Preludes: math, heads.
+// Causal attention over ragged rows for GPUs that are emulated on a CPU: a thread owns a row of a head, without workgroup memory.  Preludes: math, rows, heads.
 //
 // Their compilers make a coroutine of every barrier and take seconds over the tiles of attention.wgsl, which real GPUs get.
 
-struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32 }
-@group(1) @binding(0) var<uniform> params: Params;
-
 // The prelude binds qkv (N, (H + 2 K) D) at 0 and, for the backward pass, dout (N, H D) at 2.
-@group(0) @binding(1) var<storage, read> offsets: array<u32>;  // (S + 1)
 @group(0) @binding(2) var<storage, read_write> o: array<f32>;  // (N, H D)
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;  // (N, H)
 
@@ -19,32 +15,6 @@ const CHANNELS: u32 = 64u;  // vec4 of the widest head
 
 fn index_of(group: vec3u, groups: vec3u, thread: u32) -> u32 {
   return (group.y * groups.x + group.x) * THREADS + thread;
-}
-
-// Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
-fn segment_of(row: u32) -> vec2u {
-  var low = 0u;
-  var high = params.S;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (offsets[middle + 1u] <= row) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
-  }
-  if (low == params.S || offsets[low] > row) {
-    return vec2u(row + 1u, row);
-  }
-  return vec2u(offsets[low], offsets[low + 1u]);
-}
-
-// The first row that `row` of a sequence from `begin` sees.
-fn first_seen(begin: u32, row: u32) -> u32 {
-  if (params.window > 0u && row >= begin + params.window) {
-    return row + 1u - params.window;
-  }
-  return begin;
 }
 
 fn key_head(head: u32) -> u32 {

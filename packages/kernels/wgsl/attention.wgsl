@@ -1,13 +1,9 @@
-// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, heads, registers.
+// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, rows, heads, registers.
 //
 // Every product is one of two: scores (32, 32) = A (32, D) · Bᵀ, or gradients (32, D) += P (32, 32) · B (32, D), with A and B staged 32
 // channels at a time. Of the 8 x 8 threads, (tx, ty) owns rows 4 ty .. 4 ty + 3, scores of columns tx + 8 c, and 4 channels 4 tx of a chunk.
 
-struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32 }
-@group(1) @binding(0) var<uniform> params: Params;
-
 // The prelude binds qkv (N, (H + 2 K) D) at 0 and, for the backward pass, dout (N, H D) at 2.
-@group(0) @binding(1) var<storage, read> offsets: array<u32>;  // (S + 1)
 @group(0) @binding(2) var<storage, read_write> o: array<f32>;  // (N, H D)
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;  // (N, H)
 
@@ -30,32 +26,6 @@ var<workgroup> row_partials: array<f32, ROWS * 8u>;
 var<workgroup> row_max: array<f32, ROWS>;
 var<workgroup> row_shrink: array<f32, ROWS>;
 var<workgroup> shared_bound: u32;
-
-// Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
-fn segment_of(row: u32) -> vec2u {
-  var low = 0u;
-  var high = params.S;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (offsets[middle + 1u] <= row) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
-  }
-  if (row >= params.N || low == params.S || offsets[low] > row) {
-    return vec2u(row + 1u, row);
-  }
-  return vec2u(offsets[low], offsets[low + 1u]);
-}
-
-// The first row that `row` of a sequence from `begin` sees, and one past the last that sees it.
-fn first_seen(begin: u32, row: u32) -> u32 {
-  if (params.window > 0u && row >= begin + params.window) {
-    return row + 1u - params.window;
-  }
-  return begin;
-}
 
 fn last_seeing(end: u32, row: u32) -> u32 {
   if (params.window > 0u) {

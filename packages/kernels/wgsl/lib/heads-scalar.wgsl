@@ -1,4 +1,4 @@
-// The rows that attention reads, channel by channel: for any D.  Uses the parameter block of attention.wgsl.
+// The rows that attention reads, channel by channel: for any D.  Uses the parameters of attention-rows.wgsl.
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(2) var<storage, read> dout: array<f32>;

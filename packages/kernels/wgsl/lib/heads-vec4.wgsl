@@ -1,4 +1,4 @@
-// The rows that attention reads, four channels at a time: D is a multiple of 4.  Uses the parameter block of attention.wgsl.
+// The rows that attention reads, four channels at a time: D is a multiple of 4.  Uses the parameters of attention-rows.wgsl.
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;

@@ -1,6 +1,7 @@
 /** Plans of attention. */
 import attentionSource from "../../../wgsl/attention.wgsl";
 import emulatedSource from "../../../wgsl/attention-emulated.wgsl";
+import rowsPrelude from "../../../wgsl/lib/attention-rows.wgsl";
 import scalarHeads from "../../../wgsl/lib/heads-scalar.wgsl";
 import vectorHeads from "../../../wgsl/lib/heads-vec4.wgsl";
 import mathPrelude from "../../../wgsl/lib/math.wgsl";
@@ -48,7 +49,7 @@ const tiledVariants = [false, true].map((isAligned) =>
   [1, 2, 3, 4, 8].map((CHUNKS) => ({
     chunks: CHUNKS,
     ...variantOf(
-      [mathPrelude, isAligned ? vectorHeads : scalarHeads, CHUNKS > 4 ? largeRegisters : smallRegisters, attentionSource],
+      [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads, CHUNKS > 4 ? largeRegisters : smallRegisters, attentionSource],
       `D up to ${32 * CHUNKS}, ${isAligned ? "vec4" : "scalar"}`,
       { CHUNKS },
       (rows, heads) => [divide(rows, ATTENTION_TILE), heads, 1],
@@ -58,7 +59,7 @@ const tiledVariants = [false, true].map((isAligned) =>
 /** By alignment. */
 const emulatedVariants = [false, true].map((isAligned) =>
   variantOf(
-    [mathPrelude, isAligned ? vectorHeads : scalarHeads, emulatedSource],
+    [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads, emulatedSource],
     `${isAligned ? "vec4" : "scalar"}, emulated`,
     {},
     (rows, heads) => line(divide(rows * heads, ROW_THREADS)),
@@ -66,7 +67,7 @@ const emulatedVariants = [false, true].map((isAligned) =>
 );
 const attentionDelta = passProgram(
   "attention_backward_delta",
-  [mathPrelude, scalarHeads, smallRegisters, attentionSource],
+  [mathPrelude, rowsPrelude, scalarHeads, smallRegisters, attentionSource],
   "r-r-w",
   ATTENTION_PARAMS,
 );

@@ -1,0 +1,32 @@
+// The parameters of attention, and which rows of its ragged batch see which.
+
+struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32 }
+@group(1) @binding(0) var<uniform> params: Params;
+
+@group(0) @binding(1) var<storage, read> offsets: array<u32>;  // (S + 1)
+
+// Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
+fn segment_of(row: u32) -> vec2u {
+  var low = 0u;
+  var high = params.S;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (offsets[middle + 1u] <= row) {
+      low = middle + 1u;
+    } else {
+      high = middle;
+    }
+  }
+  if (row >= params.N || low == params.S || offsets[low] > row) {
+    return vec2u(row + 1u, row);
+  }
+  return vec2u(offsets[low], offsets[low + 1u]);
+}
+
+// The first row that `row` of a sequence from `begin` sees, and one past the last that sees it.
+fn first_seen(begin: u32, row: u32) -> u32 {
+  if (params.window > 0u && row >= begin + params.window) {
+    return row + 1u - params.window;
+  }
+  return begin;
+}
