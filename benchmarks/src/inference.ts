@@ -6,6 +6,7 @@ import { type ChildContestant, startChild } from "./child";
 import type { Section, SectionTiming } from "./measure/section";
 import { type GptShape, gptConfig, gptShapes, nameOf } from "./measure/shapes";
 import { type Contestant, race } from "./measure/timing";
+import { tokenAt } from "./measure/training-step";
 import { peersInstalled } from "./peers";
 
 const ORT = fileURLToPath(new URL("../peers/gpt-ort.mjs", import.meta.url));
@@ -45,7 +46,7 @@ function makeForward(device: Device, shape: GptShape): { readonly run: () => Pro
   const config = gptConfig(shape);
   const decoder = new Decoder(device, { ...config, maxPositions: shape.T + 1 });
   decoder.parameters.initialise(1);
-  const tokens = Uint32Array.from({ length: shape.T + 1 }, (_, t) => (t * 7919) % shape.V);
+  const tokens = Uint32Array.from({ length: shape.T + 1 }, (_, t) => tokenAt(t, shape.V));
   const batch = collate(
     Array.from({ length: shape.B }, () => ({ tokens, mask: new Uint8Array(shape.T + 1).fill(1) })),
     shape.V,

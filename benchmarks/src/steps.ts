@@ -15,7 +15,7 @@ import {
   type ShapeChoice,
 } from "./measure/shapes";
 import { type Contestant, geometricMean, race } from "./measure/timing";
-import { makeTrainingStep } from "./measure/training-step";
+import { makeTrainingStep, tokenAt } from "./measure/training-step";
 import { importPeer, offerGpuToPeers, peersInstalled } from "./peers";
 
 /** Times of PyTorch over ours that are asked for, on the CPU by shape. */
@@ -36,11 +36,10 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
   const backend = device.info.kind === "webgpu" ? "webgpu" : "wasm";
   if (backend === "webgpu" && peers.length > 0) await offerGpuToPeers();
   for (const shape of device.info.software ? gptShapes.slice(0, 1) : options.quick ? gptShapes.slice(0, 2) : gptShapes) {
-    const ids = (i: number) => (i * 7919) % shape.V;
-    const step = makeTrainingStep(device, gptConfig(shape), shape.B, shape.T, ids);
+    const step = makeTrainingStep(device, gptConfig(shape), shape.B, shape.T);
     const contestants: Contestant[] = [{ name: "trimtab", run: step.run }];
-    const inputs = Uint32Array.from({ length: shape.B * shape.T }, (_, i) => ids(i));
-    const targets = inputs.map((_, i) => ids(i + 1));
+    const inputs = Uint32Array.from({ length: shape.B * shape.T }, (_, i) => tokenAt(i, shape.V));
+    const targets = inputs.map((_, i) => tokenAt(i + 1, shape.V));
     for (const name of peers) {
       // tfjs needs minutes for the last shape: it is measured on the others
       if (name === "tfjs" && shape.L === 8) continue;
@@ -117,7 +116,7 @@ export async function benchmarkLlamaSteps(
   const targets: Target[] = [];
   const notes: string[] = [];
   for (const shape of llamaShapesFor(device, options)) {
-    const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
+    const step = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T);
     await step.run();
     const before = { ...device.counters };
     await step.run();
@@ -190,7 +189,7 @@ export async function benchmarkLlamaSteps(
 /** The sum over one step's ops of what each takes at the machine's ceilings. */
 async function boundOfStep(device: Device, shape: LlamaShape, ceilings: Ceilings): Promise<number> {
   const counted = profiled(device, { now: () => performance.now(), bound: (cost) => boundMs(ceilings, cost) });
-  const step = makeTrainingStep(counted, llamaConfig(shape), shape.B, shape.T, (i) => (i * 7919) % shape.V);
+  const step = makeTrainingStep(counted, llamaConfig(shape), shape.B, shape.T);
   counted.profiler.reset();
   await step.run();
   await counted.sync();

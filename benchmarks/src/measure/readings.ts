@@ -65,13 +65,7 @@ export async function* takeReadings({ device, text, quick }: ReadingOptions): As
   yield* products(device, quick ? 256 : 512, best);
   yield* singleOps(device, quick);
   yield* climb("training step", shapes(quick), best, (shape) => {
-    const { run, tokens, parameters, dispose } = makeTrainingStep(
-      device,
-      llamaConfig(shape),
-      shape.B,
-      shape.T,
-      (i) => (i * 7919) % shape.V,
-    );
+    const { run, tokens, parameters, dispose } = makeTrainingStep(device, llamaConfig(shape), shape.B, shape.T);
     return { run, tokens, work: tokens * parameters, dispose };
   });
   yield* climb("generation, batch 32", shapes(quick), best, (shape) => {

@@ -10,19 +10,16 @@ export interface TrainingStep {
   readonly dispose: () => void;
 }
 
+/** Number i of the tokens that every contestant trains on. */
+export const tokenAt = (i: number, vocabSize: number): number => (i * 7919) % vocabSize;
+
 /** `rows` sequences of `length` + 1 tokens, of which `length` are targets. */
-export function makeTrainingStep(
-  device: Device,
-  config: DecoderConfig,
-  rows: number,
-  length: number,
-  ids: (i: number) => number,
-): TrainingStep {
+export function makeTrainingStep(device: Device, config: DecoderConfig, rows: number, length: number): TrainingStep {
   const decoder = new Decoder(device, { ...config, maxPositions: Math.max(config.maxPositions, length + 1) });
   decoder.parameters.initialise(1);
   const optimizer = new AdamW(decoder.parameters, { betas: [0.9, 0.95], weightDecay: 0.1 });
   const sequences = Array.from({ length: rows }, (_, row) => ({
-    tokens: Uint32Array.from({ length: length + 1 }, (_, t) => ids(row * length + t)),
+    tokens: Uint32Array.from({ length: length + 1 }, (_, t) => tokenAt(row * length + t, config.vocabSize)),
     mask: new Uint8Array(length + 1).fill(1),
   }));
   const batch = collate(sequences, config.vocabSize);
