@@ -149,6 +149,8 @@ function runOf(
 
 /** Matrix products, attention, and the loss, which is a matrix product. */
 function productMs(ops: readonly OpProfile[]): number {
-  const products = ops.filter(({ name }) => /^matmul_|^packed_weight_|attention|attend|^token_logprob_(forward|backward)/.test(name));
+  const products = ops.filter(({ name }) =>
+    /^matmul_|^packed_weight_|attention|^kv_cache_(attend|extend)|^token_logprob_(forward|backward)/.test(name),
+  );
   return products.reduce((sum, { ms }) => sum + ms, 0);
 }

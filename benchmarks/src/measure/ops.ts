@@ -37,10 +37,10 @@ const SKINNY: readonly (readonly [name: string, values: Readonly<Record<string, 
 ];
 
 /** Which scalars and letters these want is their cases' own affair: the largest size is measured. */
-const AT_LARGEST = ["embedding_forward", "embedding_backward", "rope_rotate", "sample_forward", "kv_cache_attend"];
+const AT_LARGEST = ["embedding_forward", "embedding_backward", "rope_rotate", "sample_forward", "kv_cache_attend", "kv_cache_extend"];
 
 /** How much of a row's table its length fills is data: such counts are means, which one call may beat. */
-const COUNTED_BY_DATA = ["kv_cache_attend"];
+const COUNTED_BY_DATA = ["kv_cache_attend", "kv_cache_extend"];
 
 /** What targets speak of. */
 const GROUPS: readonly (readonly [group: string, ops: RegExp])[] = [

@@ -154,7 +154,7 @@ describe("a profiled device", () => {
     expect(phases.map(({ name }) => name).sort()).toEqual(["backward", "forward", "optimiser", "other", "reward", "rollout"]);
     expect(phases.reduce((sum, phase) => sum + phase.ms, 0)).toBeCloseTo(ms, 9);
     const of = (phase: string) => phases.find(({ name }) => name === phase)?.ops.map(({ name }) => name) ?? [];
-    expect(of("rollout")).toContain("kv_cache_attend");
+    expect(of("rollout")).toContain("kv_cache_extend");
     expect(of("reward")).toEqual([]);
     expect(of("forward")).toContain("attention_forward");
     expect(of("backward")).toContain("attention_backward");

@@ -41,6 +41,8 @@ const worked: readonly Worked[] = [
   ["kv_cache_copy", { N: 3, L: 90, E: 4 }, 0, 4 * (12 + 12 + 6)],
   // half of 2 blocks of 8: 8 positions; 3 rows · 3 heads · 8 positions · 2 channels · 4; keys and values 3 · 8 · 2 · 2, q and o 18 each
   ["kv_cache_attend", { N: 3, L: 90, B: 2, H: 3, K: 1, D: 2, block: 8, window: 0 }, 576, 4 * (96 + 36 + 3)],
+  // beside that: 3 rows · 4 heads turned · 1 pair · 6; slots 3 · 2 · 2, rows of tables 3 · 2, positions 3
+  ["kv_cache_extend", { N: 3, L: 90, B: 2, H: 3, K: 1, D: 2, T: 9, R: 1, block: 8, window: 0 }, 576 + 72, 4 * (135 + 12 + 6 + 3)],
   ["layer_norm_forward", { N: 3, C: 5, eps: 0 }, 105, 4 * (15 + 10 + 15 + 6)],
   ["layer_norm_backward", { N: 3, C: 5 }, 210, 4 * (15 + 15 + 5 + 6 + 15 + 10 + 10)],
   // bias and addend: one addition each for 21 results

@@ -36,6 +36,7 @@ const LARGE: Readonly<Record<string, Values>> = {
   head_norm_backward: { N: 1000, A: 32, B: 32, H: 4, K: 2 },
   kv_cache_write: { N: 3000, L: 4000, H: 4, K: 2, D: 16 },
   kv_cache_copy: { N: 3000, L: 8000, E: 128 },
+  kv_cache_extend: { N: 16, H: 4, K: 2, D: 64, B: 40, L: 1360, T: 11, R: 32 },
   kv_cache_attend: { N: 16, H: 4, K: 2, D: 64, B: 40 },
   layer_norm_forward: { N: 1500, C: 131 },
   layer_norm_backward: { N: 1500, C: 131 },

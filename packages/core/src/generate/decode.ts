@@ -58,18 +58,15 @@ export class BlockDecoder {
     let input = window(layout.tokens);
     let seenLogits: ReadonlyMap<Row, Float32Array> = new Map();
     for (let step = 0; step < steps; step++) {
-      const at = layout.steps + step * 3 * stride;
-      const [positions, slots, lengths] = [window(at), window(at + stride), window(at + 2 * stride)];
+      const at = layout.steps + step * 2 * stride;
+      const [positions, lengths] = [window(at), window(at + stride)];
       const tokens = windowOf(this.#tokens, step * stride, [count]);
       const logp = windowOf(this.#logps, step * stride, [count]);
       const tape = new Tape(device, { grad: false });
       try {
         const ids = { ids: input, sorted: undefined };
         const logits = this.#trunks.logits(tape, ({ decoder, cache }) =>
-          decoder.hidden(tape, ids, positions, (layer, qkv) => {
-            cache.write(tape, layer, qkv, slots);
-            return cache.attend(tape, layer, qkv, tables, lengths);
-          }),
+          decoder.hidden(tape, ids, positions, (layer, qkv, rotation) => cache.extend(tape, layer, qkv, rotation, tables, lengths)),
         ); // (R, V)
         // The sampled token's position is the number of positions before it.
         sampleTokens(tape, logits, { ...sampler, positions: lengths, tokens, logp });
@@ -96,11 +93,10 @@ export class BlockDecoder {
       words[layout.tokens + r] = row.newestToken;
       words.set(row.table, layout.tables + r * layout.table);
       for (let step = 0; step < steps; step++) {
-        const at = layout.steps + step * 3 * layout.stride + r;
+        const at = layout.steps + step * 2 * layout.stride + r;
         const position = row.position + step;
         words[at] = position + row.positionShift;
-        words[at + layout.stride] = this.#trunks.policy.cache.slot(row.table, position);
-        words[at + 2 * layout.stride] = position + 1;
+        words[at + layout.stride] = position + 1;
       }
     });
     this.#settings.decoder.device.write(windowOf(this.#uploaded, 0, [words.length]), words);
@@ -140,7 +136,7 @@ interface Layout {
   readonly stride: number;
   /** The newest token of each row, (R). */
   readonly tokens: number;
-  /** For each step three arrays (R): position and slot of the token fed in, and the row's length with it. */
+  /** For each step two arrays (R): position of the token fed in, and the row's length with it. */
   readonly steps: number;
   /** Block tables (R, table). */
   readonly tables: number;
@@ -150,6 +146,6 @@ interface Layout {
 
 function layoutOf(rows: number, table: number, steps: number): Layout {
   const stride = alignElements(rows);
-  const tables = (1 + 3 * steps) * stride;
+  const tables = (1 + 2 * steps) * stride;
   return { stride, tokens: 0, steps: stride, tables, table, length: tables + rows * table };
 }

@@ -6,6 +6,7 @@
 import { ops } from "@trimtab/kernels";
 import type { Tape } from "../autograd/tape";
 import { attentionShape, type DecoderConfig } from "../models/config";
+import type { Rotation } from "../nn/attention";
 import type { Tensor } from "../tensor/tensor";
 import { BlockAllocator } from "./block-allocator";
 import { PrefixIndex } from "./prefix-index";
@@ -37,17 +38,31 @@ export class PagedCache {
     return (table[Math.floor(t / this.blockSize)] as number) * this.blockSize + (t % this.blockSize);
   }
 
-  /** Stores keys and values of fused rows qkv (N, (H + 2 K) D) at `slots` u32 (N). */
+  /** Stores keys and values of fused and rotated rows qkv (N, (H + 2 K) D) at `slots` u32 (N). */
   write(tape: Tape, layer: number, qkv: Tensor, slots: Tensor): void {
     const { H, K, D } = attentionShape(this.#config, layer);
     tape.run(ops.kvCache.write, { qkv, slots, cache: this.#layers[layer] }, { H, K, D });
   }
 
-  /** Attention of N new tokens over positions 0 .. lengths - 1 of their rows, or the last of them where the layer has a window; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
+  /** Attention of N rotated tokens over positions 0 .. lengths - 1 of their rows, or the last of them where the layer has a window; tables u32 (N, B), lengths u32 (N) -> (N, H D). */
   attend(tape: Tape, layer: number, qkv: Tensor, tables: Tensor, lengths: Tensor): Tensor {
     const shape = attentionShape(this.#config, layer);
     const o = tape.alloc([qkv.shape[0] as number, shape.H * shape.D]);
     tape.run(ops.kvCache.attend, { qkv, cache: this.#layers[layer], tables, lengths, o }, { ...shape, block: this.blockSize });
+    return o;
+  }
+
+  /**
+   * {@link attend} of new tokens, each of another row: the last of its `lengths` positions, whose keys and values are stored on the way. Rows are not
+   * rotated yet.
+   */
+  extend(tape: Tape, layer: number, qkv: Tensor, rotation: Rotation | undefined, tables: Tensor, lengths: Tensor): Tensor {
+    const shape = attentionShape(this.#config, layer);
+    const o = tape.alloc([qkv.shape[0] as number, shape.H * shape.D]);
+    const none = { ...qkv, shape: [0, 0] };
+    const { cos, sin, positions } = rotation ?? { cos: none, sin: none, positions: lengths };
+    const tensors = { qkv, cos, sin, positions, tables, lengths, cache: this.#layers[layer], o };
+    tape.run(ops.kvCache.extend, tensors, { ...shape, block: this.blockSize });
     return o;
   }
 

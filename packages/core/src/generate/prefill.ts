@@ -3,7 +3,7 @@
 import { gatherRows, rowIndex } from "../autograd/gather";
 import { Tape } from "../autograd/tape";
 import { attentionShape } from "../models/config";
-import { attention } from "../nn/attention";
+import { attention, rope } from "../nn/attention";
 import { type Tensor, windowOf } from "../tensor/tensor";
 import type { Group } from "./groups";
 import type { PagedCache } from "./paged-cache";
@@ -35,7 +35,8 @@ export async function prefill(
     const attend = attentionKind === "flash" ? flash(tape, pass) : paged(tape, pass, groups);
     const slots = tape.constant(pass.slots);
     let logits = trunks.logits(tape, (trunk) => {
-      const hidden = trunk.decoder.hidden(tape, rowIndex(tape, pass.tokens), pass.positions, (layer, qkv) => {
+      const hidden = trunk.decoder.hidden(tape, rowIndex(tape, pass.tokens), pass.positions, (layer, qkv, rotation) => {
+        rope(tape, qkv, rotation, attentionShape(trunk.decoder.config, layer));
         trunk.cache.write(tape, layer, windowOf(qkv, 0, [count, qkv.shape[1] as number]), slots);
         return attend(trunk, layer, qkv);
       });

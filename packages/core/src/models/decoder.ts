@@ -1,15 +1,15 @@
 /**
  * A decoder-only transformer by configuration: parameters, and the forward pass over ragged rows.
  *
- * The forward pass is given its attention, so training (flash attention over rows), prefill (the same, and fill the cache)
- * and decoding (attention over the paged cache) are one piece of code.
+ * The forward pass is given its attention, rotation included, so training (flash attention over rows), prefill (the same, and fill the cache)
+ * and decoding (attention over the paged cache, which takes in the new token) are one piece of code.
  */
 import { type Device, ropeTable, type WeightFormatName } from "@trimtab/kernels";
 import { add, affine, unary } from "../autograd/elementwise";
 import { type RowIndex, rowIndex, tableRows } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
 import { ConfigError } from "../errors";
-import { attention, rope } from "../nn/attention";
+import { attention, type Rotation, rope } from "../nn/attention";
 import { gatedActivation } from "../nn/gated-activation";
 import type { Head } from "../nn/head";
 import { linear } from "../nn/linear";
@@ -34,8 +34,8 @@ interface Shared {
   readonly ropes: Ropes | undefined;
 }
 
-/** How layer `layer` attends, given its fused and rotated (N, (H + 2 K) D) rows; returns (N, H D). */
-export type Attend = (layer: number, qkv: Tensor) => Tensor;
+/** How layer `layer` attends, given its fused (N, (H + 2 K) D) rows and how their query and key heads are yet to be rotated; returns (N, H D). */
+export type Attend = (layer: number, qkv: Tensor, rotation: Rotation | undefined) => Tensor;
 
 export class Decoder {
   readonly config: DecoderConfig;
@@ -111,7 +111,11 @@ export class Decoder {
     const index = rowIndex(tape, rows.tokens);
     const lengthOf = (s: number) => (rows.offsets[s + 1] as number) - (rows.offsets[s] as number);
     const positions = positionsOf(rows, (s) => positionShift(this.config, lengthOf(s)));
-    return this.hidden(tape, index, positions, (layer, qkv) => attention(tape, qkv, offsets, attentionShape(this.config, layer)));
+    return this.hidden(tape, index, positions, (layer, qkv, rotation) => {
+      const shape = attentionShape(this.config, layer);
+      rope(tape, qkv, rotation, shape);
+      return attention(tape, qkv, offsets, shape);
+    });
   }
 
   /** Final hidden states (N, C) of tokens at `positions` (N), with any attention. */
@@ -150,8 +154,7 @@ export class Decoder {
       qkv = headNorm(tape, qkv, this.#get(`${at}.q_norm`), this.#get(`${at}.k_norm`), { ...parts, ...norm });
     }
     const tables = this.#ropeOf(layer);
-    if (tables) rope(tape, qkv, tables, positions, { H, K, D: config.headDim });
-    return this.#output(tape, at, x, attend(layer, qkv), "out", config.bias.out);
+    return this.#output(tape, at, x, attend(layer, qkv, tables && { ...tables, positions }), "out", config.bias.out);
   }
 
   #mlp(tape: Tape, layer: number, x: Tensor): Tensor {
@@ -203,11 +206,7 @@ interface Ropes {
   readonly local: RopeTables | undefined;
 }
 
-interface RopeTables {
-  /** (T, R) */
-  readonly cos: Tensor;
-  readonly sin: Tensor;
-}
+type RopeTables = Omit<Rotation, "positions">;
 
 function uploadRope(device: Device, config: DecoderConfig, { theta, scaling }: Rope): RopeTables {
   const headDim = rotatedChannels(config);

@@ -20,10 +20,20 @@ export interface AttentionShape extends HeadLayout {
   readonly window: number;
 }
 
-/** Rotates the first 2 R channels of the query and key heads of qkv (N, (H + 2 K) D) in place by the angles of `positions` (N); tables (T, R). */
-export function rope(tape: Tape, qkv: Tensor, table: { cos: Tensor; sin: Tensor }, positions: Tensor, layout: HeadLayout): void {
-  const scalars = { heads: layout.H + layout.K, D: layout.D };
-  const { cos, sin } = table;
+/** By which angles the rows of a batch turn. */
+export interface Rotation {
+  /** (T, R) */
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+  /** u32 (N), rows of the tables. */
+  readonly positions: Tensor;
+}
+
+/** Rotates the first 2 R channels of the query and key heads of qkv (N, (H + 2 K) D) in place; without a rotation nothing turns. */
+export function rope(tape: Tape, qkv: Tensor, rotation: Rotation | undefined, { H, K, D }: HeadLayout): void {
+  if (!rotation) return;
+  const scalars = { heads: H + K, D };
+  const { cos, sin, positions } = rotation;
   tape.run(ops.rope.rotate, { cos, sin, positions, x: qkv }, { ...scalars, direction: 1 });
   tape.record([qkv], () => {
     tape.run(ops.rope.rotate, { cos, sin, positions, x: tape.grad(qkv) }, { ...scalars, direction: -1 });

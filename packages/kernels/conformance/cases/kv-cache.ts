@@ -1,6 +1,7 @@
 /** Conformance of the paged key/value cache. */
 import { kvCache } from "../../src/ops/kv-cache";
 import type { Case, Values } from "../case";
+import type { Random } from "../random";
 
 const EXACT = { rtol: 0, atol: 0, reason: "copies" } as const;
 
@@ -54,6 +55,26 @@ function paged(values: Values, permutation: (count: number) => number[], integer
   return { tables, lengths, cache };
 }
 
+/** {@link paged}, but for every row's newest position: its block is the row's own, and its slot holds NaN. */
+function extended(values: Values, { permutation, integer }: Pick<Random, "permutation" | "integer">, draw: Float32Array) {
+  const { N, B, L, K, D, block } = values as Record<"N" | "B" | "L" | "K" | "D" | "block", number>;
+  const blocks = permutation(Math.floor(L / block));
+  const own = blocks.slice(0, N);
+  const shared = blocks.slice(N);
+  const lengths = Array.from({ length: N }, (_, r) => (r === 0 ? B * block : r === 1 ? 1 : 1 + integer(B * block)));
+  const last = lengths.map((length) => Math.floor((length - 1) / block));
+  const tables = Array.from({ length: N * B }, (_, i) => {
+    const [r, b] = [Math.floor(i / B), i % B];
+    return b === last[r] ? own[r]! : b < last[r]! ? shared[i % shared.length]! : 0xffffffff;
+  });
+  const isNew = new Uint8Array(L);
+  lengths.forEach((length, r) => {
+    isNew[own[r]! * block + ((length - 1) % block)] = 1;
+  });
+  const cache = draw.map((x, i) => (isNew[Math.floor(i / (2 * K * D))] ? Number.NaN : x));
+  return { tables, lengths, cache };
+}
+
 export const kvCacheCases: Case[] = [
   {
     entry: kvCache.write,
@@ -85,6 +106,27 @@ export const kvCacheCases: Case[] = [
     inputs: ({ values, random, draw }) => ({
       qkv: draw("qkv", { outlier: 6 }),
       ...paged(values, random.permutation, random.integer, draw("cache", { outlier: 6 })),
+    }),
+  },
+  {
+    entry: kvCache.extend,
+    name: "",
+    sizes: [
+      ...attends.map((size, i) => ({
+        ...size,
+        L: size.L! + (size.N! + 1) * size.block!,
+        cap: i % 3 === 0 ? 1.5 : 0,
+        window: i % 4 === 2 ? 9 : 0,
+      })),
+      { ...LONG, cap: 0, window: 0 },
+    ].map((size: Values, i) => {
+      const R = [Math.floor(size.D! / 2), 1, 0][i % 3]!;
+      return { ...size, scale: 1 / Math.sqrt(size.D!), T: R === 0 ? 0 : 11, R };
+    }),
+    inputs: ({ values, random, draw }) => ({
+      qkv: draw("qkv", { outlier: 6 }),
+      positions: Array.from({ length: values.N! }, () => random.integer(Math.max(1, values.T!))),
+      ...extended(values, random, draw("cache", { outlier: 6 })),
     }),
   },
 ];

@@ -1,6 +1,7 @@
 /** How each entry point is run: its phases, their grains and their scratch. Nothing else knows either. */
 import { entryPoints } from "../../ops/index";
 import { attentionBackward, attentionForward } from "./attention";
+import { kvCacheAttend, kvCacheExtend } from "./kv-cache";
 import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "./matmul";
 import { channels, headRow, normBackward } from "./norms";
 import { packedWeightBackwardInput, packedWeightForward, packedWeightRows } from "./packed-weight";
@@ -35,15 +36,8 @@ const table: Readonly<Record<string, Plan>> = {
   head_norm_backward: normBackward("head_norm_backward__rows", { dwq: "A", dwk: "B" }, headRow),
   kv_cache_write: rows((call) => 2 * call.value("K") * call.value("D"), 0.3),
   kv_cache_copy: rows((call) => call.value("E"), 0.3),
-  kv_cache_attend: mirror((call) => {
-    const N = call.value("N");
-    const lengths = call.words(call.pointer("lengths"), N);
-    let positions = 0;
-    const window = call.value("window");
-    for (const length of lengths) positions += window > 0 ? Math.min(length, window) : length;
-    const perPosition = (call.value("H") / call.value("K")) * (call.value("D") * 0.4 + 4);
-    return { items: N * call.value("K"), ns: Math.max(1, (positions / N) * perPosition) };
-  }),
+  kv_cache_attend: kvCacheAttend,
+  kv_cache_extend: kvCacheExtend,
   layer_norm_forward: rows(channels, 0.5),
   layer_norm_backward: normBackward("layer_norm_backward__rows", { dw: "C", db: "C" }, channels),
   matmul_forward: matmulForward,
