@@ -106,10 +106,7 @@ fn attention_backward_key(
   }
   let n = index / params.K;
   let own = index % params.K;
-  var end = segment_of(n).y;
-  if (params.window > 0u) {
-    end = min(end, n + params.window);
-  }
+  let end = last_seeing(segment_of(n).y, n);
   var dk: array<vec4f, CHANNELS>;
   var dv: array<vec4f, CHANNELS>;
   // Query head h uses key head ⌊h K / H⌋.

@@ -22,17 +22,7 @@ var<workgroup> tile_a: array<vec4f, ROWS * STRIDE>;
 var<workgroup> tile_b: array<vec4f, ROWS * STRIDE>;
 var<workgroup> tile_p: array<vec4f, ROWS * STRIDE>;  // [row][tx]: component c is column tx + 8 c
 var<workgroup> bounds: array<u32, ROWS>;
-var<workgroup> row_partials: array<f32, ROWS * 8u>;
-var<workgroup> row_max: array<f32, ROWS>;
-var<workgroup> row_shrink: array<f32, ROWS>;
-var<workgroup> shared_bound: u32;
-
-fn last_seeing(end: u32, row: u32) -> u32 {
-  if (params.window > 0u) {
-    return min(end, row + params.window);
-  }
-  return end;
-}
+var<workgroup> row_partials: array<vec4f, THREADS>;  // of a thread's 4 rows
 
 fn stage_qkv_a(first: u32, head: u32, chunk: u32, thread: u32) {
   @unroll(4) for (var s = 0u; s < 4u; s++) {
@@ -62,22 +52,20 @@ fn stage_dout_b(first: u32, head: u32, chunk: u32, thread: u32) {
   }
 }
 
-// [i][c] = row 4 ty + i of tile_a · row tx + 8 c of tile_b
-fn score_products(tx: u32, ty: u32) -> mat4x4f {
-  var scores = mat4x4f();
+// sum + m v, by fused multiply-adds alone
+fn add_product(sum: vec4f, m: mat4x4f, v: vec4f) -> vec4f {
+  return fma(m[0], vec4f(v.x), fma(m[1], vec4f(v.y), fma(m[2], vec4f(v.z), fma(m[3], vec4f(v.w), sum))));
+}
+
+// sum, and [i][c] row 4 ty + i of tile_a · row tx + 8 c of tile_b
+fn score_products(sum: mat4x4f, tx: u32, ty: u32) -> mat4x4f {
+  var scores = sum;
   for (var l = 0u; l < 8u; l++) {
-    let b0 = tile_b[tx * STRIDE + l];
-    let b1 = tile_b[(tx + 8u) * STRIDE + l];
-    let b2 = tile_b[(tx + 16u) * STRIDE + l];
-    let b3 = tile_b[(tx + 24u) * STRIDE + l];
-    let a0 = tile_a[4u * ty * STRIDE + l];
-    let a1 = tile_a[(4u * ty + 1u) * STRIDE + l];
-    let a2 = tile_a[(4u * ty + 2u) * STRIDE + l];
-    let a3 = tile_a[(4u * ty + 3u) * STRIDE + l];
-    scores[0] += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
-    scores[1] += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
-    scores[2] += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
-    scores[3] += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+    let b = transpose(mat4x4f(
+      tile_b[tx * STRIDE + l], tile_b[(tx + 8u) * STRIDE + l], tile_b[(tx + 16u) * STRIDE + l], tile_b[(tx + 24u) * STRIDE + l]));
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
+      scores[i] = add_product(scores[i], b, tile_a[(4u * ty + i) * STRIDE + l]);
+    }
   }
   return scores;
 }
@@ -86,15 +74,11 @@ fn score_products(tx: u32, ty: u32) -> mat4x4f {
 fn channel_products(tx: u32, ty: u32) -> mat4x4f {
   var products = mat4x4f();
   for (var l = 0u; l < 8u; l++) {
-    let b0 = tile_b[l * STRIDE + tx];
-    let b1 = tile_b[(l + 8u) * STRIDE + tx];
-    let b2 = tile_b[(l + 16u) * STRIDE + tx];
-    let b3 = tile_b[(l + 24u) * STRIDE + tx];
-    let channels = mat4x4f(b0, b1, b2, b3);
-    products[0] += channels * tile_p[4u * ty * STRIDE + l];
-    products[1] += channels * tile_p[(4u * ty + 1u) * STRIDE + l];
-    products[2] += channels * tile_p[(4u * ty + 2u) * STRIDE + l];
-    products[3] += channels * tile_p[(4u * ty + 3u) * STRIDE + l];
+    let b = mat4x4f(
+      tile_b[l * STRIDE + tx], tile_b[(l + 8u) * STRIDE + tx], tile_b[(l + 16u) * STRIDE + tx], tile_b[(l + 24u) * STRIDE + tx]);
+    @unroll(4) for (var i = 0u; i < 4u; i++) {
+      products[i] = add_product(products[i], b, tile_p[(4u * ty + i) * STRIDE + l]);
+    }
   }
   return products;
 }
@@ -108,17 +92,11 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   let first = group.x * ROWS;
   if (thread < ROWS) {
     bounds[thread] = first_seen(segment_of(first + thread).x, first + thread);
-    row_max[thread] = LOWEST;
   }
   workgroupBarrier();
-  if (thread == 0u) {
-    shared_bound = bounds[0];
-    for (var i = 1u; i < ROWS; i++) {
-      shared_bound = min(shared_bound, bounds[i]);
-    }
-  }
-  let begin = workgroupUniformLoad(&shared_bound);
+  let begin = first_seen(segment_of(first).x, first);
   var sums: array<vec4f, REGISTERS>;
+  var row_max = vec4f(LOWEST);
   var totals = vec4f();  // this thread's share of Σ exp, of its 4 rows
   for (var key = begin; key < min(first + ROWS, params.N); key += ROWS) {
     var scores = mat4x4f();
@@ -128,33 +106,30 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       }
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
-      scores += score_products(tx, ty);
+      scores = score_products(scores, tx, ty);
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
+    var largest = vec4f();
     @unroll(4) for (var i = 0u; i < 4u; i++) {
       let row = 4u * ty + i;
       let is_seen = (columns >= vec4u(bounds[row])) & (columns <= vec4u(first + row));
       scores[i] = select(vec4f(LOWEST), soft_cap4(scores[i] * params.scale, params.cap), is_seen);
-      row_partials[row * 8u + tx] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
+      largest[i] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
     }
+    row_partials[thread] = largest;
     workgroupBarrier();
-    if (thread < ROWS) {
-      var largest = row_max[thread];
-      for (var t = 0u; t < 8u; t++) {
-        largest = max(largest, row_partials[thread * 8u + t]);
-      }
-      row_shrink[thread] = exp(row_max[thread] - largest);
-      row_max[thread] = largest;
+    let before = row_max;
+    for (var t = 0u; t < 8u; t++) {
+      row_max = max(row_max, row_partials[8u * ty + t]);
     }
-    workgroupBarrier();
+    let shrink = exp(before - row_max);
     @unroll(4) for (var i = 0u; i < 4u; i++) {
-      let row = 4u * ty + i;
-      let p = select(vec4f(), exp(scores[i] - row_max[row]), scores[i] > vec4f(LOWEST));
-      tile_p[row * STRIDE + tx] = p;
-      totals[i] = totals[i] * row_shrink[row] + (p.x + p.y + p.z + p.w);
+      let p = select(vec4f(), exp(scores[i] - row_max[i]), scores[i] > vec4f(LOWEST));
+      tile_p[(4u * ty + i) * STRIDE + tx] = p;
+      totals[i] = totals[i] * shrink[i] + (p.x + p.y + p.z + p.w);
       @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-        sums[4u * chunk + i] *= row_shrink[row];
+        sums[4u * chunk + i] *= shrink[i];
       }
     }
     @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
@@ -167,17 +142,15 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
       workgroupBarrier();
     }
   }
-  @unroll(4) for (var i = 0u; i < 4u; i++) {
-    row_partials[(4u * ty + i) * 8u + tx] = totals[i];
-  }
+  row_partials[thread] = totals;
   workgroupBarrier();
+  var row_totals = vec4f();
+  for (var t = 0u; t < 8u; t++) {
+    row_totals += row_partials[8u * ty + t];
+  }
   @unroll(4) for (var i = 0u; i < 4u; i++) {
-    let row = 4u * ty + i;
-    let n = first + row;
-    var total = 0.0;
-    for (var t = 0u; t < 8u; t++) {
-      total += row_partials[row * 8u + t];
-    }
+    let n = first + 4u * ty + i;
+    let total = row_totals[i];
     if (n < params.N) {
       let inverse = select(0.0, 1.0 / total, total > 0.0);
       @unroll(CHUNKS) for (var chunk = 0u; chunk < CHUNKS; chunk++) {
@@ -189,7 +162,7 @@ fn attention_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
         }
       }
       if (tx == 0u) {
-        lse[n * params.H + head] = select(0.0, row_max[row] + log(total), total > 0.0);
+        lse[n * params.H + head] = select(0.0, row_max[i] + log(total), total > 0.0);
       }
     }
   }
@@ -223,13 +196,7 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
     bounds[thread] = first_seen(segment_of(first + thread).x, first + thread);
   }
   workgroupBarrier();
-  if (thread == 0u) {
-    shared_bound = bounds[0];
-    for (var i = 1u; i < ROWS; i++) {
-      shared_bound = min(shared_bound, bounds[i]);
-    }
-  }
-  let begin = workgroupUniformLoad(&shared_bound);
+  let begin = first_seen(segment_of(first).x, first);
   var row_lse = vec4f();
   var row_delta = vec4f();
   @unroll(4) for (var i = 0u; i < 4u; i++) {
@@ -247,12 +214,12 @@ fn attention_backward_query(@builtin(workgroup_id) group: vec3u, @builtin(local_
       stage_qkv_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head, chunk, thread);
       workgroupBarrier();
-      scores += score_products(tx, ty);
+      scores = score_products(scores, tx, ty);
       workgroupBarrier();
       stage_dout_a(first, head, chunk, thread);
       stage_qkv_b(key, key_head + params.K, chunk, thread);
       workgroupBarrier();
-      dp += score_products(tx, ty);
+      dp = score_products(dp, tx, ty);
       workgroupBarrier();
     }
     let columns = key + tx + vec4u(0u, 8u, 16u, 24u);
@@ -291,13 +258,8 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
     bounds[thread] = last_seeing(segment_of(first + thread).y, first + thread);
   }
   workgroupBarrier();
-  if (thread == 0u) {
-    shared_bound = 0u;
-    for (var i = 0u; i < ROWS; i++) {
-      shared_bound = max(shared_bound, bounds[i]);
-    }
-  }
-  let end = min(workgroupUniformLoad(&shared_bound), params.N);
+  let last = min(first + ROWS, params.N) - 1u;
+  let end = last_seeing(segment_of(last).y, last);
   var dk: array<vec4f, REGISTERS>;
   var dv: array<vec4f, REGISTERS>;
   // Query head h uses key head ⌊h K / H⌋.
@@ -311,18 +273,18 @@ fn attention_backward_key(@builtin(workgroup_id) group: vec3u, @builtin(local_in
         stage_qkv_a(first, key_head, chunk, thread);
         stage_qkv_b(query, head, chunk, thread);
         workgroupBarrier();
-        scores += score_products(tx, ty);
+        scores = score_products(scores, tx, ty);
         workgroupBarrier();
         stage_qkv_a(first, key_head + params.K, chunk, thread);
         stage_dout_b(query, head, chunk, thread);
         workgroupBarrier();
-        dp += score_products(tx, ty);
+        dp = score_products(dp, tx, ty);
         workgroupBarrier();
       }
       let columns = query + tx + vec4u(0u, 8u, 16u, 24u);
       var column_lse = vec4f();
       var column_delta = vec4f();
-      for (var c = 0u; c < 4u; c++) {
+      @unroll(4) for (var c = 0u; c < 4u; c++) {
         if (columns[c] < params.N) {
           column_lse[c] = saved_lse[columns[c] * params.H + head];
           column_delta[c] = saved_delta[columns[c] * params.H + head];

@@ -83,18 +83,23 @@ fn matmul_forward_skinny(
     skinny[m * SKINNY_THREADS + thread] = sum[m];
   }
   workgroupBarrier();
-  for (var span = SKINNY_THREADS / 2u; span > 0u; span /= 2u) {
-    if (thread < span) {
-      for (var m = 0u; m < skinny_rows(); m++) {
-        skinny[m * SKINNY_THREADS + thread] += skinny[m * SKINNY_THREADS + thread + span];
-      }
+  // Eight threads of a row add eight cells each; then one thread of every result adds theirs.
+  let own = thread / 8u * SKINNY_THREADS + thread % 8u;
+  if (thread / 8u < skinny_rows()) {
+    var part = skinny[own];
+    for (var i = 1u; i < 8u; i++) {
+      part += skinny[own + 8u * i];
     }
-    workgroupBarrier();
+    skinny[own] = part;
   }
+  workgroupBarrier();
   let m = thread / 4u;
   let n = first + thread % 4u;
   if (m < forward.M && n < forward.N) {
-    var value = skinny[m * SKINNY_THREADS][thread % 4u];
+    var value = 0.0;
+    for (var i = 0u; i < 8u; i++) {
+      value += skinny[m * SKINNY_THREADS + i][thread % 4u];
+    }
     if (forward.has_bias != 0u) {
       value += bias[n];
     }

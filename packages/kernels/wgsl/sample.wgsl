@@ -19,35 +19,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> tokens: array<u32>;  // (N)
 @group(0) @binding(7) var<storage, read_write> logp: array<f32>;  // (N)
 
-var<workgroup> reduce_u32: array<u32, WORKGROUP>;
-
-fn workgroup_count(lane: u32, value: u32) -> u32 {
-  reduce_u32[lane] = value;
-  workgroupBarrier();
-  for (var span = WORKGROUP / 2u; span > 0u; span /= 2u) {
-    if (lane < span) {
-      reduce_u32[lane] += reduce_u32[lane + span];
-    }
-    workgroupBarrier();
-  }
-  let total = reduce_u32[0];
-  workgroupBarrier();
-  return total;
-}
-
-fn workgroup_min(lane: u32, value: u32) -> u32 {
-  reduce_u32[lane] = value;
-  workgroupBarrier();
-  for (var span = WORKGROUP / 2u; span > 0u; span /= 2u) {
-    if (lane < span) {
-      reduce_u32[lane] = min(reduce_u32[lane], reduce_u32[lane + span]);
-    }
-    workgroupBarrier();
-  }
-  let smallest = reduce_u32[0];
-  workgroupBarrier();
-  return smallest;
-}
+var<workgroup> run_masses: array<f32, WORKGROUP>;
+var<workgroup> run_ends: array<u32, WORKGROUP>;  // one more than the last token that a run keeps
 
 fn is_allowed(n: u32, j: u32) -> bool {
   return params.has_allowed == 0u || ((allowed[n * params.W + j / 32u] >> (j % 32u)) & 1u) == 1u;
@@ -117,7 +90,7 @@ fn sample_forward(
         first = j;
       }
     }
-    token = workgroup_min(lane, first);
+    token = u32(-workgroup_max(lane, -f32(first)));  // whole numbers up to 2^24 are exact
   } else {
     let top = order_of(largest);
     var threshold = 0u;  // logits of at least this order are kept
@@ -127,11 +100,11 @@ fn sample_forward(
       var high = top;
       for (var step = 0u; step < 32u; step++) {
         let middle = low + (high - low) / 2u + ((high - low) & 1u);
-        var count = 0u;
+        var count = 0.0;
         for (var j = lane; j < params.V; j += WORKGROUP) {
-          count += select(0u, 1u, order_of(penalised(n, j)) >= middle);
+          count += select(0.0, 1.0, order_of(penalised(n, j)) >= middle);
         }
-        if (workgroup_count(lane, count) >= top_k) {
+        if (workgroup_sum(lane, count) >= f32(top_k)) {
           low = middle;
         } else {
           high = middle - 1u;
@@ -174,7 +147,7 @@ fn sample_forward(
     let begin = min(params.V, lane * run);
     let end = min(params.V, begin + run);
     var mass = 0.0;
-    var last_kept = 0u;  // one more than its index
+    var last_kept = 0u;
     for (var j = begin; j < end; j++) {
       let logit = penalised(n, j);
       let weight = weight_of(n, j, logit, largest, temperature);
@@ -183,13 +156,13 @@ fn sample_forward(
         last_kept = j + 1u;
       }
     }
-    reduce_f32[lane] = mass;
-    reduce_u32[lane] = last_kept;
+    run_masses[lane] = mass;
+    run_ends[lane] = last_kept;
     workgroupBarrier();
     if (lane == 0u) {
       var total = 0.0;
       for (var t = 0u; t < WORKGROUP; t++) {
-        total += reduce_f32[t];
+        total += run_masses[t];
       }
       let u = uniform_draw(vec2u(keys[n * 3u], keys[n * 3u + 1u]), vec2u(keys[n * 3u + 2u], positions[n]));
       let goal = u * total;
@@ -197,11 +170,11 @@ fn sample_forward(
       var cumulative = 0.0;
       var choice = 0u;
       for (var t = 0u; t < WORKGROUP; t++) {
-        if (reduce_u32[t] == 0u) {
+        if (run_ends[t] == 0u) {
           continue;
         }
-        choice = reduce_u32[t] - 1u;
-        if (cumulative + reduce_f32[t] > goal) {
+        choice = run_ends[t] - 1u;
+        if (cumulative + run_masses[t] > goal) {
           for (var j = t * run; j < min(params.V, (t + 1u) * run); j++) {
             let logit = penalised(n, j);
             let weight = weight_of(n, j, logit, largest, temperature);
@@ -215,12 +188,12 @@ fn sample_forward(
           }
           break;
         }
-        cumulative += reduce_f32[t];
+        cumulative += run_masses[t];
       }
-      reduce_u32[0] = choice;
+      run_ends[0] = choice;
     }
     workgroupBarrier();
-    token = reduce_u32[0];
+    token = run_ends[0];
   }
   if (lane == 0u) {
     tokens[n] = token;

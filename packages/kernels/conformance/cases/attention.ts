@@ -25,6 +25,7 @@ const raggeds: Ragged[] = [
   { lengths: [1, 130, 2], H: 4, K: 1, D: 12 },
   { lengths: [65, 1, 63], H: 6, K: 3, D: 16 },
   { lengths: [130], H: 2, K: 1, D: 64 },
+  { lengths: [33, 2], H: 2, K: 1, D: 96 },
   { lengths: [40, 3], H: 2, K: 1, D: 128 },
   { lengths: [257], H: 1, K: 1, D: 4 },
   { lengths: Array.from({ length: 70 }, (_, s) => s % 4), H: 2, K: 1, D: 8 },

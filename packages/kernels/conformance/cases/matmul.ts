@@ -19,13 +19,16 @@ const sizes: Values[] = [
   { M: 130, K: 257, N: 65 },
 ];
 
+/** A result of 9 x 9 of the largest tiles that a GPU takes, the last of them ragged. */
+const large = { rows: 520, columns: 516, depth: 8 };
+
 /** Rows are summed into columns here, so that the number of rows decides how the work is split. */
 const columnSizes: Values[] = [...sweep("M", EDGES, { M: 1, N: 13 }), ...sweep("N", EDGES, { M: 13, N: 1 }), { M: 1030, N: 65 }];
 
 export const matmulCases: Case[] = [
-  { entry: matmul.forward, name: "", sizes },
-  { entry: matmul.backwardInput, name: "", sizes },
-  { entry: matmul.backwardWeight, name: "", sizes },
+  { entry: matmul.forward, name: "", sizes: [...sizes, { M: large.rows, K: large.depth, N: large.columns }] },
+  { entry: matmul.backwardInput, name: "", sizes: [...sizes, { M: large.rows, K: large.columns, N: large.depth }] },
+  { entry: matmul.backwardWeight, name: "", sizes: [...sizes, { M: large.depth, K: large.columns, N: large.rows }] },
   { entry: matmul.backwardBias, name: "", sizes: columnSizes },
 ];
 

@@ -23,10 +23,18 @@ fn segment_of(row: u32) -> vec2u {
   return vec2u(offsets[low], offsets[low + 1u]);
 }
 
-// The first row that `row` of a sequence from `begin` sees, and one past the last that sees it.
+// The first row that `row` of a sequence from `begin` sees; no later row sees an earlier one.
 fn first_seen(begin: u32, row: u32) -> u32 {
   if (params.window > 0u && row >= begin + params.window) {
     return row + 1u - params.window;
   }
   return begin;
+}
+
+// One past the last row that sees `row` of a sequence up to `end`; no earlier row is seen from further on.
+fn last_seeing(end: u32, row: u32) -> u32 {
+  if (params.window > 0u) {
+    return min(end, row + params.window);
+  }
+  return end;
 }

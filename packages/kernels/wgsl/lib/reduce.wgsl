@@ -1,33 +1,43 @@
-// Sums and maxima over one workgroup by a fixed tree: the same order of additions on every GPU, whatever its subgroups.
+// Sums and maxima over one workgroup in two steps: the same order of additions on every GPU, whatever its subgroups.
 // Every thread of the workgroup must call these, and every thread receives the result.
 
-override WORKGROUP: u32 = 64u;  // a power of two
-var<workgroup> reduce_f32: array<f32, WORKGROUP>;
+override WORKGROUP: u32 = 64u;  // a multiple of PARTS
+const PARTS: u32 = 16u;
+var<workgroup> reduce_values: array<f32, WORKGROUP>;
+var<workgroup> reduce_parts: array<f32, PARTS>;
 
 fn workgroup_sum(lane: u32, value: f32) -> f32 {
-  reduce_f32[lane] = value;
+  reduce_values[lane] = value;
   workgroupBarrier();
-  for (var span = WORKGROUP / 2u; span > 0u; span /= 2u) {
-    if (lane < span) {
-      reduce_f32[lane] += reduce_f32[lane + span];
+  if (lane < PARTS) {
+    var part = 0.0;
+    for (var i = lane; i < WORKGROUP; i += PARTS) {
+      part += reduce_values[i];
     }
-    workgroupBarrier();
+    reduce_parts[lane] = part;
   }
-  let total = reduce_f32[0];
   workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < PARTS; i++) {
+    total += reduce_parts[i];
+  }
   return total;
 }
 
 fn workgroup_max(lane: u32, value: f32) -> f32 {
-  reduce_f32[lane] = value;
+  reduce_values[lane] = value;
   workgroupBarrier();
-  for (var span = WORKGROUP / 2u; span > 0u; span /= 2u) {
-    if (lane < span) {
-      reduce_f32[lane] = max(reduce_f32[lane], reduce_f32[lane + span]);
+  if (lane < PARTS) {
+    var part = value;
+    for (var i = lane + PARTS; i < WORKGROUP; i += PARTS) {
+      part = max(part, reduce_values[i]);
     }
-    workgroupBarrier();
+    reduce_parts[lane] = part;
   }
-  let largest = reduce_f32[0];
   workgroupBarrier();
+  var largest = reduce_parts[0];
+  for (var i = 1u; i < PARTS; i++) {
+    largest = max(largest, reduce_parts[i]);
+  }
   return largest;
 }
