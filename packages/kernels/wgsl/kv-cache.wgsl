@@ -50,7 +50,7 @@ fn kv_cache_copy(
 const MAX_D: u32 = 256u;
 const LANES: u32 = 4u;  // threads that share one position's dot product
 var<workgroup> query: array<f32, MAX_D>;
-var<workgroup> partial_dots: array<f32, WORKGROUP>;
+var<workgroup> partial_dots: array<f32, LANES * WORKGROUP>;
 var<workgroup> weights: array<f32, WORKGROUP>;
 var<workgroup> value_rows: array<u32, WORKGROUP>;
 
@@ -117,17 +117,14 @@ fn attend_cached(r: u32, h: u32, lane: u32, end: u32, before: Mixture) {
           partial_dot += query[d] * cached[row + d];
         }
       }
-      partial_dots[lane] = partial_dot;
-      workgroupBarrier();
-      if (lane < WORKGROUP / LANES) {
-        let at = lane * LANES;
-        weights[base + lane] = partial_dots[at] + partial_dots[at + 1u] + partial_dots[at + 2u] + partial_dots[at + 3u];
-      }
-      workgroupBarrier();
+      partial_dots[base * LANES + lane] = partial_dot;
     }
+    workgroupBarrier();
     var score = LOWEST;
     if (lane < count) {
-      score = soft_cap(attend.scale * weights[lane], attend.cap);
+      let at = lane * LANES;
+      let dot = partial_dots[at] + partial_dots[at + 1u] + partial_dots[at + 2u] + partial_dots[at + 3u];
+      score = soft_cap(attend.scale * dot, attend.cap);
     }
     let tile_largest = max(mixture.largest, workgroup_max(lane, score));
     let shrink = exp(mixture.largest - tile_largest);
