@@ -1,4 +1,4 @@
-/** What was measured of GPUs, as data: for each adapter, which tile and how many slices serve each class of matrix products best. */
+/** What was measured of GPUs, as data: for each adapter, which tile and how many slices serve each class of matrix products best, and which kernels are faster with subgroups. */
 
 /** Which operands a product has: x wᵀ, dy w or dyᵀ x. */
 export type ProductLayout = "forward" | "input" | "weight";
@@ -24,19 +24,30 @@ export interface ProductChoice {
   readonly groups: number;
 }
 
-export type ProductChoices = Readonly<Partial<Record<ProductClass, ProductChoice>>>;
+/**
+ * Kernels that also come in a form with subgroups: `reductions` are those that add up rows within a workgroup (norms, sampling, attention over the cache,
+ * the optimiser's norm, divergences), the others attention in training and prefill.
+ */
+export type KernelClass = "reductions" | "attention forward" | "attention backward";
+
+export const KERNEL_CLASSES: readonly KernelClass[] = ["reductions", "attention forward", "attention backward"];
+
+/** The form of a class of kernels where it is not the one that needs no subgroups. */
+export type KernelForm = "subgroups";
+
+export type TuningChoices = Readonly<Partial<Record<ProductClass, ProductChoice> & Record<KernelClass, KernelForm>>>;
 
 /** What `tuneDevice` found, as it is kept: JSON. */
 export interface TuningTable {
   /** Names the kernels that were measured; where they have changed the table is not used. */
   readonly kernels: string;
   /** By adapter. A class that is not there gained nothing. */
-  readonly adapters: Readonly<Record<string, ProductChoices>>;
+  readonly adapters: Readonly<Record<string, TuningChoices>>;
 }
 
 /** What a device took from a table. */
 export interface DeviceTuning {
-  readonly choices: ProductChoices;
+  readonly choices: TuningChoices;
   /** Why nothing was taken. */
   readonly ignored?: string;
 }
@@ -50,13 +61,16 @@ export interface TuningKey {
 const MOST_GROUPS = 65_536;
 
 /** A table of one adapter. */
-export const tableOf = ({ adapter, kernels }: TuningKey, choices: ProductChoices): TuningTable => ({
+export const tableOf = ({ adapter, kernels }: TuningKey, choices: TuningChoices): TuningTable => ({
   kernels,
   adapters: { [adapter]: choices },
 });
 
-/** What a table has for a device, or whatever came of reading one, an error too; never throws, as a file must not keep a run from starting. */
-export function tuningFrom(kept: unknown, { adapter, kernels }: TuningKey): DeviceTuning {
+/**
+ * What a table has for a device, or whatever came of reading one, an error too; never throws, as a file must not keep a run from starting. A device without
+ * subgroups takes the choices that need none.
+ */
+export function tuningFrom(kept: unknown, { adapter, kernels }: TuningKey, hasSubgroups: boolean): DeviceTuning {
   if (kept instanceof Error) return ignored(`it must be readable JSON, got: ${kept.message}`);
   const problem = problemWith(kept);
   if (problem !== undefined) return ignored(problem);
@@ -64,7 +78,8 @@ export function tuningFrom(kept: unknown, { adapter, kernels }: TuningKey): Devi
   if (table.kernels !== kernels) return ignored(`it must be of the kernels ${kernels}, got ${table.kernels}`);
   const choices = table.adapters[adapter];
   if (!choices) return ignored(`it must know the adapter "${adapter}", got ${Object.keys(table.adapters).join(", ") || "none"}`);
-  return { choices };
+  if (hasSubgroups) return { choices };
+  return { choices: Object.fromEntries(Object.entries(choices).filter(([, choice]) => choice !== "subgroups")) };
 }
 
 /** What was kept with what was measured since: adapters that were not measured again stay, unless their kernels are others. */
@@ -85,8 +100,9 @@ function problemWith(kept: unknown): string | undefined {
   for (const [adapter, choices] of Object.entries(adapters)) {
     if (!isObject(choices)) return `"${adapter}" must have choices, got ${typeof choices}`;
     for (const [name, choice] of Object.entries(choices)) {
-      if (!(PRODUCT_CLASSES as readonly string[]).includes(name) || !isChoice(choice))
-        return `"${name}" must be a class of products with a choice, got ${JSON.stringify(choice)}`;
+      const isKernel = (KERNEL_CLASSES as readonly string[]).includes(name) && choice === "subgroups";
+      const isProduct = (PRODUCT_CLASSES as readonly string[]).includes(name) && isChoice(choice);
+      if (!isKernel && !isProduct) return `"${name}" must be a class of products or kernels with a choice, got ${JSON.stringify(choice)}`;
     }
   }
   return undefined;

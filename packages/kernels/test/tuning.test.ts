@@ -1,4 +1,4 @@
-/** Tuning of matrix products: what a table may hold, what is chosen by which times, and that every cut computes the same product. */
+/** Tuning: what a table may hold, what is chosen by which times, and that every cut and form computes the same. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isRequired } from "../conformance/vitest";
@@ -6,23 +6,35 @@ import { createDryGpu } from "../src/dry/gpu";
 import { createDryDevice } from "../src/dry/index";
 import { DeviceError, ShapeError } from "../src/errors";
 import { ops } from "../src/ops/index";
-import { joinTuning, type ProductChoices, tableOf, tuningFrom } from "../src/tuning";
-import { createWebGpuDevice, type TuneOptions, tuneDevice, type WebGpuDevice } from "../src/webgpu/index";
+import { joinTuning, type TuningChoices, tableOf, tuningFrom } from "../src/tuning";
+import {
+  createWebGpuDevice,
+  type TunedClass,
+  type TunedProducts,
+  type TuneOptions,
+  tuneDevice,
+  type WebGpuDevice,
+} from "../src/webgpu/index";
 import { cut, productClass } from "../src/webgpu/plans/cut";
 import { findAdapter } from "./webgpu-adapter";
 
 const key = { adapter: "a GPU", kernels: "1234" };
-const choices: ProductChoices = { "weight deep": { tile: "small", groups: 4096 }, "forward narrow": { groups: 0 } };
+const products: TuningChoices = { "weight deep": { tile: "small", groups: 4096 }, "forward narrow": { groups: 0 } };
+const choices: TuningChoices = { ...products, "attention forward": "subgroups" };
 
 describe("a table", () => {
   it("comes back from JSON", () => {
-    expect(tuningFrom(JSON.parse(JSON.stringify(tableOf(key, choices))), key)).toEqual({ choices });
+    expect(tuningFrom(JSON.parse(JSON.stringify(tableOf(key, choices))), key, true)).toEqual({ choices });
+  });
+
+  it("gives a device without subgroups what needs none", () => {
+    expect(tuningFrom(tableOf(key, choices), key, false)).toEqual({ choices: products });
   });
 
   it("is not used, and says why, where it is of other kernels, of another adapter, or no table", () => {
     const table = tableOf(key, choices);
     const reason = (kept: unknown, of = key) => {
-      const { choices: taken, ignored } = tuningFrom(kept, of);
+      const { choices: taken, ignored } = tuningFrom(kept, of, true);
       expect(taken).toEqual({});
       return ignored;
     };
@@ -32,13 +44,17 @@ describe("a table", () => {
     expect(reason([table])).toMatch(/got a list/);
     expect(reason({ ...table, adapters: null })).toMatch(/`kernels` and `adapters`/);
     for (const wrong of [{ groups: -1 }, { groups: 1.5 }, { groups: 1e9 }, { tile: "huge", groups: 0 }, { tile: "large" }, 4, null]) {
-      expect(reason(tableOf(key, { "weight deep": wrong } as ProductChoices))).toMatch(/"weight deep" must be a class/);
+      expect(reason(tableOf(key, { "weight deep": wrong } as TuningChoices))).toMatch(/"weight deep" must be a class/);
     }
-    expect(reason(tableOf(key, { "weight wide": { groups: 0 } } as ProductChoices))).toMatch(/"weight wide" must be a class/);
+    expect(reason(tableOf(key, { "weight wide": { groups: 0 } } as TuningChoices))).toMatch(/"weight wide" must be a class/);
+    for (const wrong of ["tiles", true, { groups: 0 }]) {
+      expect(reason(tableOf(key, { reductions: wrong } as unknown as TuningChoices))).toMatch(/"reductions" must be a class/);
+    }
+    expect(reason(tableOf(key, { "weight deep": "subgroups" } as unknown as TuningChoices))).toMatch(/"weight deep" must be a class/);
   });
 
   it("never throws, whatever a file holds", () => {
-    fc.assert(fc.property(fc.jsonValue(), (kept) => tuningFrom(kept, key).ignored !== undefined));
+    fc.assert(fc.property(fc.jsonValue(), (kept) => tuningFrom(kept, key, true).ignored !== undefined));
   });
 
   it("takes in what was measured since, and forgets what was measured with other kernels", () => {
@@ -75,31 +91,46 @@ describe("a cut", () => {
 });
 
 type Grid = readonly [number, number, number];
-/** Workgroups of each dispatch of a product: one, or slices and the second pass. */
+/** Workgroups of each dispatch of a call: of a product one, or slices and the second pass. */
 type Grids = readonly [Grid, ...Grid[]];
 
-/** A GPU that computes nothing, in the time that `cost` gives for the dispatches of a product. */
-async function fakeDevice(cost: (grids: Grids) => number, { hasClock = true, wrong = (_: Grids): boolean => false } = {}) {
+const cutsOf = (tuned: TunedClass | undefined) => (tuned as TunedProducts).cuts;
+
+/** A GPU that computes nothing, in the time that `cost` gives for the dispatches of a call and their programs. */
+async function fakeDevice(
+  cost: (grids: Grids, programs: readonly string[]) => number,
+  { hasClock = true, hasSubgroups = false, wrong = (_: Grids, __: readonly string[]): boolean => false } = {},
+) {
   const gpuDevice = createDryGpu(2 ** 28);
+  if (hasSubgroups) (gpuDevice.features as Set<GPUFeatureName>).add("subgroups");
+  Object.assign(gpuDevice, { createComputePipeline: ({ label }: GPUComputePipelineDescriptor) => ({ label }) });
   const encoder = gpuDevice.createCommandEncoder();
   const pass = encoder.beginComputePass();
   let grids: Grid[] = [];
-  const dispatchWorkgroups = (x: number, y = 1, z = 1) => void grids.push([x, y, z]);
-  Object.assign(encoder, { beginComputePass: () => ({ ...pass, dispatchWorkgroups }) });
+  let programs: string[] = [];
+  let program = "";
+  const setPipeline = ({ label }: GPUComputePipeline) => {
+    program = label;
+  };
+  const dispatchWorkgroups = (x: number, y = 1, z = 1) => {
+    grids.push([x, y, z]);
+    programs.push(program);
+  };
+  Object.assign(encoder, { beginComputePass: () => ({ ...pass, setPipeline, dispatchWorkgroups }) });
   const device = await createWebGpuDevice({ gpuDevice, isSoftware: false });
   let elapsed = 0;
   const dispatch = device.dispatch.bind(device);
   const timed: WebGpuDevice["dispatchTimed"] = (entry, args, report) => {
-    grids = [];
+    [grids, programs] = [[], []];
     dispatch(entry, args);
-    const ms = cost(grids as unknown as Grids);
+    const ms = cost(grids as unknown as Grids, programs);
     elapsed += ms;
     report(hasClock ? ms : 0);
   };
   Object.assign(device, {
     dispatchTimed: timed,
     dispatch: (...[entry, args]: Parameters<typeof dispatch>) => timed(entry, args, () => {}),
-    read: async () => Float32Array.of(wrong(grids as unknown as Grids) ? 1 : 2),
+    read: async () => Float32Array.of(wrong(grids as unknown as Grids, programs) ? 1 : 2),
   });
   const tune = (options: Partial<TuneOptions> = {}) =>
     tuneDevice(device, { now: () => elapsed, layouts: ["weight"], shapes: [deep], ...options });
@@ -119,7 +150,7 @@ describe("what is chosen", () => {
     // 18 x 18 x 12 = 3,888 workgroups where the rule has 9 x 9 x 12
     expect(table).toEqual(tableOf(device.tuner.key, { "weight deep": { tile: "small", groups: 4096 } }));
     expect(classes).toMatchObject([{ name: "weight deep", gain: expect.closeTo(4, 10) }]);
-    const [rule, ...others] = classes[0]!.cuts;
+    const [rule, ...others] = cutsOf(classes[0]);
     expect(rule).toMatchObject({ isRule: true, tile: "large", slices: 12, ms: expect.closeTo(40_000 / 972, 10) });
     expect(rule!.gflops).toBeCloseTo((2 * 576 * 576 * 4096) / (40_000 / 972) / 1e6, 6);
     expect(others.every(({ isRule }) => !isRule)).toBe(true);
@@ -142,8 +173,30 @@ describe("what is chosen", () => {
     const [tuned] = (await tune()).classes;
     // the rule's large tiles, 16 slices for 12
     expect(tuned).toMatchObject({ choice: { groups: 4096 }, gain: expect.closeTo(16 / 12, 10) });
-    for (const { tile, problem } of tuned!.cuts) expect(problem !== undefined).toBe(tile === "small");
-    expect(tuned!.cuts.find(({ tile }) => tile === "small")?.problem).toMatch(/the result: 1 of 1 elements differ/);
+    for (const { tile, problem } of cutsOf(tuned)) expect(problem !== undefined).toBe(tile === "small");
+    expect(cutsOf(tuned).find(({ tile }) => tile === "small")?.problem).toMatch(/the result: 1 of 1 elements differ/);
+  });
+
+  it("is subgroups where kernels are faster with them for all that was measured, and right", async () => {
+    /** Half the time with subgroups, except that attention of wide heads takes 1.1 times as long forward, and reductions are the same. */
+    const share = (program: string) => {
+      if (!program.endsWith(" with subgroups") || !program.startsWith("attention_")) return 2;
+      return program.startsWith("attention_forward (D up to 128") ? 2.2 : 1;
+    };
+    const total = (_: Grids, programs: readonly string[]) => programs.reduce((sum, program) => sum + share(program), 0);
+    const { device, tune } = await fakeDevice(total, { hasSubgroups: true });
+    const { table, classes } = await tune({ layouts: [] });
+    expect(table).toEqual(tableOf(device.tuner.key, { "attention backward": "subgroups" }));
+    // δ, then dq and the rest: 2 + 2 + 2 by the rule
+    expect(classes.map(({ name, choice, gain }) => [name, choice, gain])).toEqual([
+      ["reductions", undefined, 1],
+      ["attention forward", undefined, 1],
+      ["attention backward", "subgroups", expect.closeTo(6 / 4, 10)],
+    ]);
+    const wrong = await fakeDevice(total, { hasSubgroups: true, wrong: (_, programs) => programs.some((name) => /with/.test(name)) });
+    const [tuned] = (await wrong.tune({ layouts: [], kernels: ["attention backward"] })).classes;
+    expect(tuned).toMatchObject({ choice: undefined, forms: [{}, { problem: expect.stringMatching(/the result: 1 of 1/) }, {}, {}] });
+    expect((await (await fakeDevice(total)).tune({ layouts: [] })).classes).toEqual([]);
   });
 
   it("goes by the host's clock where the GPU's stands still", async () => {
@@ -197,13 +250,15 @@ describe.skipIf("missing" in found)("on a GPU", () => {
       allowSoftware: true,
     });
     // whole, or in the rule's four slices of 272: 1,030 has room for four of 256
-    expect(classes[0]!.cuts.map(({ tile, slices, isRule }) => [tile, slices, isRule])).toEqual([
+    expect(cutsOf(classes[0]).map(({ tile, slices, isRule }) => [tile, slices, isRule])).toEqual([
       ["small", 4, true],
       ["small", 1, false],
       ["large", 1, false],
       ["large", 4, false],
     ]);
-    expect(classes[0]!.cuts.filter(({ problem }) => problem !== undefined)).toEqual([]);
+    const forms = classes.slice(1).flatMap((tuned) => ("forms" in tuned ? tuned.forms : []));
+    if (device.tuner.hasSubgroups) expect(forms.map(({ form }) => form)).toEqual([undefined, "subgroups", undefined, "subgroups"]);
+    expect([...cutsOf(classes[0]), ...forms].filter(({ problem }) => problem !== undefined)).toEqual([]);
     expect(device.info.tuning).toBeUndefined();
 
     const tuned = await createWebGpuDevice({

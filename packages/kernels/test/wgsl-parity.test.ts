@@ -77,7 +77,7 @@ describe.each(programs.map((program) => [program.name, program] as const))("%s",
 describe("on Dawn's null backend, at default limits", () => {
   let device: GPUDevice;
   beforeAll(async () => {
-    device = await (await nullAdapter()).requestDevice();
+    device = await (await nullAdapter()).requestDevice({ requiredFeatures: ["subgroups"] });
   });
   afterAll(() => device.destroy());
 

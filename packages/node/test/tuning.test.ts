@@ -24,13 +24,28 @@ it("prints what was chosen, the times that say so, and what was left out", () =>
   const wrong = { ...rule, slices: 16, isRule: false, problem: "1 of 2 differ" };
   const choice = { tile: "small", groups: 0 } as const;
   expect(formatTuned({ name: "weight deep", choice, gain: 2, cuts: [rule, chosen, wrong] }).split("\n")).toEqual([
-    "weight deep     2.00x: small tiles, never sliced",
+    "weight deep         2.00x: small tiles, never sliced",
     "  (576, 4096) · (4096, 576)       0.500 ms, 5436 GFLOP/s (large, 12 slices)  ->  0.250 ms, 10872 GFLOP/s (small, whole)",
     "  left out: large tiles in 16 slices: 1 of 2 differ",
   ]);
   expect(formatTuned({ name: "weight deep", choice: undefined, gain: 1, cuts: [{ ...rule, isChosen: true }] }).split("\n")).toEqual([
-    "weight deep     the rule",
+    "weight deep         the rule",
     "  (576, 4096) · (4096, 576)       0.500 ms, 5436 GFLOP/s (large, 12 slices)",
+  ]);
+});
+
+it("prints both forms of a class of kernels", () => {
+  const call = "4096 rows in 8 sequences, 9 heads of 64";
+  const plain = { call, form: undefined, ms: 0.6, isRule: true, isChosen: false } as const;
+  const other = { call, form: "subgroups", ms: 0.4, isRule: false, isChosen: true } as const;
+  const tuned = { name: "attention forward", choice: "subgroups", gain: 1.5, forms: [plain, other] } as const;
+  const times = `  ${call}     0.600 ms, with subgroups 0.400 ms`;
+  expect(formatTuned(tuned).split("\n")).toEqual(["attention forward   1.50x: with subgroups", times]);
+  const wrong = { ...other, isChosen: false, problem: "1 of 2 differ" };
+  expect(formatTuned({ ...tuned, choice: undefined, gain: 1, forms: [{ ...plain, isChosen: true }, wrong] }).split("\n")).toEqual([
+    "attention forward   the rule",
+    times,
+    "  left out: 1 of 2 differ",
   ]);
 });
 
@@ -75,7 +90,7 @@ describe.skipIf(gpu instanceof Error)("of this machine's GPU", () => {
     expect(plain.tuning).toBeUndefined();
     expect(await runTune(options)).toBe(0);
     expect(said.join("\n")).toBe(
-      `weight deep     1.50x: tiles by the rule, never sliced\n\n${plain.name}, by the clock of the GPU.\n` +
+      `weight deep         1.50x: tiles by the rule, never sliced\n\n${plain.name}, by the clock of the GPU.\n` +
         `Kept in ${file}: devices made of this GPU use it from now on, and the last bits of their results change with it.`,
     );
     expect(Object.values(JSON.parse(readFileSync(file, "utf8")).adapters)).toEqual([chosen]);

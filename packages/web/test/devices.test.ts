@@ -92,7 +92,7 @@ describeBrowser("devices of a page", (browser) => {
         return { tuning: device.info.tuning, notes };
       };
       const before = await infoOf();
-      const { table } = await trimtab.tuneGpu({ allowSoftware: true, layouts: ["weight"], shapes: [], samples: 1 });
+      const { table } = await trimtab.tuneGpu({ allowSoftware: true, layouts: [], kernels: [] });
       const measured = await infoOf();
       await trimtab.keepTuning(await trimtab.openPlace({ storage: "trimtab/tuning" }), { ...table, kernels: "others" });
       const stale = await infoOf();

@@ -16,7 +16,7 @@ import {
 } from "../device";
 import { DeviceError, ShapeError } from "../errors";
 import { MemoryLedger } from "../memory-ledger";
-import { type ProductChoices, type TuningKey, tuningFrom } from "../tuning";
+import { type TuningChoices, type TuningKey, tuningFrom } from "../tuning";
 import { ErrorWatch } from "./error-watch";
 import { PipelineCache } from "./pipelines";
 import { plans } from "./plans/index";
@@ -38,13 +38,15 @@ export interface WebGpuDevice extends Device {
   readonly tuner: Tuner;
 }
 
-/** A device as its products are measured. */
+/** A device as its kernels are measured. */
 export interface Tuner {
   readonly key: TuningKey;
+  /** Whether kernels may take the form with subgroups. */
+  readonly hasSubgroups: boolean;
   /** Most bytes of scratch that one op takes. */
   readonly scratchBytes: number;
   /** Runs `work` with these choices in place of the device's own. */
-  withChoices<T>(choices: ProductChoices, work: () => T): T;
+  withChoices<T>(choices: TuningChoices, work: () => T): T;
 }
 
 export interface WebGpuOptions extends BufferLimit {
@@ -88,6 +90,7 @@ const LIMITS = [
 const USAGE = { mapRead: 0x1, copySrc: 0x4, copyDst: 0x8, storage: 0x80 } as const;
 const MAP_READ = 1;
 const TIMESTAMPS = "timestamp-query";
+const SUBGROUPS = "subgroups";
 const DEFAULT_SCRATCH_BYTES = 64 * 2 ** 20;
 
 /** Makes a WebGPU device over an injected adapter or GPUDevice. Throws DeviceError when the adapter refuses. */
@@ -102,9 +105,9 @@ export async function createWebGpuDevice(options: WebGpuOptions): Promise<WebGpu
   if (gpuDevice) return new QueueDevice(gpuDevice, gpuDevice.adapterInfo, false, options);
   const source = adapter as GPUAdapter;
   const requiredLimits: Record<string, number> = {};
-  // Costs nothing until a dispatch is timed.
+  // They cost nothing until a dispatch is timed, or a table asks for subgroups.
   const features = new Set(requiredFeatures);
-  if (limits === "adapter" && source.features.has(TIMESTAMPS)) features.add(TIMESTAMPS);
+  if (limits === "adapter") for (const name of [TIMESTAMPS, SUBGROUPS] as const) if (source.features.has(name)) features.add(name);
   if (limits === "adapter") for (const name of LIMITS) requiredLimits[name] = source.limits[name];
   try {
     const made = await source.requestDevice({ label: "trimtab", requiredFeatures: [...features], requiredLimits });
@@ -155,7 +158,7 @@ class QueueDevice implements WebGpuDevice {
   /** The one being encoded: a plan may go on in the next batch. */
   #call: BoundCall | undefined;
   readonly tuner: Tuner;
-  #choices: ProductChoices;
+  #choices: TuningChoices;
   readonly #timestamps: Timestamps | undefined;
   /** Whom to tell how long the one being encoded takes. */
   #report: TimeReport | undefined;
@@ -170,7 +173,8 @@ class QueueDevice implements WebGpuDevice {
     const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
     const maxBufferBytes = Math.min(options.maxBufferBytes ?? Number.POSITIVE_INFINITY, maxBufferSize, maxStorageBufferBindingSize);
     const scratchBytes = Math.min(mostScratch, maxBufferBytes);
-    const tuning = options.tuning === undefined ? undefined : tuningFrom(options.tuning, tuningKey(adapterInfo, isSoftware));
+    const hasSubgroups = gpu.features.has(SUBGROUPS);
+    const tuning = options.tuning === undefined ? undefined : tuningFrom(options.tuning, tuningKey(adapterInfo, isSoftware), hasSubgroups);
     this.#choices = tuning?.choices ?? {};
     const isTuned = Object.keys(this.#choices).length > 0;
     this.info = Object.freeze({
@@ -222,6 +226,7 @@ class QueueDevice implements WebGpuDevice {
       get key() {
         return tuningKey(adapterInfo, isSoftware);
       },
+      hasSubgroups,
       scratchBytes,
       withChoices: (choices, work) => this.#withChoices(choices, work),
     };
@@ -302,7 +307,8 @@ class QueueDevice implements WebGpuDevice {
 
   async prepare(entries: readonly EntryPoint[], sizes: Readonly<Record<string, number>> = {}): Promise<void> {
     this.#errors.requireAlive("prepare");
-    const programs = new Set(entries.flatMap((entry) => plans.get(entry.name)?.programs(this.#context, sizes) ?? []));
+    const needed = entries.flatMap((entry) => plans.get(entry.name)?.programs(this.#context, sizes) ?? []);
+    const programs = new Set(needed.map((program) => this.#chosen(program)));
     await this.#pipelines.prepare([...programs]);
     this.counters.pipelines = this.#pipelines.size;
   }
@@ -372,7 +378,7 @@ class QueueDevice implements WebGpuDevice {
     await this.#timestamps?.settle();
   }
 
-  #withChoices<T>(choices: ProductChoices, work: () => T): T {
+  #withChoices<T>(choices: TuningChoices, work: () => T): T {
     const own = this.#choices;
     this.#choices = choices;
     try {
@@ -422,8 +428,14 @@ class QueueDevice implements WebGpuDevice {
       this.#recorder.copy(input, copy);
       bound = bound.with(i, copy);
     }
-    this.#recorder.dispatch(program, bound, values, grid, this.#report);
+    this.#recorder.dispatch(this.#chosen(program), bound, values, grid, this.#report);
     this.counters.dispatches += 1;
+  }
+
+  /** The program, or the one with subgroups where that was chosen. */
+  #chosen(program: Program): Program {
+    const { withSubgroups } = program;
+    return withSubgroups && this.#choices[withSubgroups.of] ? withSubgroups.program : program;
   }
 
   /** A written tensor may not share memory with another tensor of the same call: a GPU gives no meaning to that. */

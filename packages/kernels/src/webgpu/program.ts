@@ -1,5 +1,6 @@
 /** A compute program as data: WGSL sources, an entry point, what it binds, its parameter block and its override constants. */
 import type { EntryPoint, ScalarType } from "../contract";
+import type { KernelClass } from "../tuning";
 import { unroll } from "./unroll";
 
 /** One four-byte member of a parameter block. */
@@ -21,6 +22,8 @@ export interface Program {
   readonly constants: Readonly<Record<string, number>>;
   /** The contract this program alone implements; undefined for the passes of a plan. */
   readonly entry: EntryPoint | undefined;
+  /** What takes its place, with the same bindings, parameters and grid, on a GPU with subgroups where that was measured to be faster for its class. */
+  readonly withSubgroups?: { readonly of: KernelClass; readonly program: Program };
 }
 
 /** What the GPU's compiler gets. */
@@ -64,3 +67,13 @@ export function passProgram(
 }
 
 const named = (name: string, variant: string | undefined) => (variant ? `${name} (${variant})` : name);
+
+/** A program with the one of a class that may take its place; `sources`, of which the first says `enable subgroups;`, and `constants` are that one's. */
+export function orWithSubgroups(
+  of: KernelClass,
+  program: Program,
+  sources: readonly string[],
+  constants: Readonly<Record<string, number>> = program.constants,
+): Program {
+  return { ...program, withSubgroups: { of, program: { ...program, name: `${program.name} with subgroups`, sources, constants } } };
+}

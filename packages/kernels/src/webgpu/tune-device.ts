@@ -1,19 +1,28 @@
-/** Finds out by measurement how the products of matrices are best cut on one GPU. Nothing calls it by itself. */
-import { expectClose, MismatchError } from "../../conformance/expect-close";
-import type { EntryPoint } from "../contract";
-import type { DispatchArgs, TensorRef } from "../device";
+/** Finds out by measurement how the products of matrices are best cut on one GPU, and which kernels it runs faster with subgroups. Nothing calls it by itself. */
+import { type ExpectCloseOptions, expectClose, MismatchError } from "../../conformance/expect-close";
 import { DeviceError, ShapeError } from "../errors";
-import { ops } from "../ops/index";
-import { type ProductChoice, type ProductChoices, type ProductClass, type ProductLayout, type TuningTable, tableOf } from "../tuning";
+import {
+  KERNEL_CLASSES,
+  type KernelClass,
+  type KernelForm,
+  type ProductChoice,
+  type ProductClass,
+  type ProductLayout,
+  type TuningChoices,
+  type TuningTable,
+  tableOf,
+} from "../tuning";
 import type { WebGpuDevice } from "./device";
 import { type Cut, cut, type ProductShape, productClass } from "./plans/cut";
+import { KERNEL_CALLS, productCall, type TunedCall } from "./tune-calls";
+import { Clock } from "./tune-clock";
 
 export interface TuneOptions {
   /** A clock in milliseconds; it counts where the GPU has no timestamps. */
   readonly now: () => number;
-  /** Samples of each cut, of which the best counts; they take turns, so that a slow spell hits all. Default 7. */
+  /** Samples of each cut and form, of which the best counts; they take turns, so that a slow spell hits all. Default 7. */
   readonly samples?: number | undefined;
-  /** Products are repeated until one sample takes about this long. Default 10 ms. */
+  /** Calls are repeated until one sample takes about this long. Default 10 ms. */
   readonly sampleMs?: number | undefined;
   /** Measure a GPU that is emulated on the CPU too: only to see that it works. Default false. */
   readonly allowSoftware?: boolean | undefined;
@@ -21,34 +30,58 @@ export interface TuneOptions {
   readonly layouts?: readonly ProductLayout[] | undefined;
   /** What is measured in each layout. Default: the products of training and decoding a model of SmolLM2-135M's shape, and a square one. */
   readonly shapes?: readonly ProductShape[] | undefined;
+  /** Kernels that are measured with subgroups too, where the GPU has them. Default: all classes. */
+  readonly kernels?: readonly KernelClass[] | undefined;
   /** Told of each class as soon as it is decided. */
   readonly onClass?: ((tuned: TunedClass) => void) | undefined;
 }
 
-/** One way to compute one product. */
-export interface TimedCut {
-  readonly shape: ProductShape;
-  readonly tile: Cut["tile"];
-  readonly slices: number;
+interface Timed {
   /** Of the best sample. */
   readonly ms: number;
-  readonly gflops: number;
   /** What runs where nothing was measured. */
   readonly isRule: boolean;
-  /** What runs with the table: the rule's cut or another. */
+  /** What runs with the table: the rule's or another. */
   readonly isChosen: boolean;
   /** Its result differs from the rule's, in these words; it is not chosen. */
   readonly problem?: string;
 }
 
-export interface TunedClass {
+/** One way to compute one product. */
+export interface TimedCut extends Timed {
+  readonly shape: ProductShape;
+  readonly tile: Cut["tile"];
+  readonly slices: number;
+  readonly gflops: number;
+}
+
+/** One way to compute one call of a kernel. */
+export interface TimedForm extends Timed {
+  readonly call: string;
+  /** Undefined: the one that needs no subgroups. */
+  readonly form: KernelForm | undefined;
+}
+
+interface Decided {
+  /** Time by the rule over time as chosen, over all that was measured; 1 by the rule. */
+  readonly gain: number;
+}
+
+export interface TunedProducts extends Decided {
   readonly name: ProductClass;
   /** Undefined where nothing was better than the rule. */
   readonly choice: ProductChoice | undefined;
-  /** Time by the rule over time as chosen, over all shapes; 1 by the rule. */
-  readonly gain: number;
   readonly cuts: readonly TimedCut[];
 }
+
+export interface TunedKernels extends Decided {
+  readonly name: KernelClass;
+  /** Undefined where subgroups are not better. */
+  readonly choice: KernelForm | undefined;
+  readonly forms: readonly TimedForm[];
+}
+
+export type TunedClass = TunedProducts | TunedKernels;
 
 export interface Tuning {
   /** Of this adapter alone: `joinTuning` adds it to what was kept. */
@@ -74,35 +107,39 @@ const CANDIDATES: readonly ProductChoice[] = TILES_TRIED.flatMap((tile) =>
   GROUPS_TRIED.map((groups): ProductChoice => ({ ...(tile ? { tile } : {}), groups })),
 );
 
-/** A choice must make its class this much faster, as noise would not, and may cost no shape more than this. */
+/** A choice must make its class this much faster, as noise would not, and may cost nothing measured more than this. */
 const LEAST_GAIN = 1.03;
 const MOST_LOSS = 1.02;
-const MAX_REPEATS = 512;
+/** Between two forms of a kernel, each of which the conformance suite holds to 2e-5 of the truth: two roundings of several products in turn. */
+const FORM_TOLERANCE = { rtol: 1e-4 };
 
 /**
- * Measures the classes of products on `device`, made without a table or with any. A candidate whose result is not the rule's, to within the tolerance of
- * the conformance suite, is not chosen. Takes some seconds on a hardware GPU, and about 100 MB of it. Throws DeviceError on an emulated GPU, ShapeError
- * for shapes of no class.
+ * Measures the classes of products and kernels on `device`, made without a table or with any. A candidate whose result is not the rule's, to within the
+ * tolerance of the conformance suite, is not chosen. Takes some seconds on a hardware GPU, and about 200 MB of it. Throws DeviceError on an emulated GPU,
+ * ShapeError for shapes of no class.
  */
 export async function tuneDevice(device: WebGpuDevice, options: TuneOptions): Promise<Tuning> {
-  const { layouts = ["forward", "input", "weight"], shapes = SHAPES, onClass } = options;
+  const { layouts = ["forward", "input", "weight"], shapes = SHAPES, kernels = KERNEL_CLASSES, onClass } = options;
   if (device.info.software && !options.allowSoftware) {
     throw new DeviceError(
       `tuneDevice: the GPU must be hardware, got ${device.info.name}, whose speed says nothing of any GPU. Allow software to try the measurement itself.`,
     );
   }
   const clock = new Clock(device, options.now);
-  const choices: { [name in ProductClass]?: ProductChoice } = {};
+  const choices: { -readonly [name in keyof TuningChoices]: TuningChoices[name] } = {};
   const classes: TunedClass[] = [];
+  const tell = (tuned: TunedClass) => {
+    if (tuned.choice) Object.assign(choices, { [tuned.name]: tuned.choice });
+    classes.push(tuned);
+    onClass?.(tuned);
+  };
   for (const layout of layouts) {
-    for (const [name, members] of byClass(layout, shapes)) {
-      const measured: MeasuredShape[] = [];
-      for (const shape of members) measured.push(await measureShape(device, clock, { layout, name, shape }, options));
-      const tuned = decide(name, measured);
-      if (tuned.choice) choices[name] = tuned.choice;
-      classes.push(tuned);
-      onClass?.(tuned);
-    }
+    for (const [name, members] of byClass(layout, shapes)) tell(await tuneProducts(device, clock, { layout, name, members }, options));
+  }
+  for (const name of kernels) {
+    // Attention of an emulated GPU has one form.
+    if (device.tuner.hasSubgroups && (name === "reductions" || !device.info.software))
+      tell(await tuneKernels(device, clock, name, options));
   }
   return { table: tableOf(device.tuner.key, choices), classes, clock: clock.kind };
 }
@@ -122,175 +159,111 @@ function byClass(layout: ProductLayout, shapes: readonly ProductShape[]): Map<Pr
   return found;
 }
 
-type MeasuredCut = Omit<TimedCut, "isChosen">;
-
-/** The candidates at one shape; several come to the same cut, which is measured once. */
-interface MeasuredShape {
-  readonly rule: MeasuredCut;
-  readonly cuts: readonly MeasuredCut[];
-  readonly byCandidate: ReadonlyMap<ProductChoice, MeasuredCut>;
+interface AskedProducts {
+  readonly layout: ProductLayout;
+  readonly name: ProductClass;
+  readonly members: readonly ProductShape[];
 }
 
-/** The fastest candidate that is the rule's equal or better at every shape. */
-function decide(name: ProductClass, shapes: readonly MeasuredShape[]): TunedClass {
-  let [choice, least]: [ProductChoice | undefined, number] = [undefined, 1 / LEAST_GAIN];
-  for (const candidate of CANDIDATES) {
-    const times = shapes.map(({ rule, byCandidate }) => {
-      const { ms, problem } = byCandidate.get(candidate) as MeasuredCut;
-      return problem === undefined ? ms / rule.ms : Number.POSITIVE_INFINITY;
+async function tuneProducts(device: WebGpuDevice, clock: Clock, asked: AskedProducts, options: TuneOptions): Promise<TunedProducts> {
+  const { layout, name, members } = asked;
+  const measured = [];
+  for (const shape of members) {
+    const key = ({ tile, slice }: Cut) => `${tile} ${slice}`;
+    const cutOf = (choice?: ProductChoice) => cut(shape, device.tuner.scratchBytes, choice);
+    // Several candidates come to the same cut, which is measured once. The rule's own is the first.
+    const distinct = new Map<string, ProductChoice | undefined>([[key(cutOf()), undefined]]);
+    for (const candidate of CANDIDATES) if (!distinct.has(key(cutOf(candidate)))) distinct.set(key(cutOf(candidate)), candidate);
+    const tried = [...distinct.values()];
+    const forms = tried.map((choice): TuningChoices => (choice ? { [name]: choice } : {}));
+    const times = await timed(clock, productCall(device, layout, shape), forms, options);
+    const cuts = tried.map((choice, i) => {
+      const { tile, slices } = cutOf(choice);
+      const { ms } = times[i] as Time;
+      const gflops = (2 * shape.rows * shape.columns * shape.depth) / ms / 1e6;
+      return { shape, tile, slices, gflops, isRule: i === 0, ...(times[i] as Time) };
+    });
+    const keys = [...distinct.keys()];
+    measured.push({ tried: cuts, at: (choice: ProductChoice) => cuts[keys.indexOf(key(cutOf(choice)))] as (typeof cuts)[number] });
+  }
+  const { choice, gain, all } = decide(CANDIDATES, measured);
+  return { name, choice, gain, cuts: all };
+}
+
+async function tuneKernels(device: WebGpuDevice, clock: Clock, name: KernelClass, options: TuneOptions): Promise<TunedKernels> {
+  const measured = [];
+  for (const [call, make] of Object.entries(KERNEL_CALLS[name])) {
+    const [plain, other] = await timed(clock, make(device), [{}, { [name]: "subgroups" }], options, FORM_TOLERANCE);
+    const rule = { call, form: undefined, isRule: true, ...(plain as Time) };
+    const subgroups = { call, form: "subgroups", isRule: false, ...(other as Time) } as const;
+    measured.push({ tried: [rule, subgroups], at: () => subgroups });
+  }
+  const { choice, gain, all } = decide<KernelForm, Omit<TimedForm, "isChosen">>(["subgroups"], measured);
+  return { name, choice, gain, forms: all };
+}
+
+/** What was measured of one call, the rule's first, and what a candidate comes to there. */
+interface Measured<Candidate, Way> {
+  readonly tried: readonly Way[];
+  at(candidate: Candidate): Way;
+}
+
+/** The fastest candidate that is the rule's equal or better everywhere. */
+function decide<Candidate, Way extends Omit<Timed, "isChosen">>(
+  candidates: readonly Candidate[],
+  measured: readonly Measured<Candidate, Way>[],
+): { choice: Candidate | undefined; gain: number; all: (Way & { isChosen: boolean })[] } {
+  let [choice, least]: [Candidate | undefined, number] = [undefined, 1 / LEAST_GAIN];
+  for (const candidate of candidates) {
+    const times = measured.map(({ tried, at }) => {
+      const { ms, problem } = at(candidate);
+      return problem === undefined ? ms / (tried[0] as Way).ms : Number.POSITIVE_INFINITY;
     });
     const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
     if (mean < least && times.every((time) => time <= MOST_LOSS)) [choice, least] = [candidate, mean];
   }
-  const cuts = shapes.flatMap(({ rule, cuts: all, byCandidate }) => {
-    const chosen = choice ? byCandidate.get(choice) : rule;
-    return all.map((one): TimedCut => ({ ...one, isChosen: one === chosen }));
+  const all = measured.flatMap(({ tried, at }) => {
+    const chosen = choice === undefined ? tried[0] : at(choice);
+    return tried.map((way) => ({ ...way, isChosen: way === chosen }));
   });
-  return { name, choice, gain: choice ? 1 / least : 1, cuts };
+  return { choice, gain: choice === undefined ? 1 : 1 / least, all };
 }
 
-interface Asked {
-  readonly layout: ProductLayout;
-  readonly name: ProductClass;
-  readonly shape: ProductShape;
-}
+type Time = Pick<Timed, "ms" | "problem">;
 
-async function measureShape(device: WebGpuDevice, clock: Clock, asked: Asked, options: TuneOptions): Promise<MeasuredShape> {
-  const { samples = 7, sampleMs = 10 } = options;
-  const { name, shape } = asked;
-  const key = ({ tile, slice }: Cut) => `${tile} ${slice}`;
-  const cutOf = (choice?: ProductChoice) => cut(shape, device.tuner.scratchBytes, choice);
-  // The rule's own is the first, and what the others are compared with.
-  const distinct = new Map<string, ProductChoice | undefined>([[key(cutOf()), undefined]]);
-  for (const candidate of CANDIDATES) if (!distinct.has(key(cutOf(candidate)))) distinct.set(key(cutOf(candidate)), candidate);
-  const product = new Product(device, asked);
+/** Times one call with each of `forms`, of which the first is what the others' results are compared with; frees it. */
+async function timed(
+  clock: Clock,
+  call: TunedCall,
+  forms: readonly TuningChoices[],
+  { samples = 7, sampleMs = 10 }: TuneOptions,
+  tolerance: ExpectCloseOptions = {},
+): Promise<Time[]> {
   try {
     let expected: Float32Array | undefined;
     const tried = [];
-    for (const choice of distinct.values()) {
-      const choices: ProductChoices = choice ? { [name]: choice } : {};
-      const result = await product.result(choices);
+    for (const choices of forms) {
+      const result = await call.result(choices);
       expected ??= result;
-      tried.push({ choice, choices, problem: problemWith(result, expected, shape.columns), ms: Number.POSITIVE_INFINITY });
+      const problem = problemWith(result, expected, { ...tolerance, label: "the result", rowLength: call.rowLength });
+      tried.push({ choices, problem, ms: Number.POSITIVE_INFINITY });
     }
-    const repeats = await clock.repeatsFor(product, sampleMs);
+    const repeats = await clock.repeatsFor(call, sampleMs);
     for (let i = 0; i < samples; i++) {
-      for (const one of tried) one.ms = Math.min(one.ms, await clock.time(product, one.choices, repeats));
+      for (const one of tried) one.ms = Math.min(one.ms, await clock.time(call, one.choices, repeats));
     }
-    const cuts = tried.map(({ choice, problem, ms }, i): MeasuredCut => {
-      const { tile, slices } = cutOf(choice);
-      const gflops = (2 * shape.rows * shape.columns * shape.depth) / ms / 1e6;
-      return { shape, tile, slices, ms, gflops, isRule: i === 0, ...(problem === undefined ? {} : { problem }) };
-    });
-    const at = new Map([...distinct.keys()].map((text, i) => [text, cuts[i] as MeasuredCut]));
-    const byCandidate = new Map(CANDIDATES.map((candidate) => [candidate, at.get(key(cutOf(candidate))) as MeasuredCut]));
-    return { rule: cuts[0] as MeasuredCut, cuts, byCandidate };
+    return tried.map(({ ms, problem }) => ({ ms, ...(problem === undefined ? {} : { problem }) }));
   } finally {
-    product.free();
+    call.free();
   }
 }
 
-function problemWith(result: Float32Array, expected: Float32Array, rowLength: number): string | undefined {
+function problemWith(result: Float32Array, expected: Float32Array, options: ExpectCloseOptions): string | undefined {
   try {
-    expectClose(result, expected, { label: "the result", rowLength });
+    expectClose(result, expected, options);
     return undefined;
   } catch (error) {
     if (error instanceof MismatchError) return error.message;
     throw error;
-  }
-}
-
-/** One product with its operands on the device. */
-class Product {
-  readonly entry: EntryPoint;
-  readonly args: DispatchArgs;
-  readonly #device: WebGpuDevice;
-  readonly #out: TensorRef;
-
-  constructor(device: WebGpuDevice, { layout, shape: { rows, columns, depth } }: Asked) {
-    this.#device = device;
-    const tensor = (...shape: [number, number]): TensorRef => {
-      const made = { buffer: device.alloc(4 * shape[0] * shape[1]), byteOffset: 0, shape, dtype: "f32" as const };
-      device.write(made, operand(shape[0] * shape[1]));
-      return made;
-    };
-    this.#out = tensor(rows, columns);
-    if (layout === "forward") {
-      this.entry = ops.matmul.forward;
-      this.args = { tensors: { x: tensor(rows, depth), w: tensor(columns, depth), y: this.#out } };
-    } else if (layout === "input") {
-      this.entry = ops.matmul.backwardInput;
-      this.args = { tensors: { dy: tensor(rows, depth), w: tensor(depth, columns), dx: this.#out } };
-    } else {
-      this.entry = ops.matmul.backwardWeight;
-      this.args = { tensors: { dy: tensor(depth, rows), x: tensor(depth, columns), dw: this.#out } };
-    }
-  }
-
-  async result(choices: ProductChoices): Promise<Float32Array> {
-    this.#device.write(this.#out, new Float32Array(this.#out.shape[0]! * this.#out.shape[1]!));
-    this.#device.tuner.withChoices(choices, () => this.#device.dispatch(this.entry, this.args));
-    return (await this.#device.read(this.#out)) as Float32Array;
-  }
-
-  free(): void {
-    for (const tensor of Object.values(this.args.tensors)) if (tensor) this.#device.free(tensor.buffer);
-  }
-}
-
-/** Numbers in [-1, 1) without a pattern that a product would show. */
-function operand(count: number): Float32Array<ArrayBuffer> {
-  const numbers = new Float32Array(count);
-  let state = 1;
-  for (let i = 0; i < count; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    numbers[i] = state / 2 ** 31;
-  }
-  return numbers;
-}
-
-/** The GPU's own clock, or the host's where that has none or stands still. */
-class Clock {
-  kind: "gpu" | "host";
-  readonly #device: WebGpuDevice;
-  readonly #now: () => number;
-
-  constructor(device: WebGpuDevice, now: () => number) {
-    this.#device = device;
-    this.#now = now;
-    this.kind = device.dispatchTimed ? "gpu" : "host";
-  }
-
-  /** Milliseconds of one product, repeated. */
-  async time({ entry, args }: Product, choices: ProductChoices, repeats: number): Promise<number> {
-    const device = this.#device;
-    const begin = this.#now();
-    let gpuMs = 0;
-    device.tuner.withChoices(choices, () => {
-      for (let i = 0; i < repeats; i++) {
-        if (this.kind === "gpu") device.dispatchTimed?.(entry, args, (ms) => (gpuMs += ms));
-        else device.dispatch(entry, args);
-      }
-    });
-    await device.sync();
-    return (this.kind === "gpu" ? gpuMs : this.#now() - begin) / repeats;
-  }
-
-  /** How often a product must be repeated for a sample of `sampleMs`; this also lets the GPU come to its speed. */
-  async repeatsFor(product: Product, sampleMs: number): Promise<number> {
-    let repeats = 1;
-    for (;;) {
-      const sample = repeats * (await this.time(product, {}, repeats));
-      if (sample >= sampleMs || repeats >= MAX_REPEATS) {
-        if (sample > 0 || this.kind === "host") return repeats;
-        this.kind = "host";
-        repeats = 1;
-      } else {
-        const factor = Math.min(8, Math.max(2, sampleMs / Math.max(sample, 1e-6)));
-        repeats = Math.min(MAX_REPEATS, Math.ceil(repeats * factor));
-      }
-    }
   }
 }

@@ -1,8 +1,10 @@
 /** Names under which measurements are kept: the adapter, and the kernels as they are compiled for it. */
+import { ops } from "../ops/index";
 import type { TuningKey } from "../tuning";
 import { cutRule } from "./plans/cut";
+import { plans } from "./plans/index";
 import { f32Programs, matmulBackwardWeight, matmulCombine, usualTiles, weightSlices } from "./plans/matmul";
-import { shaderCode } from "./program";
+import { type Program, shaderCode } from "./program";
 
 let kernels: string | undefined;
 
@@ -17,8 +19,13 @@ export function tuningKey({ vendor, architecture, device, description }: GPUAdap
 function kernelTexts(): string[] {
   const { forward, forwardSlices, input, inputSlices } = f32Programs;
   const products = [forward, forwardSlices, input, inputSlices, matmulBackwardWeight, weightSlices];
+  // One of each source with a form that has subgroups.
+  const twoForms = [ops.rmsNorm.forward, ops.kvCache.attend, ops.attention.forward, ops.attention.backward]
+    .flatMap(({ name }) => plans.get(name)?.programs({ isSoftware: false }, { D: 64 }) ?? [])
+    .filter(({ withSubgroups }) => withSubgroups);
   const tiles = [false, true].flatMap((isSoftware) => usualTiles(isSoftware, ...products));
-  return [JSON.stringify(cutRule), ...[...tiles, matmulCombine].flatMap((program) => [program.name, shaderCode(program)])];
+  const measured = [...tiles, matmulCombine, ...twoForms.flatMap((program) => [program, program.withSubgroups?.program as Program])];
+  return [JSON.stringify(cutRule), ...measured.flatMap((program) => [program.name, shaderCode(program)])];
 }
 
 /** FNV-1a of 32 bits: to tell versions apart, not to keep secrets. */

@@ -1,6 +1,7 @@
 /** Plans of attention. */
 import attentionSource from "../../../wgsl/attention.wgsl";
 import emulatedSource from "../../../wgsl/attention-emulated.wgsl";
+import subgroupsSource from "../../../wgsl/attention-subgroups.wgsl";
 import rowsPrelude from "../../../wgsl/lib/attention-rows.wgsl";
 import scalarHeads from "../../../wgsl/lib/heads-scalar.wgsl";
 import vectorHeads from "../../../wgsl/lib/heads-vec4.wgsl";
@@ -9,7 +10,8 @@ import smallRegisters from "../../../wgsl/lib/registers-128.wgsl";
 import largeRegisters from "../../../wgsl/lib/registers-256.wgsl";
 import { ShapeError } from "../../errors";
 import { ops } from "../../ops/index";
-import { contractProgram, type Program, passProgram } from "../program";
+import type { KernelClass } from "../../tuning";
+import { contractProgram, orWithSubgroups, type Program, passProgram } from "../program";
 import type { Grid } from "../recorder";
 import { divide, FLOAT, line, type Plan } from "./plan";
 import { isMultipleOf4 } from "./tiles";
@@ -44,18 +46,33 @@ function variantOf(
   };
 }
 
-/** By alignment, then for heads of up to 32, 64, 96, 128 and 256 channels, whose register tiles differ. */
-const tiledVariants = [false, true].map((isAligned) =>
-  [1, 2, 3, 4, 8].map((CHUNKS) => ({
-    chunks: CHUNKS,
-    ...variantOf(
-      [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads, CHUNKS > 4 ? largeRegisters : smallRegisters, attentionSource],
-      `D up to ${32 * CHUNKS}, ${isAligned ? "vec4" : "scalar"}`,
-      { CHUNKS },
-      (rows, heads) => [divide(rows, ATTENTION_TILE), heads, 1],
-    ),
-  })),
-);
+/** Threads that share a row of a head in attention-subgroups.wgsl, and how many vec4 each holds; 256 channels would not fit its registers. */
+const SHARED_ROWS: Readonly<Record<number, Readonly<Record<string, number>>>> = {
+  1: { PARTS: 1, VECTORS: 8 },
+  2: { PARTS: 2, VECTORS: 8 },
+  3: { PARTS: 4, VECTORS: 6 },
+  4: { PARTS: 4, VECTORS: 8 },
+};
+
+/** For heads of up to 32 `chunks` channels, whose register tiles differ, and by alignment. */
+function tiledVariant(chunks: number, isAligned: boolean): Variant {
+  const preludes = [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads];
+  const sources = [...preludes, chunks > 4 ? largeRegisters : smallRegisters, attentionSource];
+  const name = `D up to ${32 * chunks}, ${isAligned ? "vec4" : "scalar"}`;
+  const tiles = variantOf(sources, name, { CHUNKS: chunks }, (rows, heads) => [divide(rows, ATTENTION_TILE), heads, 1]);
+  const shared = SHARED_ROWS[chunks];
+  if (!shared) return tiles;
+  const sharing = (of: KernelClass, program: Program) => orWithSubgroups(of, program, [subgroupsSource, ...preludes], shared);
+  return {
+    ...tiles,
+    forward: sharing("attention forward", tiles.forward),
+    query: sharing("attention backward", tiles.query),
+    key: sharing("attention backward", tiles.key),
+  };
+}
+
+/** By alignment, then by channels. */
+const tiledVariants = [false, true].map((isAligned) => [1, 2, 3, 4, 8].map((chunks) => ({ chunks, ...tiledVariant(chunks, isAligned) })));
 /** By alignment. */
 const emulatedVariants = [false, true].map((isAligned) =>
   variantOf(

@@ -47,5 +47,5 @@ export function everyProgram(): readonly Program[] {
       for (const isAligned of [false, true]) for (const program of tiles) found.add(program.pick(isSoftware, tile, isAligned));
     }
   }
-  return [...found];
+  return [...found].flatMap((program) => [program, ...(program.withSubgroups ? [program.withSubgroups.program] : [])]);
 }

@@ -9,19 +9,18 @@ import { ops } from "../../ops/index";
 import { contractProgram, type Program, passProgram } from "../program";
 import type { Binding } from "../recorder";
 import { elements, line, type Plan, perElement, single } from "./plan";
+import { reducing } from "./reducing";
 
 const kvCache = [gridPrelude, mathPrelude, reducePrelude, kvCacheSource];
 /** MAX_D in kv-cache.wgsl. */
 const MAX_CACHED_CHANNELS = 256;
 const constants = { WORKGROUP: 64 };
-const kvCacheExtend = contractProgram(ops.kvCache.extend, kvCache, { constants });
+const kvCacheExtend = reducing(contractProgram(ops.kvCache.extend, kvCache, { constants }));
 /** Bindings and parameters are those of extend. */
-const kvCacheAttend = passProgram(
-  "kv_cache_attend",
-  kvCache,
-  "r---rrww",
-  ops.kvCache.extend.params.map(({ name, type }) => `${name}:${type}`).join(" "),
-  { constants },
+const kvCacheAttend = reducing(
+  passProgram("kv_cache_attend", kvCache, "r---rrww", ops.kvCache.extend.params.map(({ name, type }) => `${name}:${type}`).join(" "), {
+    constants,
+  }),
 );
 
 /** A workgroup for each head of each row; `arrange` gives bindings in the order of extend. */

@@ -8,11 +8,12 @@ import { ops } from "../../ops/index";
 import { contractProgram, type Program, passProgram } from "../program";
 import { columnBlocks, columnGrid, columnSumsCombine, combineColumns } from "./column-sums";
 import { divide, FLOAT, line, type Plan, type Values } from "./plan";
+import { reducing } from "./reducing";
 
 /** A row reduction wants threads for about four elements each, and no more than a default workgroup has. */
 const ROW_THREADS = [64, 256] as const;
 const rowVariants = (make: (variant: string, constants: Readonly<Record<string, number>>) => Program) =>
-  ROW_THREADS.map((threads) => make(`${threads} threads`, { WORKGROUP: threads }));
+  ROW_THREADS.map((threads) => reducing(make(`${threads} threads`, { WORKGROUP: threads })));
 const rowVariant = (programs: readonly Program[], C: number) => programs[C > 512 ? 1 : 0] as Program;
 
 const rmsNorm = [gridPrelude, reducePrelude, rmsNormSource];

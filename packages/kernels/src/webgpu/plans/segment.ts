@@ -5,9 +5,10 @@ import segmentSource from "../../../wgsl/segment.wgsl";
 import { ops } from "../../ops/index";
 import { contractProgram } from "../program";
 import { elements, line, single } from "./plan";
+import { reducing } from "./reducing";
 
 const segment = [gridPrelude, reducePrelude, segmentSource];
 export const segmentPlans = [
-  single(contractProgram(ops.segment.sum, segment, { constants: { WORKGROUP: 64 } }), ({ S }) => line(S!)),
+  single(reducing(contractProgram(ops.segment.sum, segment, { constants: { WORKGROUP: 64 } })), ({ S }) => line(S!)),
   single(contractProgram(ops.segment.broadcast, segment), ({ N }) => elements(N!)),
 ];

@@ -10,6 +10,7 @@ import sampleSource from "../../../wgsl/sample.wgsl";
 import { ops } from "../../ops/index";
 import { contractProgram, passProgram } from "../program";
 import { BUSY_GROUPS, divide, FLOAT, line, type Plan, perElement, single } from "./plan";
+import { reducing } from "./reducing";
 
 const policyLoss = [mathPrelude, policyLossSource];
 /** WORKGROUP in policy-loss.wgsl. */
@@ -27,8 +28,8 @@ const SUM_THREADS = 256;
 /** Elements of one workgroup's part of a sum of squares, until BUSY_GROUPS workgroups are at work. */
 const SUM_PART = 4096;
 const sumSquaresOptions = { constants: { WORKGROUP: SUM_THREADS } };
-const sumSquaresPartial = passProgram("adamw_sum_squares_partial", adamw, "rw", "N:u32", sumSquaresOptions);
-const sumSquaresCombine = passProgram("adamw_sum_squares_combine", adamw, "rw", "count:u32", sumSquaresOptions);
+const sumSquaresPartial = reducing(passProgram("adamw_sum_squares_partial", adamw, "rw", "N:u32", sumSquaresOptions));
+const sumSquaresCombine = reducing(passProgram("adamw_sum_squares_combine", adamw, "rw", "count:u32", sumSquaresOptions));
 
 const blockwise = [gridPrelude, reducePrelude, blockwiseSource];
 
@@ -45,7 +46,7 @@ export const trainingPlans: Plan[] = [
       context.run(policyCombine, [partials, tensors[7]], { groups, Q: values.Q! }, [1, 1, 1]);
     },
   },
-  single(contractProgram(ops.sample.forward, sampleSources, { constants: { WORKGROUP: 256 } }), ({ N }) => line(N!)),
+  single(reducing(contractProgram(ops.sample.forward, sampleSources, { constants: { WORKGROUP: 256 } })), ({ N }) => line(N!)),
   {
     entry: ops.adamw.sumSquares,
     programs: () => [sumSquaresPartial, sumSquaresCombine],
@@ -58,6 +59,6 @@ export const trainingPlans: Plan[] = [
   },
   single(contractProgram(ops.adamw.clip, adamw), () => [1, 1, 1]),
   perElement(ops.adamw.step, adamw, "N"),
-  single(contractProgram(ops.blockwise.quantize, blockwise, { constants: { WORKGROUP: 64 } }), ({ B }) => line(B!)),
+  single(reducing(contractProgram(ops.blockwise.quantize, blockwise, { constants: { WORKGROUP: 64 } })), ({ B }) => line(B!)),
   perElement(ops.blockwise.dequantize, blockwise, "W"),
 ];

@@ -20,23 +20,22 @@ import {
   weightSlices,
 } from "./matmul";
 import { divide, elements, FLOAT, line, type Plan, type PlanContext, part, perElement, single, type Values } from "./plan";
+import { reducing } from "./reducing";
 import { CHUNK_STEP } from "./token-logprob";
 
 const vocabPair = [gridPrelude, mathPrelude, reducePrelude, vocabPairSource];
 const pairRow = { constants: { WORKGROUP: 256 } };
-const pairNormalise = passProgram(
-  "vocab_pair_normalise",
-  vocabPair,
-  "rw",
-  "N:u32 V:u32 inverse_temperature:f32 cap:f32 is_first:u32",
-  pairRow,
+const pairNormalise = reducing(
+  passProgram("vocab_pair_normalise", vocabPair, "rw", "N:u32 V:u32 inverse_temperature:f32 cap:f32 is_first:u32", pairRow),
 );
-const pairSums = passProgram(
-  "vocab_pair_sums",
-  vocabPair,
-  "rrrrww",
-  "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 cap:f32 fixed_cap:f32 beta:f32 is_first:u32",
-  pairRow,
+const pairSums = reducing(
+  passProgram(
+    "vocab_pair_sums",
+    vocabPair,
+    "rrrrww",
+    "N:u32 V:u32 inverse_temperature:f32 fixed_inverse_temperature:f32 cap:f32 fixed_cap:f32 beta:f32 is_first:u32",
+    pairRow,
+  ),
 );
 const pairGradient = passProgram(
   "vocab_pair_gradient",
@@ -134,7 +133,7 @@ export const vocabPlans: Plan[] = [
     },
   },
   single(
-    contractProgram(ops.vocabGather.forward, [gridPrelude, reducePrelude, vocabGatherSource], { constants: { WORKGROUP: 64 } }),
+    reducing(contractProgram(ops.vocabGather.forward, [gridPrelude, reducePrelude, vocabGatherSource], { constants: { WORKGROUP: 64 } })),
     ({ N }) => line(N!),
   ),
   perElement(ops.vocabGather.backwardHidden, [gridPrelude, reducePrelude, vocabGatherSource], "N", "C"),
