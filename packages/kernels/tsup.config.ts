@@ -1,4 +1,15 @@
-import { defineConfig } from "tsup";
+import { readFileSync } from "node:fs";
+import { defineConfig, type Options } from "tsup";
+
+/** Shaders ship without comments and indentation, line by line, so that the compiler's line numbers stay. WGSL has no strings in which `//` could stand. */
+const bareShaders: NonNullable<Options["esbuildPlugins"]>[number] = {
+  name: "bare shaders",
+  setup: (build) =>
+    build.onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(/^ +| *\/\/.*$/gm, ""),
+      loader: "text",
+    })),
+};
 
 const typesOnly = process.argv.includes("--dts-only");
 
@@ -19,5 +30,6 @@ export default defineConfig({
   dts: typesOnly && { only: true },
   clean: !typesOnly,
   treeshake: true,
-  loader: { ".wgsl": "text", ".wasm": "base64" },
+  loader: { ".wasm": "base64" },
+  esbuildPlugins: [bareShaders],
 });
