@@ -44,7 +44,7 @@ export interface DeviceInfo {
    */
   readonly fewRows?: number | undefined;
   /**
-   * What the device took from a tuning table, which changes the last bits of matrix products; `name` says "tuned" where that is anything. Undefined where
+   * What the device took from a tuning table, which changes the last bits of results; `name` says "tuned" where that is anything. Undefined where
    * there is no table.
    */
   readonly tuning?: DeviceTuning | undefined;

@@ -242,7 +242,7 @@ declare(program, "devices", "list what can compute here", devicesSchema, async (
 declare(
   program,
   "tune",
-  "fit matrix products to this machine's GPU by measurement",
+  "fit kernels to this machine's GPU by measurement",
   tuneSchema,
   async () => (await import("./cli/commands/tune")).runTune,
 );

@@ -28,7 +28,7 @@ export interface DeviceOptions {
   readonly relaxed?: boolean | undefined;
   /** What the device may hand out, in bytes. Default: 4 GiB on wasm, no limit of ours on a GPU. */
   readonly memoryBytes?: number | undefined;
-  /** Cut matrix products on a GPU as `tuneGpu` found best there, which changes their last bits. Default true, where it was called. */
+  /** Run kernels on a GPU as `tuneGpu` found best there, which changes the last bits of results. Default true, where it was called. */
   readonly tuning?: boolean | undefined;
 }
 

@@ -15,7 +15,7 @@ export interface KeptTuning extends Tuning {
 }
 
 /**
- * Finds out by measurement how matrix products are best cut on this machine's GPU, in some seconds, and keeps it in the user's cache, where `createDevice`
+ * Finds out by measurement how matrix products, reductions and attention run fastest on this machine's GPU, in some seconds, and keeps it in the user's cache, where `createDevice`
  * looks. Throws DeviceError where there is no GPU, or, unless `allowSoftware`, only one that is emulated on the CPU.
  */
 export async function tuneGpu(options: TuneGpuOptions = {}): Promise<KeptTuning> {

@@ -27,7 +27,7 @@ export interface DeviceOptions {
    * gives the same bits on every machine.
    */
   readonly relaxed?: boolean | undefined;
-  /** Cut matrix products on a GPU as `tuneGpu` found best there, which changes their last bits. Default true, where it was called. */
+  /** Run kernels on a GPU as `tuneGpu` found best there, which changes the last bits of results. Default true, where it was called. */
   readonly tuning?: boolean | undefined;
   /** Where `engine-worker.js` of this package is served, for bundlers that do not find it. */
   readonly workerUrl?: WorkerUrl | undefined;

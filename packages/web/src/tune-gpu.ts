@@ -7,7 +7,7 @@ import { openGpu } from "./gpu";
 export type TuneGpuOptions = Omit<TuneOptions, "now">;
 
 /**
- * Finds out by measurement how matrix products are best cut on this GPU, in some seconds, and keeps it in the browser's storage for this site, where
+ * Finds out by measurement how matrix products, reductions and attention run fastest on this GPU, in some seconds, and keeps it in the browser's storage for this site, where
  * `createDevice` and engines look. Throws DeviceError where there is no GPU, or, unless `allowSoftware`, only one that is emulated on the CPU; StorageError
  * where the browser keeps no files. `removeStored("trimtab/tuning")` forgets it.
  */
