@@ -150,7 +150,7 @@ function runOf(
 /** Matrix products, attention, and the loss, which is a matrix product. */
 function productMs(ops: readonly OpProfile[]): number {
   const products = ops.filter(({ name }) =>
-    /^matmul_|^packed_weight_|attention|^kv_cache_(attend|extend)|^token_logprob_(forward|backward)/.test(name),
+    /^(normed_)?matmul_|^packed_weight_|attention|^kv_cache_(attend|extend)|^token_logprob_(forward|backward)/.test(name),
   );
   return products.reduce((sum, { ms }) => sum + ms, 0);
 }

@@ -171,8 +171,8 @@ describeDevices("generate", (device, name) => {
     let time = 0;
     const options = { ...base, prompts: [prompt(3), prompt(4)], maxNewTokens: 25, eosTokenIds: [], clock: () => time++ };
     await generate({ ...options, onStats: (s) => (stats = s) });
-    // Per step: embedding, per layer 9 (head norm included), norm, head, sample. Prefill: rope and the cache's write by themselves, and one gather.
-    const [perStep, forPrefill] = [4 + 2 * 9, 5 + 2 * 11];
+    // Per step: embedding, per layer 6 (head norm included), norm, head, sample. Prefill: rope and the cache's write by themselves, and one gather.
+    const [perStep, forPrefill] = [4 + 2 * 6, 5 + 2 * 8];
     expect(stats).toMatchObject({ newTokens: 50, droppedTokens: 0, decodeSteps: 24, decodeBlocks: 3, readbacks: 2 * (1 + 3) });
     expect(stats?.dispatches).toBe(24 * perStep + forPrefill);
     expect(stats).toMatchObject({ prefillMs: 1, decodeMs: 3, tokensPerSecond: 50 / 0.004 });

@@ -50,6 +50,12 @@ const worked: readonly Worked[] = [
   ["matmul_backward_input", product, 210, 4 * (21 + 35 + 15)],
   ["matmul_backward_weight", product, 210, 4 * (21 + 15 + 2 * 35)],
   ["matmul_backward_bias", { M: 3, N: 7 }, 21, 4 * (21 + 14)],
+  // 4 for each of 15 elements that are normed; a bias for each of 21 results
+  ["normed_matmul_forward", { ...product, eps: 0, offset: 0 }, 60 + 210 + 21, 4 * (15 + 35 + 5 + 7 + 21)],
+  // 14 rows of w and 14 biases for 7 columns, and 5 for each of 21 gates
+  ["normed_matmul_gated", { M: 3, K: 5, F: 7, eps: 0, offset: 0, kind: 0 }, 60 + 420 + 42 + 105, 4 * (15 + 70 + 5 + 14 + 21)],
+  ["normed_matmul_packed_forward", { ...product, W: 2, eps: 0, offset: 0, format: 0 }, 291, 4 * (15 + 14 + 5 + 7 + 21)],
+  ["normed_matmul_packed_gated", { M: 3, K: 5, F: 7, W: 2, eps: 0, offset: 0, kind: 0, format: 0 }, 627, 4 * (15 + 28 + 5 + 14 + 21)],
   // 7 packed rows of 2 words
   ["packed_weight_forward", { ...product, W: 2, format: 0 }, 252, 4 * (15 + 14 + 7 + 21 + 21)],
   ["packed_weight_backward_input", { ...product, W: 2, format: 0 }, 210, 4 * (21 + 14 + 15)],

@@ -66,7 +66,9 @@ export class BlockDecoder {
       try {
         const ids = { ids: input, sorted: undefined };
         const logits = this.#trunks.logits(tape, ({ decoder, cache }) =>
-          decoder.hidden(tape, ids, positions, (layer, qkv, rotation) => cache.extend(tape, layer, qkv, rotation, tables, lengths)),
+          decoder.hidden(tape, ids, positions, (layer, qkv, rotation) => cache.extend(tape, layer, qkv, rotation, tables, lengths), {
+            isFused: true,
+          }),
         ); // (R, V)
         // The sampled token's position is the number of positions before it.
         sampleTokens(tape, logits, { ...sampler, positions: lengths, tokens, logp });

@@ -3,6 +3,7 @@
 import { gatherRows, rowIndex } from "../autograd/gather";
 import { Tape } from "../autograd/tape";
 import { attentionShape } from "../models/config";
+import type { Attend } from "../models/decoder";
 import { attention, rope } from "../nn/attention";
 import { type Tensor, windowOf } from "../tensor/tensor";
 import type { Group } from "./groups";
@@ -35,11 +36,12 @@ export async function prefill(
     const attend = attentionKind === "flash" ? flash(tape, pass) : paged(tape, pass, groups);
     const slots = tape.constant(pass.slots);
     let logits = trunks.logits(tape, (trunk) => {
-      const hidden = trunk.decoder.hidden(tape, rowIndex(tape, pass.tokens), pass.positions, (layer, qkv, rotation) => {
+      const attendAndStore: Attend = (layer, qkv, rotation) => {
         rope(tape, qkv, rotation, attentionShape(trunk.decoder.config, layer));
         trunk.cache.write(tape, layer, windowOf(qkv, 0, [count, qkv.shape[1] as number]), slots);
         return attend(trunk, layer, qkv);
-      });
+      };
+      const hidden = trunk.decoder.hidden(tape, rowIndex(tape, pass.tokens), pass.positions, attendAndStore, { isFused: true });
       copyHalfFilledBlocks(tape, trunk.cache, groups);
       return gatherRows(tape, hidden, rowIndex(tape, pass.lasts)); // (G, C)
     }); // (G, V)

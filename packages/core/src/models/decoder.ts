@@ -4,7 +4,7 @@
  * The forward pass is given its attention, rotation included, so training (flash attention over rows), prefill (the same, and fill the cache)
  * and decoding (attention over the paged cache, which takes in the new token) are one piece of code.
  */
-import { type Device, ropeTable, type WeightFormatName } from "@trimtab/kernels";
+import { type Device, type GateKind, ropeTable, type WeightFormatName } from "@trimtab/kernels";
 import { add, affine, unary } from "../autograd/elementwise";
 import { type RowIndex, rowIndex, tableRows } from "../autograd/gather";
 import type { Tape } from "../autograd/tape";
@@ -14,6 +14,7 @@ import { gatedActivation } from "../nn/gated-activation";
 import type { Head } from "../nn/head";
 import { linear } from "../nn/linear";
 import { headNorm, layerNorm, rmsNorm } from "../nn/norm";
+import { normedLinear } from "../nn/normed-linear";
 import { type Init, type Parameter, ParameterSet, type ParameterSpec } from "../nn/parameters";
 import { type Tensor, upload } from "../tensor/tensor";
 import { adaptedLinear } from "./adapted-linear";
@@ -118,8 +119,11 @@ export class Decoder {
     });
   }
 
-  /** Final hidden states (N, C) of tokens at `positions` (N), with any attention. */
-  hidden(tape: Tape, tokens: RowIndex, positions: Uint32Array | Tensor, attend: Attend): Tensor {
+  /**
+   * Final hidden states (N, C) of tokens at `positions` (N), with any attention. `isFused`: norms and gates are computed by the linear layers
+   * beside them, in fewer dispatches and with other roundings; the tape must not record then. Default false.
+   */
+  hidden(tape: Tape, tokens: RowIndex, positions: Uint32Array | Tensor, attend: Attend, { isFused = false } = {}): Tensor {
     const { config } = this;
     const where = positions instanceof Uint32Array ? rowIndex(tape, positions) : { ids: positions, sorted: undefined };
     let x = tableRows(tape, this.#get("embedding"), tokens);
@@ -128,7 +132,7 @@ export class Decoder {
       x = add(tape, x, tableRows(tape, this.#get("positions"), where));
     }
     for (let layer = 0; layer < config.layers; layer++) {
-      x = tape.block(x, (input) => this.#mlp(tape, layer, this.#attention(tape, layer, input, where.ids, attend)));
+      x = tape.block(x, (input) => this.#mlp(tape, layer, this.#attention(tape, layer, input, where.ids, attend, isFused), isFused));
     }
     return this.#norm(tape, "norm", x);
   }
@@ -142,13 +146,11 @@ export class Decoder {
     }
   }
 
-  #attention(tape: Tape, layer: number, x: Tensor, positions: Tensor, attend: Attend): Tensor {
+  #attention(tape: Tape, layer: number, x: Tensor, positions: Tensor, attend: Attend, isFused: boolean): Tensor {
     const { config } = this;
     const { norm, heads: H, kvHeads: K } = config;
     const at = `layers.${layer}.attention`;
-    let qkv = this.#linear(tape, this.#input(tape, at, x), `${at}.qkv`, {
-      bias: config.bias.qkv ? this.#get(`${at}.qkv.bias`) : undefined,
-    });
+    let qkv = this.#input(tape, at, x, { name: "qkv", hasBias: config.bias.qkv, isFused });
     if (config.headNorm !== "none") {
       const parts = config.headNorm === "head" ? { H, K } : { H: 1, K: 1 };
       qkv = headNorm(tape, qkv, this.#get(`${at}.q_norm`), this.#get(`${at}.k_norm`), { ...parts, ...norm });
@@ -157,17 +159,28 @@ export class Decoder {
     return this.#output(tape, at, x, attend(layer, qkv, tables && { ...tables, positions }), "out", config.bias.out);
   }
 
-  #mlp(tape: Tape, layer: number, x: Tensor): Tensor {
+  #mlp(tape: Tape, layer: number, x: Tensor, isFused: boolean): Tensor {
     const { bias, mlp } = this.config;
     const at = `layers.${layer}.mlp`;
-    const up = this.#linear(tape, this.#input(tape, at, x), `${at}.up`, { bias: bias.mlp ? this.#get(`${at}.up.bias`) : undefined });
-    const activated = mlp.kind === "gated" ? gatedActivation(tape, up, mlp.gate) : unary(tape, mlp.activation, up);
+    const options = { name: "up", hasBias: bias.mlp, isFused };
+    const activated =
+      mlp.kind === "gated"
+        ? this.#input(tape, at, x, { ...options, gate: mlp.gate })
+        : unary(tape, mlp.activation, this.#input(tape, at, x, options));
     return this.#output(tape, at, x, activated, "down", bias.mlp);
   }
 
-  /** What attention or MLP reads of the residual stream. */
-  #input(tape: Tape, at: string, x: Tensor): Tensor {
-    return this.config.blockNorms === "after" ? x : this.#norm(tape, `${at}.norm`, x);
+  /** What attention or MLP makes of the residual stream x with its norm and first linear layer, and its gate: in one op where that op has what the model has. */
+  #input(tape: Tape, at: string, x: Tensor, { name, hasBias, gate, isFused }: InputOptions): Tensor {
+    const { norm, blockNorms } = this.config;
+    const layer = `${at}.${name}`;
+    const bias = hasBias ? this.#get(`${layer}.bias`) : undefined;
+    if (isFused && norm.kind === "rms" && blockNorms !== "after" && !this.adapter?.groups.has(layer)) {
+      const { eps, offset } = norm;
+      return normedLinear(tape, x, this.#get(`${at}.norm`), this.parameters.weight(layer), { eps, offset, bias, gate });
+    }
+    const y = this.#linear(tape, blockNorms === "after" ? x : this.#norm(tape, `${at}.norm`, x), layer, { bias });
+    return gate === undefined ? y : gatedActivation(tape, y, gate);
   }
 
   /** The residual stream with what attention or MLP adds to it, through the last linear layer of either. */
@@ -199,6 +212,14 @@ export class Decoder {
   #get(name: string): Parameter {
     return this.parameter(name);
   }
+}
+
+/** The first linear layer of attention or MLP. */
+interface InputOptions {
+  readonly name: string;
+  readonly hasBias: boolean;
+  readonly gate?: GateKind;
+  readonly isFused: boolean;
 }
 
 interface Ropes {

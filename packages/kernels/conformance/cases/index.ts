@@ -13,6 +13,7 @@ import { headNormCases, headNormGradients } from "./head-norm";
 import { kvCacheCases } from "./kv-cache";
 import { layerNormCases, layerNormGradients } from "./layer-norm";
 import { matmulCases, matmulGradients } from "./matmul";
+import { normedMatmulCases } from "./normed-matmul";
 import { packedWeightCases, packedWeightGradients } from "./packed-weight";
 import { policyLossCases, policyLossGradients } from "./policy-loss";
 import { rmsNormCases, rmsNormGradients } from "./rms-norm";
@@ -36,6 +37,7 @@ export const cases: readonly Case[] = [
   ...kvCacheCases,
   ...layerNormCases,
   ...matmulCases,
+  ...normedMatmulCases,
   ...packedWeightCases,
   ...policyLossCases,
   ...rmsNormCases,

@@ -12,6 +12,7 @@ import { headNorm } from "./head-norm";
 import { kvCache } from "./kv-cache";
 import { layerNorm } from "./layer-norm";
 import { matmul } from "./matmul";
+import { normedMatmul } from "./normed-matmul";
 import { packedWeight } from "./packed-weight";
 import { policyLoss } from "./policy-loss";
 import { rmsNorm } from "./rms-norm";
@@ -42,6 +43,7 @@ export const ops = {
   kvCache,
   layerNorm,
   matmul,
+  normedMatmul,
   packedWeight,
   policyLoss,
   rmsNorm,

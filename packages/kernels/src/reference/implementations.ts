@@ -14,6 +14,7 @@ import { evaluateImplementation, type Implementation, type ReferenceValues } fro
 import { kvCacheReference } from "./kv-cache";
 import { layerNormReference } from "./layer-norm";
 import { matmulReference } from "./matmul";
+import { normedMatmulReference } from "./normed-matmul";
 import { packedWeightReference } from "./packed-weight";
 import { policyLossReference } from "./policy-loss";
 import { rmsNormReference } from "./rms-norm";
@@ -38,6 +39,7 @@ export const implementations: ReadonlyMap<string, Implementation> = new Map(
     kvCacheReference,
     layerNormReference,
     matmulReference,
+    normedMatmulReference,
     packedWeightReference,
     policyLossReference,
     rmsNormReference,

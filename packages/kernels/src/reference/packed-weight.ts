@@ -20,7 +20,7 @@ function halfOf(code: number): number {
 }
 
 /** w (rows, columns) of packed rows of `words` words. */
-function unpack(w: ArrayLike<number>, rows: number, columns: number, words: number, id: number): Float64Array {
+export function unpack(w: ArrayLike<number>, rows: number, columns: number, words: number, id: number): Float64Array {
   const format = weightFormat(id);
   const { name, bits, blockLength, levels } = format;
   const scalesAt = codeWords(format, columns);

@@ -6,6 +6,9 @@ override GROUP_Y: u32 = 8u;
 // True on GPUs that are emulated on a CPU: registers straight from memory, as staging costs them more than it saves.
 override EMULATED: bool = false;
 
+// True where B stacks the rows of a gate over those of what it gates: a block of four columns is two gates and the two that they gate.
+override GATED: bool = false;
+
 const DEPTH: u32 = 16u;  // of one stage
 override THREADS: u32 = GROUP_X * GROUP_Y;
 override BLOCKS: u32 = 1u;  // that a thread stages: 4 (ROW_BLOCKS + GROUP_X) / THREADS, at most 2
@@ -34,12 +37,22 @@ fn block_a(row: u32, k: u32, shape: Operand) -> mat4x4f {
     read_a(k + 2u, row, shape.depth, shape.outer), read_a(k + 3u, row, shape.depth, shape.outer));
 }
 
+// Which of `rows` rows of B, stored (outer, depth), column `column + j` is; `column` is a multiple of 4.
+fn row_of_b(column: u32, j: u32, rows: u32) -> u32 {
+  if (GATED) {
+    return column / 2u + j % 2u + j / 2u * (rows / 2u);
+  }
+  return column + j;
+}
+
 // m[c][j] = B(k + c, column + j)
 fn block_b(column: u32, k: u32, shape: Operand) -> mat4x4f {
   if (shape.along_depth) {
     return transpose(mat4x4f(
-      read_b(column, k, shape.outer, shape.depth), read_b(column + 1u, k, shape.outer, shape.depth),
-      read_b(column + 2u, k, shape.outer, shape.depth), read_b(column + 3u, k, shape.outer, shape.depth)));
+      read_b(row_of_b(column, 0u, shape.outer), k, shape.outer, shape.depth),
+      read_b(row_of_b(column, 1u, shape.outer), k, shape.outer, shape.depth),
+      read_b(row_of_b(column, 2u, shape.outer), k, shape.outer, shape.depth),
+      read_b(row_of_b(column, 3u, shape.outer), k, shape.outer, shape.depth)));
   }
   return mat4x4f(
     read_b(k, column, shape.depth, shape.outer), read_b(k + 1u, column, shape.depth, shape.outer),

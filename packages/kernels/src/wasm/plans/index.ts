@@ -3,6 +3,14 @@ import { entryPoints } from "../../ops/index";
 import { attentionBackward, attentionForward } from "./attention";
 import { kvCacheAttend, kvCacheExtend } from "./kv-cache";
 import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "./matmul";
+import {
+  GATE_NS,
+  NORM_NS,
+  normedMatmulForward,
+  normedMatmulGated,
+  normedMatmulPackedForward,
+  normedMatmulPackedGated,
+} from "./normed-matmul";
 import { channels, headRow, normBackward } from "./norms";
 import { packedWeightBackwardInput, packedWeightForward, packedWeightRows } from "./packed-weight";
 import { elements, mirror, type Plan, rows } from "./plan";
@@ -30,7 +38,7 @@ const table: Readonly<Record<string, Plan>> = {
     ns: Math.max(1, (call.value("N") / Math.max(1, call.value("U"))) * call.value("C") * 0.4),
   })),
   fill_set: elements(0.2),
-  gated_activation_forward: rows((call) => call.value("F"), 2.5),
+  gated_activation_forward: rows((call) => call.value("F"), GATE_NS),
   gated_activation_backward: rows((call) => call.value("F"), 5),
   head_norm_forward: rows(headRow, 0.6),
   head_norm_backward: normBackward("head_norm_backward__rows", { dwq: "A", dwk: "B" }, headRow),
@@ -44,11 +52,15 @@ const table: Readonly<Record<string, Plan>> = {
   matmul_backward_input: matmulBackwardInput,
   matmul_backward_weight: matmulBackwardWeight,
   matmul_backward_bias: mirror((call) => ({ items: Math.ceil(call.value("N") / 16), ns: call.value("M") * 1.2, multiple: 4 })),
+  normed_matmul_forward: normedMatmulForward,
+  normed_matmul_gated: normedMatmulGated,
+  normed_matmul_packed_forward: normedMatmulPackedForward,
+  normed_matmul_packed_gated: normedMatmulPackedGated,
   packed_weight_forward: packedWeightForward,
   packed_weight_backward_input: packedWeightBackwardInput,
   packed_weight_rows: packedWeightRows,
   policy_loss_fused: policyLossFused,
-  rms_norm_forward: rows(channels, 0.5),
+  rms_norm_forward: rows(channels, NORM_NS),
   rms_norm_backward: normBackward("rms_norm_backward__rows", { dw: "C" }, channels),
   rope_rotate: rows((call) => call.value("heads") * call.value("R"), 1),
   sample_forward: sampleForward,

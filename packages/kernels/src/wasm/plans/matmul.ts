@@ -82,7 +82,12 @@ export function blocks(product: Product): Phase {
 /** Rows up to which outputs are dot products along K and weights are read once, unpacked; beyond, sums over k in order. */
 export const FEW_ROWS = 32;
 
-/** A linear layer: pointers, sizes, and the bytes of a row of w where it is not f32. */
+/** {@link Packed}, and the bytes of a whole row. */
+export interface PackedRows extends Packed {
+  readonly rowBytes: number;
+}
+
+/** A linear layer: pointers and sizes; `packed` where w is not in f32. */
 interface Forward {
   readonly x: number;
   readonly w: number;
@@ -92,7 +97,7 @@ interface Forward {
   readonly M: number;
   readonly K: number;
   readonly N: number;
-  readonly packed?: (Packed & { readonly rowBytes: number }) | undefined;
+  readonly packed?: PackedRows | undefined;
 }
 
 /** Four unpacked rows must fit beside the panels in thread scratch. */

@@ -12,7 +12,7 @@ const MIN_SLICE = 256;
 const SLICED_GROUPS = 4 * BUSY_GROUPS;
 const MAX_SLICES = 32;
 /** Rows or columns up to which a result is narrow: one small tile. */
-const NARROW = TILES.small.rows;
+export const NARROW = TILES.small.rows;
 const DEEP = 4 * MIN_SLICE;
 
 /** A product (rows, depth) · (depth, columns). */

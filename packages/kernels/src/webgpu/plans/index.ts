@@ -5,6 +5,7 @@ import { attentionPlans } from "./attention";
 import { elementwisePlans } from "./elementwise";
 import { kvCachePlans } from "./kv-cache";
 import { f32Programs, matmulAddInput, matmulBackwardWeight, matmulPlans, weightSlices } from "./matmul";
+import { fewRows, normedMatmulPlans } from "./normed-matmul";
 import { normPlans } from "./norms";
 import { formatPrograms, packedWeightPlans } from "./packed-weight";
 import type { Plan } from "./plan";
@@ -19,6 +20,7 @@ const allPlans: readonly Plan[] = [
   ...normPlans,
   ...matmulPlans,
   ...packedWeightPlans,
+  ...normedMatmulPlans,
   ...attentionPlans,
   ...kvCachePlans,
   ...tokenLogprobPlans,
@@ -39,6 +41,12 @@ export function everyProgram(): readonly Program[] {
   ];
   const found = new Set<Program>([...linear.flatMap(({ skinny }) => skinny.flat(2)), ...formats.map(({ rows }) => rows)]);
   for (const isSoftware of [false, true]) {
+    for (const isGated of [false, true]) {
+      for (const format of [undefined, ...Object.values(WEIGHT_FORMATS)]) {
+        const { skinny, tile, slices, combine } = fewRows(isSoftware, isGated, format);
+        for (const program of [...skinny, tile, slices, combine]) found.add(program);
+      }
+    }
     for (const plan of allPlans) {
       for (const sizes of [{}, ...[30, 32, 62, 64, 94, 96, 126, 128, 254, 256].map((D) => ({ D }))])
         for (const program of plan.programs({ isSoftware }, sizes)) found.add(program);

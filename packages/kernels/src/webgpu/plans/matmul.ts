@@ -41,7 +41,7 @@ export const matmulCombine = passProgram(
 );
 
 /** Rows up to which a forward product reads w once, row by row. */
-const SKINNY_ROWS = [1, 2, 4, 8] as const;
+export const SKINNY_ROWS = [1, 2, 4, 8] as const;
 const FORWARD_PARAMS = "M:u32 K:u32 N:u32 has_bias:u32 has_addend:u32";
 
 const skinnyVariants = (format?: WeightFormat): Program[][][] =>
@@ -94,11 +94,14 @@ export const packedPrograms = (format: WeightFormat): LinearPrograms => ({
   inputSlices: sliceTiles(1, 0, "dy w", format),
 });
 
-function skinnyProgram({ skinny }: LinearPrograms, isSoftware: boolean, M: number, isAligned: boolean): Program | undefined {
-  const programs = skinny[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!;
-  if (M > SKINNY_ROWS.at(-1)!) return undefined;
-  return isSoftware ? programs[0] : programs[SKINNY_ROWS.findIndex((rows) => M <= rows)];
+/** The program for M rows, of one for each of SKINNY_ROWS or, on an emulated GPU, one for all; undefined where M is more. */
+export function skinnyVariant(programs: readonly Program[], M: number): Program | undefined {
+  const at = SKINNY_ROWS.findIndex((rows) => M <= rows);
+  return at < 0 ? undefined : programs[Math.min(at, programs.length - 1)];
 }
+
+const skinnyProgram = ({ skinny }: LinearPrograms, isSoftware: boolean, M: number, isAligned: boolean) =>
+  skinnyVariant(skinny[isSoftware ? 1 : 0]![isAligned ? 1 : 0]!, M);
 
 interface Product extends ProductShape {
   readonly layout: ProductLayout;

@@ -25,9 +25,8 @@ interface Operands {
   readonly variant: string;
 }
 
-/** `format`: the right operand is in low precision. */
-export function operands(isAligned: boolean, format?: WeightFormat): Operands {
-  const left = isAligned ? vectorLeft : scalarLeft;
+/** `format`: the right operand is in low precision. `left`: what reads the left one. */
+export function operands(isAligned: boolean, format?: WeightFormat, left = isAligned ? vectorLeft : scalarLeft): Operands {
   const name = isAligned ? "vec4" : "scalar";
   if (format) return { sources: [left, packedRight], constants: { FORMAT: format.id }, variant: `${name}, ${format.name}` };
   return { sources: [left, isAligned ? vectorRight : scalarRight], constants: {}, variant: name };
