@@ -18,6 +18,7 @@ override ACCUMULATE: bool = false;  // add to dx: it is summed over chunks of th
 override A_ALONG_DEPTH: bool = true;
 override B_ALONG_DEPTH: bool = true;
 
+// Loops over what a thread writes end where the result does: compilers of emulated GPUs unroll a loop whose end they know, and take seconds over it.
 @compute @workgroup_size(THREADS)
 fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = group.y * 8u * GROUP_Y;
@@ -32,8 +33,10 @@ fn matmul_forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
       }
     }
   }
-  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    write_forward(row + 8u * thread_y(thread) + i, first, sum[i] + shift);
+  let top = row + 8u * thread_y(thread);
+  let end = min(top + 8u, forward.M);
+  @unroll(8, unless EMULATED) for (var i = 0u; top + i < end; i++) {
+    write_forward(top + i, first, sum[i] + shift);
   }
 }
 
@@ -41,8 +44,9 @@ fn write_forward(m: u32, first: u32, value: vec4f) {
   if (m >= forward.M) {
     return;
   }
-  @unroll(4, unless EMULATED) for (var j = 0u; j < 4u; j++) {
-    if (first + j < forward.N) {
+  let end = min(first + 4u, forward.N);
+  @unroll(4, unless EMULATED) for (var j = 0u; first + j < end; j++) {
+    if (first + j < end) {
       let at = m * forward.N + first + j;
       if (forward.has_addend != 0u) {
         y[at] = value[j] + addend[at];

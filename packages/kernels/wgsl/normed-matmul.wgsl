@@ -45,16 +45,18 @@ fn write_block(m: u32, first: u32, value: vec4f) {
   }
   if (GATED) {
     let F = params.N / 2u;
-    for (var j = 0u; j < 2u; j++) {
+    let end = min(first / 2u + 2u, F);
+    @unroll(2, unless EMULATED) for (var j = 0u; first / 2u + j < end; j++) {
       let f = first / 2u + j;
-      if (f < F) {
+      if (f < end) {
         y[m * F + f] = activation(biased(value[j], f)) * biased(value[2u + j], F + f);
       }
     }
     return;
   }
-  for (var j = 0u; j < 4u; j++) {
-    if (first + j < params.N) {
+  let end = min(first + 4u, params.N);
+  @unroll(4, unless EMULATED) for (var j = 0u; first + j < end; j++) {
+    if (first + j < end) {
       y[m * params.N + first + j] = biased(value[j], first + j);
     }
   }
@@ -96,19 +98,24 @@ fn normed_matmul_skinny(
     skinny_squares[m * SKINNY_THREADS + thread] = sum_of_squares[m];
   }
   workgroupBarrier();
-  for (var span = SKINNY_THREADS / 2u; span > 0u; span /= 2u) {
-    if (thread < span) {
-      for (var m = 0u; m < skinny_rows(); m++) {
-        let at = m * SKINNY_THREADS + thread;
-        skinny[at] += skinny[at + span];
-        skinny_squares[at] += skinny_squares[at + span];
-      }
+  // Eight threads of a row add eight cells each; then one adds theirs.
+  let own = thread / 8u * SKINNY_THREADS + thread % 8u;
+  if (thread / 8u < skinny_rows()) {
+    for (var i = 1u; i < 8u; i++) {
+      skinny[own] += skinny[own + 8u * i];
+      skinny_squares[own] += skinny_squares[own + 8u * i];
     }
-    workgroupBarrier();
   }
+  workgroupBarrier();
   if (thread < skinny_rows()) {
     let at = thread * SKINNY_THREADS;
-    write_block(thread, first, skinny[at] * factor_of(skinny_squares[at]));
+    var total = skinny[at];
+    var total_squares = skinny_squares[at];
+    for (var i = 1u; i < 8u; i++) {
+      total += skinny[at + i];
+      total_squares += skinny_squares[at + i];
+    }
+    write_block(thread, first, total * factor_of(total_squares));
   }
 }
 
@@ -136,9 +143,10 @@ fn normed_matmul_tile(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let sum = tile_product(thread, row, column, 0u, params.K, Operand(params.M, params.K, true), Operand(params.N, params.K, true));
   workgroupBarrier();
   let first = column + 4u * thread_x(thread);
-  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    let r = 8u * thread_y(thread) + i;
-    write_block(row + r, first, sum[i] * factors[r]);
+  let top = row + 8u * thread_y(thread);
+  let end = min(top + 8u, params.M);
+  @unroll(8, unless EMULATED) for (var i = 0u; top + i < end; i++) {
+    write_block(top + i, first, sum[i] * factors[8u * thread_y(thread) + i]);
   }
 }
 
@@ -159,9 +167,11 @@ fn normed_matmul_slices(@builtin(workgroup_id) group: vec3u, @builtin(local_invo
   if (quad >= block_count()) {
     return;
   }
-  @unroll(8, unless EMULATED) for (var i = 0u; i < 8u; i++) {
-    let m = row + 8u * thread_y(thread) + i;
-    if (m < params.M) {
+  let top = row + 8u * thread_y(thread);
+  let last = min(top + 8u, params.M);
+  @unroll(8, unless EMULATED) for (var i = 0u; top + i < last; i++) {
+    let m = top + i;
+    if (m < last) {
       partials[(group.z * params.M + m) * block_count() + quad] = sum[i];
     }
   }

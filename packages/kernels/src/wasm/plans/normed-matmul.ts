@@ -1,5 +1,4 @@
 /** Plans of linear layers of normed rows: norm, product and gate one after the other, each as it is alone, on rows that live only as long as the call. */
-import { UNARY_KINDS } from "../../ops/index";
 import type { Phase } from "../pool";
 import { forwardProduct, type PackedRows } from "./matmul";
 import { packedRowsOf } from "./packed-weight";
@@ -9,6 +8,9 @@ import { type Plan, type PlanCall, phase } from "./plan";
 export const NORM_NS = 0.5;
 export const GATE_NS = 2.5;
 
+/** `affine` of UNARY_KINDS, with which the contracts of all ops would come into the bundle. */
+const AFFINE = 0;
+
 /** x̂ (M, K). */
 function normedRows(call: PlanCall): { readonly rows: number; readonly phases: readonly Phase[] } {
   const [M, K, eps, offset] = [call.value("M"), call.value("K"), call.value("eps"), call.value("offset")];
@@ -17,7 +19,7 @@ function normedRows(call: PlanCall): { readonly rows: number; readonly phases: r
   const gain = offset === 0 ? call.pointer("gain") : call.scratch(K * 4);
   const norm = phase("rms_norm_forward", [call.pointer("x"), gain, rows, rstd, M, K, eps], M, K * NORM_NS);
   if (offset === 0) return { rows, phases: [norm] };
-  const shift = phase("unary_forward", [call.pointer("gain"), gain, K, UNARY_KINDS.affine, 1, offset], K, 1, 64);
+  const shift = phase("unary_forward", [call.pointer("gain"), gain, K, AFFINE, 1, offset], K, 1, 64);
   return { rows, phases: [shift, norm] };
 }
 
