@@ -44,6 +44,8 @@ const LARGE: Readonly<Record<string, Values>> = {
   matmul_backward_input: { M: 300, K: 130, N: 250 },
   matmul_backward_weight: { M: 300, K: 130, N: 250 },
   matmul_backward_bias: { M: 1000, N: 500 },
+  normed_matmul_forward: { M: 300, K: 130, N: 250 },
+  normed_matmul_gated: { M: 300, K: 130, F: 125 },
   policy_loss_fused: { N: 9000 },
   rms_norm_forward: { N: 1500, C: 131 },
   rms_norm_backward: { N: 1500, C: 131 },
