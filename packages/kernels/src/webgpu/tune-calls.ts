@@ -128,15 +128,19 @@ function written(device: WebGpuDevice, data: Float32Array<ArrayBuffer> | Uint32A
   return tensor;
 }
 
+/** Of which numbers are drawn before they come again: a prime, so that no two rows of a tensor are the same. */
+const DRAWN = 65_521;
+
 /** Numbers in [-1, 1) without a pattern that a product would show. */
 function drawn(device: WebGpuDevice, shape: readonly number[]): TensorRef {
   const numbers = new Float32Array(elementCount(shape));
   let state = 1;
-  for (let i = 0; i < numbers.length; i++) {
+  for (let i = 0; i < Math.min(DRAWN, numbers.length); i++) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
     numbers[i] = state / 2 ** 31;
   }
+  for (let i = DRAWN; i < numbers.length; i *= 2) numbers.copyWithin(i, 0, i);
   return written(device, numbers, shape);
 }
