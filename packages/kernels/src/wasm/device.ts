@@ -106,7 +106,7 @@ export async function createWasmDevice(options: WasmDeviceOptions = {}): Promise
     memoryBytes: maximum * PAGE_BYTES,
     fewRows: FEW_ROWS,
   };
-  return new WasmDevice(info, memory, kernels, ports, threads > 1 ? new Team(memory, spins, mayWait) : undefined);
+  return new WasmDevice(info, memory, kernels, ports, threads > 1 ? new Team(memory, threads, spins, mayWait) : undefined);
 }
 
 /** A class, not a frozen object in a map: there is one for every intermediate tensor of every step. */

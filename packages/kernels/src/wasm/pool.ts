@@ -1,11 +1,14 @@
 /**
  * @trimtab/kernels/wasm/pool: the threads that run the grains of a phase, and the words they share.
  *
- * A phase is one kernel over `items` work items in grains. The calling thread writes the command, opens the ticket and takes grains itself;
+ * A phase is one kernel over `items` work items in grains. The calling thread writes the command, opens the tickets and takes grains itself;
  * workers that are awake join, and the phase is over when every grain is done: nobody waits for a worker that took none. Which thread ran
  * a grain cannot matter, because grains write disjoint memory and are cut without regard to the number of threads.
+ *
+ * Grains lie in as many segments as there are threads. A thread takes those of its own segment first, then what others have left: so the rows that
+ * it wrote in one phase are, in the next, those that it reads, and are still in its own cache.
  */
-import { CONTROL, MAX_ARGS, SCRATCH_BASE, SCRATCH_BYTES } from "./layout";
+import { CONTROL, MAX_ARGS, MAX_SEGMENTS, SCRATCH_BASE, SCRATCH_BYTES, TICKET_BYTES } from "./layout";
 import { instantiate, type WasmFunction, type WasmMemory, type WasmModule } from "./webassembly";
 
 /** What a worker is started with; it can be posted as it is. */
@@ -18,23 +21,26 @@ export interface PoolWorkerInit {
   readonly spins: number;
 }
 
-/** Grains of one phase; the ticket keeps 12 bits for them and 20 for the phase. */
+/** Grains of one phase; a ticket keeps 12 bits for them and 20 for the phase. */
 export const MAX_GRAINS = 4094;
 const GRAIN_BITS = 12;
 const GRAIN_MASK = (1 << GRAIN_BITS) - 1;
-/** A thread takes a sixteenth of the grains that are left: eight threads leave enough for each other. */
-const SHARE_BITS = 4;
+/** A thread takes an eighth of what is left of a segment, so that others find some of it when they have nothing left of their own. */
+const SHARE_BITS = 3;
 const STOP = -1;
 
 /** Words of the control block as indices of an Int32Array. */
 const GENERATION = CONTROL.generation / 4;
-const TICKET = CONTROL.ticket / 4;
+const TICKETS = CONTROL.tickets / 4;
+const TICKET_STEP = TICKET_BYTES / 4;
 const DONE = CONTROL.done / 4;
 const SLEEPERS = CONTROL.sleepers / 4;
 const WAITING = CONTROL.waiting / 4;
 const FAILED = CONTROL.failed / 4;
 const COMMAND = CONTROL.command / 4;
 const ARGS = CONTROL.args / 8;
+/** The whole control block. */
+const WORDS = TICKETS + MAX_SEGMENTS * TICKET_STEP;
 
 /** One kernel over a range of items. */
 export interface Phase {
@@ -50,25 +56,47 @@ function ticketOf(generation: number): number {
   return generation << GRAIN_BITS;
 }
 
-/** Takes and runs grains of the phase until none is left; returns how many. */
-function runGrains(words: Int32Array, generation: number, fn: WasmFunction, args: number[], items: number, grain: number): number {
+/** A phase as its threads see it. */
+interface Work {
+  readonly generation: number;
+  readonly fn: WasmFunction;
+  /** Room for the range behind them. */
+  readonly args: number[];
+  readonly items: number;
+  readonly grain: number;
+  readonly segments: number;
+}
+
+/** Takes and runs grains of the phase until none is left, thread `index` from its own segment on; returns how many. */
+function runGrains(words: Int32Array, work: Work, index: number): number {
+  let done = 0;
+  for (let i = 0; i < work.segments; i++) done += runSegment(words, work, (index + i) % work.segments);
+  return done;
+}
+
+function runSegment(words: Int32Array, { generation, fn, args, items, grain, segments }: Work, segment: number): number {
   const phase = ticketOf(generation) >>> GRAIN_BITS;
-  const grains = Math.ceil(items / grain);
+  const end = firstGrain(Math.ceil(items / grain), segment + 1, segments);
+  const word = TICKETS + segment * TICKET_STEP;
   const at = args.length;
   let done = 0;
   for (;;) {
-    const ticket = Atomics.load(words, TICKET);
-    const index = ticket & GRAIN_MASK;
-    if (ticket >>> GRAIN_BITS !== phase || index >= grains) return done;
+    const ticket = Atomics.load(words, word);
+    const next = ticket & GRAIN_MASK;
+    if (ticket >>> GRAIN_BITS !== phase || next >= end) return done;
     // Many at a time while many are left, single ones at the end, so that all threads finish together.
-    const taken = Math.max(1, (grains - index) >> SHARE_BITS);
-    if (Atomics.compareExchange(words, TICKET, ticket, ticket + taken) !== ticket) continue;
-    args[at] = index * grain;
-    args[at + 1] = Math.min(items, (index + taken) * grain);
+    const taken = Math.max(1, (end - next) >> SHARE_BITS);
+    if (Atomics.compareExchange(words, word, ticket, ticket + taken) !== ticket) continue;
+    args[at] = next * grain;
+    args[at + 1] = Math.min(items, (next + taken) * grain);
     fn(...args);
     args.length = at;
     done += taken;
   }
+}
+
+function firstGrain(grains: number, segment: number, segments: number): number {
+  return Math.floor((grains * segment) / segments);
 }
 
 /** The loop of a worker; returns when the device is destroyed. Call it only after reporting ready. */
@@ -76,7 +104,7 @@ export function runPoolWorker({ module, memory, index, spins }: PoolWorkerInit):
   const kernels = instantiate(module, memory);
   const table = [...kernels.values()];
   kernels.get("set_thread_scratch")?.(SCRATCH_BASE + index * SCRATCH_BYTES);
-  const words = new Int32Array(memory.buffer, 0, CONTROL.args / 4);
+  const words = new Int32Array(memory.buffer, 0, WORDS);
   const argWords = new Float64Array(memory.buffer, 0, ARGS + MAX_ARGS);
   let seen = 0;
   for (;;) {
@@ -94,12 +122,13 @@ export function runPoolWorker({ module, memory, index, spins }: PoolWorkerInit):
     const count = words[COMMAND + 1] as number;
     const items = words[COMMAND + 2] as number;
     const grain = words[COMMAND + 3] as number;
+    const segments = words[COMMAND + 4] as number;
     const args = Array.from(argWords.subarray(ARGS, ARGS + Math.min(count, MAX_ARGS)));
     if (fn === STOP) return;
     const kernel = table[fn];
     if (kernel === undefined) continue;
     try {
-      const done = runGrains(words, generation, kernel, args, items, grain);
+      const done = runGrains(words, { generation, fn: kernel, args, items, grain, segments }, index);
       if (done === 0) continue;
       Atomics.add(words, DONE, done);
     } catch (error) {
@@ -117,11 +146,13 @@ export class Team {
   readonly #args: Float64Array;
   readonly #spins: number;
   readonly #mayWait: boolean;
+  readonly #segments: number;
   #generation = 0;
 
   /** `mayWait`: whether this thread may block in Atomics.wait (not on a page's main thread). */
-  constructor(memory: WasmMemory, spins: number, mayWait: boolean) {
-    this.#words = new Int32Array(memory.buffer, 0, CONTROL.args / 4);
+  constructor(memory: WasmMemory, threads: number, spins: number, mayWait: boolean) {
+    this.#segments = Math.min(threads, MAX_SEGMENTS);
+    this.#words = new Int32Array(memory.buffer, 0, WORDS);
     this.#args = new Float64Array(memory.buffer, 0, ARGS + MAX_ARGS);
     this.#spins = spins;
     this.#mayWait = mayWait;
@@ -131,7 +162,7 @@ export class Team {
   run(fn: WasmFunction, index: number, args: number[], items: number, grain: number): number {
     const generation = this.#post(index, args, items, grain);
     const grains = Math.ceil(items / grain);
-    const mine = runGrains(this.#words, generation, fn, args, items, grain);
+    const mine = runGrains(this.#words, { generation, fn, args, items, grain, segments: this.#segments }, 0);
     if (mine === grains || Atomics.add(this.#words, DONE, mine) + mine === grains) return 0;
     return this.#join(grains);
   }
@@ -147,17 +178,23 @@ export class Team {
     this.#generation = (this.#generation + 1) | 0;
     const ticket = ticketOf(this.#generation);
     // Closed first: a worker that is late for the previous phase must find either that phase's end or this phase's number.
-    Atomics.store(words, TICKET, ticket | GRAIN_MASK);
+    this.#setTickets(() => ticket | GRAIN_MASK);
     words[COMMAND] = index;
     words[COMMAND + 1] = args.length;
     words[COMMAND + 2] = items;
     words[COMMAND + 3] = grain;
+    words[COMMAND + 4] = this.#segments;
     this.#args.set(args, ARGS);
     Atomics.store(words, DONE, 0);
-    Atomics.store(words, TICKET, ticket);
+    const grains = Math.ceil(items / grain);
+    this.#setTickets((segment) => ticket + firstGrain(grains, segment, this.#segments));
     Atomics.store(words, GENERATION, this.#generation);
     if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, GENERATION);
     return this.#generation;
+  }
+
+  #setTickets(ticketOfSegment: (segment: number) => number): void {
+    for (let s = 0; s < this.#segments; s++) Atomics.store(this.#words, TICKETS + s * TICKET_STEP, ticketOfSegment(s));
   }
 
   #join(grains: number): number {
