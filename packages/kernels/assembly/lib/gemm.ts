@@ -358,6 +358,7 @@ export function packColumnPanels(src: usize, ld: usize, dst: usize, step: usize,
 
 /** dst (rows, pitch) = transpose of src (depth, rows): an operand read by columns would touch a cache line for every number. */
 function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u32, depth: u32): void {
+  for (let i: u32 = 0; i < depth; i++) touch(src + i * ld, rows << 2);
   let k: u32 = 0;
   for (; k + 4 <= depth; k += 4) {
     transposeFour(src + k * ld, ld, dst + (k << 2), pitch, rows);
