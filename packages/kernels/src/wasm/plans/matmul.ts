@@ -8,7 +8,7 @@ export const PANEL = 16;
 const COLUMN_UNIT = 48;
 /** Rows that every tile divides, most rows and columns of a block. */
 const TILE_ROWS = 12;
-const MAX_ROW_BLOCK = 240;
+const MAX_ROW_BLOCK = 264;
 const MAX_COLUMN_BLOCK = 192;
 /** Rows over which the packing of a panel is spread where blocks are cut by rows. */
 const MIN_ROW_BLOCK = 48;
@@ -46,12 +46,15 @@ interface Product {
 
 export function blocks(product: Product): Phase {
   const { a, ai, ak, b, ldb, bTransposed, packed = UNPACKED, bias = 0, addend = 0, accumulate = false, c, M, N, K } = product;
-  const even = (size: number, most: number, unit: number) => Math.ceil(size / Math.max(1, Math.ceil(size / most)) / unit) * unit || unit;
+  const even = (size: number, most: number, unit: number, multiple = 1) => {
+    const pieces = Math.ceil(size / most);
+    return Math.ceil(size / (pieces > 1 ? Math.ceil(pieces / multiple) * multiple : 1) / unit) * unit || unit;
+  };
   // A left operand that is read by columns is copied for every block, which only more columns repay: it is cut by rows, and less.
   const isCopied = ai === 4;
   const wanted = Math.max(1, Math.min(isCopied ? WANTED_BLOCKS / 4 : WANTED_BLOCKS, (M * N * K * FMA_NS) / BLOCK_NS));
   const rowsForThreads = isCopied ? Math.max(MIN_ROW_BLOCK, (M * Math.ceil(N / MAX_COLUMN_BLOCK)) / wanted) : MAX_ROW_BLOCK;
-  const rowBlock = even(M, Math.min(MAX_ROW_BLOCK, rowsForThreads), TILE_ROWS);
+  const rowBlock = even(M, Math.min(MAX_ROW_BLOCK, rowsForThreads), TILE_ROWS, 2);
   const rowBlocks = Math.ceil(M / rowBlock);
   const columnsForThreads = isCopied ? MAX_COLUMN_BLOCK : Math.max(PANEL, (N * rowBlocks) / wanted);
   const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, columnsForThreads), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
