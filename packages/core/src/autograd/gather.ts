@@ -16,20 +16,34 @@ export interface RowIndex {
 export function rowIndex(tape: Tape, ids: Uint32Array): RowIndex {
   const uploaded = tape.constant(ids);
   if (!tape.recording) return { ids: uploaded, sorted: undefined };
-  const order = Uint32Array.from(ids.keys()).sort((a, b) => (ids[a] as number) - (ids[b] as number) || a - b);
-  const rows: number[] = [];
-  const starts: number[] = [];
-  order.forEach((position, i) => {
-    const id = ids[position] as number;
-    if (rows.at(-1) === id) return;
-    rows.push(id);
-    starts.push(i);
-  });
-  starts.push(order.length);
+  const { order, rows, starts } = countingSort(ids);
   return {
     ids: uploaded,
-    sorted: { order: tape.constant(order), rows: tape.constant(Uint32Array.from(rows)), starts: tape.constant(Uint32Array.from(starts)) },
+    sorted: { order: tape.constant(order), rows: tape.constant(rows), starts: tape.constant(starts) },
   };
+}
+
+/** The positions of `ids`, those of one id side by side and in their order; the distinct ids `rows` (U), and where each begins, `starts` (U + 1). */
+function countingSort(ids: Uint32Array): { order: Uint32Array; rows: Uint32Array; starts: Uint32Array } {
+  const most = ids.reduce((largest, id) => Math.max(largest, id), 0);
+  /** Where the next position of an id goes, at first that of the id itself. */
+  const next = new Uint32Array(most + 2);
+  for (const id of ids) next[id + 1] = (next[id + 1] as number) + 1;
+  const rows: number[] = [];
+  const starts: number[] = [];
+  for (let id = 0; id <= most; id++) {
+    const [begin, count] = [next[id] as number, next[id + 1] as number];
+    next[id + 1] = begin + count;
+    if (count === 0) continue;
+    rows.push(id);
+    starts.push(begin);
+  }
+  const order = new Uint32Array(ids.length);
+  ids.forEach((id, position) => {
+    order[next[id] as number] = position;
+    next[id] = (next[id] as number) + 1;
+  });
+  return { order, rows: Uint32Array.from(rows), starts: Uint32Array.from([...starts, ids.length]) };
 }
 
 /** Rows of a table (V, C) by index -> (M, C): embeddings. A gradient goes to those parts of the table that are trained. */
