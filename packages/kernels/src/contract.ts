@@ -20,7 +20,7 @@ export type ScalarType = "f32" | "u32";
 export type Sizes = Readonly<Record<SizeName, number>>;
 
 type Letter = "A" | "B" | "C" | "D" | "E" | "F" | "H" | "K" | "L" | "M" | "N" | "O" | "P" | "Q" | "R" | "S" | "T" | "U" | "V" | "W";
-type SizeName = Letter | "block" | "heads" | "window" | "has_bias" | "has_addend" | "has_dhead" | "has_refLogps";
+type SizeName = Letter | "block" | "heads" | "window" | "accumulate" | "has_bias" | "has_addend" | "has_dhead" | "has_refLogps";
 
 export interface EntrySpec {
   readonly name: string;

@@ -44,7 +44,7 @@ const worked: readonly Worked[] = [
   // beside that: 3 rows · 4 heads turned · 1 pair · 6; slots 3 · 2 · 2, rows of tables 3 · 2, positions 3
   ["kv_cache_extend", { N: 3, L: 90, B: 2, H: 3, K: 1, D: 2, T: 9, R: 1, block: 8, window: 0 }, 576 + 72, 4 * (135 + 12 + 6 + 3)],
   ["layer_norm_forward", { N: 3, C: 5, eps: 0 }, 105, 4 * (15 + 10 + 15 + 6)],
-  ["layer_norm_backward", { N: 3, C: 5 }, 210, 4 * (15 + 15 + 5 + 6 + 15 + 10 + 10)],
+  ["layer_norm_backward", { N: 3, C: 5, accumulate: 0 }, 210, 4 * (15 + 15 + 5 + 6 + 15 + 10 + 10)],
   // bias and addend: one addition each for 21 results
   ["matmul_forward", product, 210 + 42, 4 * (15 + 35 + 7 + 21 + 21)],
   ["matmul_backward_input", product, 210, 4 * (21 + 35 + 15)],
@@ -62,7 +62,7 @@ const worked: readonly Worked[] = [
   ["packed_weight_rows", { N: 3, V: 100, W: 2, K: 5, format: 0 }, 15, 4 * (3 + 6 + 15)],
   ["policy_loss_fused", { N: 11, Q: 8 }, 330, 4 * (66 + 11 + 8)],
   ["rms_norm_forward", { N: 3, C: 5, eps: 0 }, 60, 4 * (15 + 5 + 15 + 3)],
-  ["rms_norm_backward", { N: 3, C: 5 }, 150, 4 * (15 + 15 + 5 + 3 + 15 + 10)],
+  ["rms_norm_backward", { N: 3, C: 5, accumulate: 0 }, 150, 4 * (15 + 15 + 5 + 3 + 15 + 10)],
   // 2 heads of 2 · 3 channels turn; 4 of them in each of 5 rows stay
   ["rope_rotate", { N: 5, P: 16, T: 90, R: 3, heads: 2, D: 6 }, 180, 4 * (2 * 60 + 2 * 15 + 5)],
   // settings 15, keys 9, positions 3, allowed 6, seen 6 twice
@@ -95,6 +95,12 @@ describe("costOf", () => {
 
   it("is worked out for every entry point", () => {
     expect(worked.map(([name]) => name).sort()).toEqual([...entryPoints.keys()].sort());
+  });
+
+  it("reads what is added to", () => {
+    const added = { N: 3, C: 5, accumulate: 1 };
+    expect(costOf(entryPoints.get("rms_norm_backward")!, added)).toEqual({ flops: 165, bytes: 4 * (15 + 15 + 5 + 3 + 30 + 10) });
+    expect(costOf(entryPoints.get("layer_norm_backward")!, added)).toEqual({ flops: 225, bytes: 4 * (15 + 15 + 5 + 6 + 30 + 10 + 10) });
   });
 
   it("leaves out tensors that are absent", () => {

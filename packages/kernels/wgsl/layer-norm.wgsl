@@ -1,7 +1,7 @@
 // y = w · (x - mean) · rstd + b, population variance.  Preludes: grid, reduce.
 
 struct ForwardParams { N: u32, C: u32, eps: f32 }
-struct BackwardParams { N: u32, C: u32 }
+struct BackwardParams { N: u32, C: u32, accumulate: u32 }
 @group(1) @binding(0) var<uniform> forward: ForwardParams;
 @group(1) @binding(0) var<uniform> backward: BackwardParams;
 
@@ -72,7 +72,8 @@ fn layer_norm_backward_input(
   let mean_projection = workgroup_sum(lane, projection) / f32(backward.C);
   for (var c = lane; c < backward.C; c += WORKGROUP) {
     let normed = (saved_x[row + c] - m) * r;
-    dx[row + c] = r * (saved_w[c] * dy[row + c] - mean_g - normed * mean_projection);
+    let gradient = r * (saved_w[c] * dy[row + c] - mean_g - normed * mean_projection);
+    dx[row + c] = select(0.0, dx[row + c], backward.accumulate != 0u) + gradient;
   }
 }
 

@@ -1,7 +1,7 @@
 // y = w · x · rstd, rstd = 1 / √(mean(x²) + eps).  Preludes: grid, reduce.
 
 struct ForwardParams { N: u32, C: u32, eps: f32 }
-struct BackwardParams { N: u32, C: u32 }
+struct BackwardParams { N: u32, C: u32, accumulate: u32 }
 @group(1) @binding(0) var<uniform> forward: ForwardParams;
 @group(1) @binding(0) var<uniform> backward: BackwardParams;
 
@@ -56,7 +56,8 @@ fn rms_norm_backward_input(
   }
   let mean = workgroup_sum(lane, projection) / f32(backward.C);
   for (var c = lane; c < backward.C; c += WORKGROUP) {
-    dx[row + c] = r * (saved_w[c] * dy[row + c] - saved_x[row + c] * r * mean);
+    let gradient = r * (saved_w[c] * dy[row + c] - saved_x[row + c] * r * mean);
+    dx[row + c] = select(0.0, dx[row + c], backward.accumulate != 0u) + gradient;
   }
 }
 

@@ -103,6 +103,13 @@ export class Tape {
     this.#arrive(tensor, gradient);
   }
 
+  /** Like `addGrad`, for a `write` that itself adds to the tensor it is given where `accumulate` is 1, and overwrites it where that is 0. */
+  accumulateGrad(tensor: Tensor, write: (gradient: Tensor, accumulate: 0 | 1) => void): void {
+    const present = this.#grads.get(tensor);
+    if (present) write(present, 1);
+    else this.addGrad(tensor, (gradient) => write(gradient, 0));
+  }
+
   /** Hands the gradient of `from` on to `to` unchanged: the last thing a backward function may do with it. */
   passGrad(from: Tensor, to: Tensor): void {
     const gradient = this.#grads.get(from);

@@ -13,7 +13,7 @@ export function rmsNorm(tape: Tape, x: Tensor, w: Parameter, eps: number, offset
   tape.record([y], () => {
     const dy = tape.grad(y) as Tensor;
     scratchGrad(tape, [w], ([dw]) => {
-      tape.addGrad(x, (dx) => tape.run(ops.rmsNorm.backward, { dy, x, w: scale, rstd, dx, dw }));
+      tape.accumulateGrad(x, (dx, accumulate) => tape.run(ops.rmsNorm.backward, { dy, x, w: scale, rstd, dx, dw }, { accumulate }));
     });
   });
   return y;
@@ -29,7 +29,9 @@ export function layerNorm(tape: Tape, x: Tensor, w: Parameter, b: Parameter, eps
   tape.record([y], () => {
     const dy = tape.grad(y) as Tensor;
     scratchGrad(tape, [w, b], ([dw, db]) => {
-      tape.addGrad(x, (dx) => tape.run(ops.layerNorm.backward, { dy, x, w: w.value, mean, rstd, dx, dw, db }));
+      tape.accumulateGrad(x, (dx, accumulate) =>
+        tape.run(ops.layerNorm.backward, { dy, x, w: w.value, mean, rstd, dx, dw, db }, { accumulate }),
+      );
     });
   });
   return y;

@@ -86,12 +86,13 @@ function gradientSums(dy: usize, x: usize, w: usize, C: u32, mean: f32): v128 {
 const TRIPLE: usize = 48;
 
 /**
- * dx = r (g - mean(g) - x̂ mean(g x̂)), g = w dy, and dw += dy x̂, db += dy: of one row, or of two that follow each other. `isPair` is constant.
+ * dx = r (g - mean(g) - x̂ mean(g x̂)), g = w dy, and dw += dy x̂, db += dy: of one row, or of two that follow each other. `isPair` is constant;
+ * `kept` is all ones where dx is added to, and zero where it is overwritten.
  * With h = x - mean and t = r dy, dx = slope h + (w t + offset) and dy x̂ = t h. Rows are loaded before anything is stored, as above.
  */
 // @ts-ignore: decorator
 @inline
-function backwardRows(isPair: bool, dy: usize, x: usize, w: usize, triples: usize, dx: usize, C: u32, mean: usize, rstd: usize): void {
+function backwardRows(isPair: bool, dy: usize, x: usize, w: usize, triples: usize, dx: usize, kept: v128, C: u32, mean: usize, rstd: usize): void {
   const row: usize = C << 2;
   const share: f32 = -1 / <f32>C;
   const mean0 = load<f32>(mean), mean1 = isPair ? load<f32>(mean, 4) : mean0;
@@ -109,25 +110,26 @@ function backwardRows(isPair: bool, dy: usize, x: usize, w: usize, triples: usiz
       const t0 = f32x4.mul(g0, r0), h0 = f32x4.sub(x0, m0), t1 = f32x4.mul(g1, r1), h1 = f32x4.sub(x1, m1);
       v128.store(triples, fma(t1, h1, fma(t0, h0, v128.load(triples, 16))), 16);
       const vw = v128.load(triples);
-      v128.store(dx, fma(h0, slope0, fma(t0, vw, offset0)));
-      v128.store(dx + row, fma(h1, slope1, fma(t1, vw, offset1)));
+      const d0 = v128.and(v128.load(dx), kept), d1 = v128.and(v128.load(dx + row), kept);
+      v128.store(dx, f32x4.add(d0, fma(h0, slope0, fma(t0, vw, offset0))));
+      v128.store(dx + row, f32x4.add(d1, fma(h1, slope1, fma(t1, vw, offset1))));
     } else {
       v128.store(triples, f32x4.add(g0, v128.load(triples, 32)), 32);
       const t0 = f32x4.mul(g0, r0), h0 = f32x4.sub(x0, m0);
       v128.store(triples, fma(t0, h0, v128.load(triples, 16)), 16);
-      v128.store(dx, fma(h0, slope0, fma(t0, v128.load(triples), offset0)));
+      v128.store(dx, f32x4.add(v128.and(v128.load(dx), kept), fma(h0, slope0, fma(t0, v128.load(triples), offset0))));
     }
   }
   const tail = C & 3;
   if (tail) {
     const vw = v128.load(triples);
     const g0 = loadTail(dy, tail), t0 = f32x4.mul(g0, r0), h0 = f32x4.sub(loadTail(x, tail), m0);
-    storeTail(dx, fma(h0, slope0, fma(t0, vw, offset0)), tail);
+    storeTail(dx, f32x4.add(v128.and(loadTail(dx, tail), kept), fma(h0, slope0, fma(t0, vw, offset0))), tail);
     let sw = fma(t0, h0, v128.load(triples, 16));
     let sb = f32x4.add(g0, v128.load(triples, 32));
     if (isPair) {
       const g1 = loadTail(dy + row, tail), t1 = f32x4.mul(g1, r1), h1 = f32x4.sub(loadTail(x + row, tail), m1);
-      storeTail(dx + row, fma(h1, slope1, fma(t1, vw, offset1)), tail);
+      storeTail(dx + row, f32x4.add(v128.and(loadTail(dx + row, tail), kept), fma(h1, slope1, fma(t1, vw, offset1))), tail);
       sw = fma(t1, h1, sw);
       sb = f32x4.add(g1, sb);
     }
@@ -137,11 +139,12 @@ function backwardRows(isPair: bool, dy: usize, x: usize, w: usize, triples: usiz
 }
 
 /** Items are blocks of rows whose shares of dw and db go to partials. */
-export function layer_norm_backward__rows(dy: usize, x: usize, w: usize, mean: usize, rstd: usize, dx: usize, partialsW: usize, partialsB: usize, N: u32, C: u32, block: u32, begin: u32, end: u32): void {
+export function layer_norm_backward__rows(dy: usize, x: usize, w: usize, mean: usize, rstd: usize, dx: usize, partialsW: usize, partialsB: usize, N: u32, C: u32, accumulate: u32, block: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const whole: usize = (C & ~3) << 2;
   const tail = C & 3;
   const triples = threadScratch();
+  const kept = i32x4.splat(-accumulate);
   const zero = f32x4.splat(0);
   for (let i = begin; i < end; i++) {
     let p = triples;
@@ -152,8 +155,8 @@ export function layer_norm_backward__rows(dy: usize, x: usize, w: usize, mean: u
     }
     const last = min<u32>(N, (i + 1) * block);
     let n = i * block;
-    for (; n + 2 <= last; n += 2) backwardRows(true, dy + n * row, x + n * row, w, triples, dx + n * row, C, mean + (n << 2), rstd + (n << 2));
-    if (n < last) backwardRows(false, dy + n * row, x + n * row, w, triples, dx + n * row, C, mean + (n << 2), rstd + (n << 2));
+    for (; n + 2 <= last; n += 2) backwardRows(true, dy + n * row, x + n * row, w, triples, dx + n * row, kept, C, mean + (n << 2), rstd + (n << 2));
+    if (n < last) backwardRows(false, dy + n * row, x + n * row, w, triples, dx + n * row, kept, C, mean + (n << 2), rstd + (n << 2));
     const dw = partialsW + i * row;
     const db = partialsB + i * row;
     p = triples;

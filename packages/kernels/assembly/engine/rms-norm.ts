@@ -98,7 +98,7 @@ export function endGradient(sums: usize, dw: usize, C: u32): void {
  */
 // @ts-ignore: decorator
 @inline
-function backwardPair(isPair: bool, dy: usize, x: usize, w: usize, sums: usize, dx: usize, C: u32, rstd: usize): void {
+function backwardPair(isPair: bool, dy: usize, x: usize, w: usize, sums: usize, dx: usize, kept: v128, C: u32, rstd: usize): void {
   const row: usize = C << 2;
   const rstd0 = load<f32>(rstd), rstd1 = isPair ? load<f32>(rstd, 4) : rstd0;
   const sum0 = gradientSum(dy, x, w, C), sum1 = isPair ? gradientSum(dy + row, x + row, w, C) : sum0;
@@ -110,44 +110,46 @@ function backwardPair(isPair: bool, dy: usize, x: usize, w: usize, sums: usize, 
       const t1 = f32x4.mul(v128.load(dy + row), r1), x1 = v128.load(x + row);
       v128.store(sums, fma(t1, x1, fma(t0, x0, v128.load(sums, 16))), 16);
       const vw = v128.load(sums);
-      v128.store(dx, fma(x0, slope0, f32x4.mul(t0, vw)));
-      v128.store(dx + row, fma(x1, slope1, f32x4.mul(t1, vw)));
+      const d0 = v128.and(v128.load(dx), kept), d1 = v128.and(v128.load(dx + row), kept);
+      v128.store(dx, f32x4.add(d0, fma(x0, slope0, f32x4.mul(t0, vw))));
+      v128.store(dx + row, f32x4.add(d1, fma(x1, slope1, f32x4.mul(t1, vw))));
     } else {
       v128.store(sums, fma(t0, x0, v128.load(sums, 16)), 16);
-      v128.store(dx, fma(x0, slope0, f32x4.mul(t0, v128.load(sums))));
+      v128.store(dx, f32x4.add(v128.and(v128.load(dx), kept), fma(x0, slope0, f32x4.mul(t0, v128.load(sums)))));
     }
   }
   const tail = C & 3;
   if (tail) {
     const vw = v128.load(sums);
     const t0 = f32x4.mul(loadTail(dy, tail), r0), x0 = loadTail(x, tail);
-    storeTail(dx, fma(x0, slope0, f32x4.mul(t0, vw)), tail);
+    storeTail(dx, f32x4.add(v128.and(loadTail(dx, tail), kept), fma(x0, slope0, f32x4.mul(t0, vw))), tail);
     let sum = fma(t0, x0, v128.load(sums, 16));
     if (isPair) {
       const t1 = f32x4.mul(loadTail(dy + row, tail), r1), x1 = loadTail(x + row, tail);
-      storeTail(dx + row, fma(x1, slope1, f32x4.mul(t1, vw)), tail);
+      storeTail(dx + row, f32x4.add(v128.and(loadTail(dx + row, tail), kept), fma(x1, slope1, f32x4.mul(t1, vw))), tail);
       sum = fma(t1, x1, sum);
     }
     v128.store(sums, sum, 16);
   }
 }
 
-/** dx of `rows` rows of C channels that follow each other; their share of dw is added to `sums`, row by row. */
-export function backwardRows(dy: usize, x: usize, w: usize, rstd: usize, sums: usize, dx: usize, rows: u32, C: u32): void {
+/** dx (added to where `kept` is all ones, not where it is zero) of `rows` rows of C channels that follow each other; their share of dw is added to `sums`, row by row. */
+export function backwardRows(dy: usize, x: usize, w: usize, rstd: usize, sums: usize, dx: usize, kept: v128, rows: u32, C: u32): void {
   const row: usize = C << 2;
   let n: u32 = 0;
-  for (; n + 2 <= rows; n += 2) backwardPair(true, dy + n * row, x + n * row, w, sums, dx + n * row, C, rstd + (n << 2));
-  if (n < rows) backwardPair(false, dy + n * row, x + n * row, w, sums, dx + n * row, C, rstd + (n << 2));
+  for (; n + 2 <= rows; n += 2) backwardPair(true, dy + n * row, x + n * row, w, sums, dx + n * row, kept, C, rstd + (n << 2));
+  if (n < rows) backwardPair(false, dy + n * row, x + n * row, w, sums, dx + n * row, kept, C, rstd + (n << 2));
 }
 
 /** Items are blocks of `block` rows; block i leaves its share of dw in partials (items, C). */
-export function rms_norm_backward__rows(dy: usize, x: usize, w: usize, rstd: usize, dx: usize, partials: usize, N: u32, C: u32, block: u32, begin: u32, end: u32): void {
+export function rms_norm_backward__rows(dy: usize, x: usize, w: usize, rstd: usize, dx: usize, partials: usize, N: u32, C: u32, accumulate: u32, block: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const sums = threadScratch();
+  const kept = i32x4.splat(-accumulate);
   for (let i = begin; i < end; i++) {
     const n = i * block;
     beginGradient(w, sums, C);
-    backwardRows(dy + n * row, x + n * row, w, rstd + (n << 2), sums, dx + n * row, min<u32>(block, N - n), C);
+    backwardRows(dy + n * row, x + n * row, w, rstd + (n << 2), sums, dx + n * row, kept, min<u32>(block, N - n), C);
     endGradient(sums, partials + i * row, C);
   }
 }

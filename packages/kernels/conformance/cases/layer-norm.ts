@@ -27,7 +27,7 @@ export const layerNormCases: Case[] = [
   {
     entry: layerNorm.backward,
     name: "",
-    sizes,
+    sizes: [...withValues(sizes, { accumulate: 0 }), ...withValues(sizes.slice(-3), { accumulate: 1 }), { N: 3, C: 7, accumulate: 1 }],
     inputs: ({ values, draw, compute }) => {
       const { mean, rstd } = compute(
         layerNorm.forward,
@@ -55,7 +55,11 @@ export const layerNormGradients: GradientCheck[] = [
     }),
     outputs: ["y"],
     backward: ({ inputs, outputs, upstream, compute }) => {
-      const { dx, dw, db } = compute(layerNorm.backward, { ...inputs, dy: upstream.y, mean: outputs.mean, rstd: outputs.rstd });
+      const { dx, dw, db } = compute(
+        layerNorm.backward,
+        { ...inputs, dy: upstream.y, mean: outputs.mean, rstd: outputs.rstd, dx: new Array(N * C).fill(1) },
+        { accumulate: 0 },
+      );
       return { x: dx, w: dw, b: db };
     },
   },

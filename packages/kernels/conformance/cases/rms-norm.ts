@@ -24,7 +24,7 @@ export const rmsNormCases: Case[] = [
   {
     entry: rmsNorm.backward,
     name: "",
-    sizes,
+    sizes: [...withValues(sizes, { accumulate: 0 }), ...withValues(sizes.slice(-3), { accumulate: 1 }), { N: 3, C: 7, accumulate: 1 }],
     inputs: ({ values, draw, compute }) => ({
       rstd: compute(rmsNorm.forward, { x: draw("x"), w: draw("w") }, { ...values, eps: EPS }).rstd!,
     }),
@@ -43,7 +43,11 @@ export const rmsNormGradients: GradientCheck[] = [
     inputs: (random) => ({ x: Array.from({ length: N * C }, random.normal), w: Array.from({ length: C }, random.normal) }),
     outputs: ["y"],
     backward: ({ inputs, outputs, upstream, compute }) => {
-      const { dx, dw } = compute(rmsNorm.backward, { dy: upstream.y, x: inputs.x, w: inputs.w, rstd: outputs.rstd });
+      const { dx, dw } = compute(
+        rmsNorm.backward,
+        { dy: upstream.y, x: inputs.x, w: inputs.w, rstd: outputs.rstd, dx: new Array(N * C).fill(1) },
+        { accumulate: 0 },
+      );
       return { x: dx, w: dw };
     },
   },

@@ -9,10 +9,14 @@ export const layerNorm = defineOp({
     scalars: { eps: "f32" },
     flops: ({ N, C }) => 7 * N * C,
   },
+  /** Adds to dx where `accumulate` is 1, as to the gradient of a residual stream, and overwrites it where that is 0. */
   backward: {
     name: "layer_norm_backward",
     in: { dy: "(N, C)", x: "(N, C)", w: "(C)", mean: "(N)", rstd: "(N)" },
-    out: { dx: "(N, C)", dw: "+= (C)", db: "+= (C)" },
-    flops: ({ N, C }) => 14 * N * C,
+    inout: { dx: "(N, C)" },
+    out: { dw: "+= (C)", db: "+= (C)" },
+    scalars: { accumulate: "u32" },
+    flops: ({ N, C, accumulate }) => (14 + accumulate) * N * C,
+    bytes: ({ N, C, accumulate }) => 4 * ((3 + accumulate) * N * C + 2 * N + 5 * C),
   },
 });

@@ -15,9 +15,9 @@ export const layerNormReference = [
     }
   }),
   // With x̂ = (x - mean) rstd and g = w dy:  dx = rstd (g - mean(g) - x̂ mean(g x̂)),  dw += Σ_n dy x̂,  db += Σ_n dy
-  implement<"dy" | "x" | "w" | "mean" | "rstd" | "dx" | "dw" | "db", "N" | "C">(
+  implement<"dy" | "x" | "w" | "mean" | "rstd" | "dx" | "dw" | "db", "N" | "C" | "accumulate">(
     layerNorm.backward,
-    ({ dy, x, w, mean, rstd, dx, dw, db }, { N, C }) => {
+    ({ dy, x, w, mean, rstd, dx, dw, db }, { N, C, accumulate }) => {
       for (let n = 0; n < N; n++) {
         let meanOfG = 0;
         let projection = 0;
@@ -28,7 +28,8 @@ export const layerNormReference = [
         }
         for (let c = 0; c < C; c++) {
           const normed = (x[n * C + c]! - mean[n]!) * rstd[n]!;
-          dx[n * C + c] = rstd[n]! * (w[c]! * dy[n * C + c]! - meanOfG - normed * projection);
+          const gradient = rstd[n]! * (w[c]! * dy[n * C + c]! - meanOfG - normed * projection);
+          dx[n * C + c] = (accumulate ? dx[n * C + c]! : 0) + gradient;
           dw[c]! += dy[n * C + c]! * normed;
           db[c]! += dy[n * C + c]!;
         }

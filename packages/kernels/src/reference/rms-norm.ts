@@ -12,17 +12,21 @@ export const rmsNormReference = [
     }
   }),
   // With x̂ = x rstd and g = w dy:  dx = rstd (g - x̂ mean(g x̂)),  dw += Σ_n dy x̂
-  implement<"dy" | "x" | "w" | "rstd" | "dx" | "dw", "N" | "C">(rmsNorm.backward, ({ dy, x, w, rstd, dx, dw }, { N, C }) => {
-    for (let n = 0; n < N; n++) {
-      const r = rstd[n]!;
-      let projection = 0;
-      for (let c = 0; c < C; c++) projection += w[c]! * dy[n * C + c]! * x[n * C + c]! * r;
-      projection /= C;
-      for (let c = 0; c < C; c++) {
-        const normed = x[n * C + c]! * r;
-        dx[n * C + c] = r * (w[c]! * dy[n * C + c]! - normed * projection);
-        dw[c]! += dy[n * C + c]! * normed;
+  implement<"dy" | "x" | "w" | "rstd" | "dx" | "dw", "N" | "C" | "accumulate">(
+    rmsNorm.backward,
+    ({ dy, x, w, rstd, dx, dw }, { N, C, accumulate }) => {
+      for (let n = 0; n < N; n++) {
+        const r = rstd[n]!;
+        let projection = 0;
+        for (let c = 0; c < C; c++) projection += w[c]! * dy[n * C + c]! * x[n * C + c]! * r;
+        projection /= C;
+        for (let c = 0; c < C; c++) {
+          const normed = x[n * C + c]! * r;
+          const gradient = r * (w[c]! * dy[n * C + c]! - normed * projection);
+          dx[n * C + c] = (accumulate ? dx[n * C + c]! : 0) + gradient;
+          dw[c]! += dy[n * C + c]! * normed;
+        }
       }
-    }
-  }),
+    },
+  ),
 ];

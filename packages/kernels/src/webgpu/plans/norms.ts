@@ -19,16 +19,16 @@ const rowVariant = (programs: readonly Program[], C: number) => programs[C > 512
 const rmsNorm = [gridPrelude, reducePrelude, rmsNormSource];
 const rmsNormForward = rowVariants((variant, constants) => contractProgram(ops.rmsNorm.forward, rmsNorm, { constants, variant }));
 const rmsNormBackwardInput = rowVariants((variant, constants) =>
-  passProgram("rms_norm_backward_input", rmsNorm, "rrrrw", "N:u32 C:u32", { constants, variant }),
+  passProgram("rms_norm_backward_input", rmsNorm, "rrrrw", "N:u32 C:u32 accumulate:u32", { constants, variant }),
 );
-const rmsNormBackwardWeight = passProgram("rms_norm_backward_weight", rmsNorm, "rr-rw", "N:u32 C:u32");
+const rmsNormBackwardWeight = passProgram("rms_norm_backward_weight", rmsNorm, "rr-rw", "N:u32 C:u32 accumulate:u32");
 
 const layerNorm = [gridPrelude, reducePrelude, layerNormSource];
 const layerNormForward = rowVariants((variant, constants) => contractProgram(ops.layerNorm.forward, layerNorm, { constants, variant }));
 const layerNormBackwardInput = rowVariants((variant, constants) =>
-  passProgram("layer_norm_backward_input", layerNorm, "rrrrrw", "N:u32 C:u32", { constants, variant }),
+  passProgram("layer_norm_backward_input", layerNorm, "rrrrrw", "N:u32 C:u32 accumulate:u32", { constants, variant }),
 );
-const layerNormBackwardWeight = passProgram("layer_norm_backward_weight", layerNorm, "rr-rrww", "N:u32 C:u32");
+const layerNormBackwardWeight = passProgram("layer_norm_backward_weight", layerNorm, "rr-rrww", "N:u32 C:u32 accumulate:u32");
 
 const headNorm = [gridPrelude, headNormSource];
 /** THREADS of head-norm.wgsl, and how many of them share a part: few for a head, all for the width of all heads. */
