@@ -10,7 +10,7 @@ const COLUMN_UNIT = 48;
 const TILE_ROWS = 12;
 const MAX_ROW_BLOCK = 264;
 const MAX_COLUMN_BLOCK = 192;
-/** Rows over which the packing of a panel is spread where blocks are cut by rows. */
+/** Least rows for which a panel is packed, where there are as many. */
 const MIN_ROW_BLOCK = 48;
 /** Nanoseconds of one multiply-add, and the work of a block below which it is not cut further. */
 export const FMA_NS = 0.05;
@@ -44,20 +44,22 @@ interface Product {
   readonly K: number;
 }
 
+/** `size` in equal pieces of at most `most`, a multiple of `unit` each and, where there are several, in number a multiple of `multiple`. */
+function piece(size: number, most: number, unit: number, multiple = 1): number {
+  const pieces = Math.ceil(size / most);
+  return Math.ceil(size / (pieces > 1 ? Math.ceil(pieces / multiple) * multiple : 1) / unit) * unit || unit;
+}
+
 export function blocks(product: Product): Phase {
   const { a, ai, ak, b, ldb, bTransposed, packed = UNPACKED, bias = 0, addend = 0, accumulate = false, c, M, N, K } = product;
-  const even = (size: number, most: number, unit: number, multiple = 1) => {
-    const pieces = Math.ceil(size / most);
-    return Math.ceil(size / (pieces > 1 ? Math.ceil(pieces / multiple) * multiple : 1) / unit) * unit || unit;
-  };
-  // A left operand that is read by columns is copied for every block, which only more columns repay: it is cut by rows, and less.
+  // A left operand that is read by columns is copied for every block of columns, as the right one is packed for every block of rows: few, square blocks.
   const isCopied = ai === 4;
   const wanted = Math.max(1, Math.min(isCopied ? WANTED_BLOCKS / 4 : WANTED_BLOCKS, (M * N * K * FMA_NS) / BLOCK_NS));
-  const rowsForThreads = isCopied ? Math.max(MIN_ROW_BLOCK, (M * Math.ceil(N / MAX_COLUMN_BLOCK)) / wanted) : MAX_ROW_BLOCK;
-  const rowBlock = even(M, Math.min(MAX_ROW_BLOCK, rowsForThreads), TILE_ROWS, 2);
+  const most = isCopied ? Math.max(MIN_ROW_BLOCK, M / (2 * Math.max(1, Math.round(Math.sqrt((wanted * M) / N) / 2)))) : MAX_ROW_BLOCK;
+  const rowBlock = piece(M, Math.min(MAX_ROW_BLOCK, most), TILE_ROWS, 2);
   const rowBlocks = Math.ceil(M / rowBlock);
-  const columnsForThreads = isCopied ? MAX_COLUMN_BLOCK : Math.max(PANEL, (N * rowBlocks) / wanted);
-  const columnBlock = even(N, Math.min(MAX_COLUMN_BLOCK, columnsForThreads), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
+  const columns = Math.max(PANEL, (N * rowBlocks) / wanted);
+  const columnBlock = piece(N, isCopied ? columns : Math.min(MAX_COLUMN_BLOCK, columns), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
   const items = rowBlocks * Math.ceil(N / columnBlock);
   const { format, scales } = packed;
   const args = [
