@@ -6,9 +6,10 @@ import { type Plan, type PlanCall, phase } from "./plan";
 /** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), and what panels of 16 and of 12 columns both divide. */
 export const PANEL = 16;
 const COLUMN_UNIT = 48;
-/** Rows that every tile divides, most rows and columns of a block. */
+/** Rows that every tile divides, most rows and columns of a block; a left operand that is copied must fit the thread's scratch. */
 const TILE_ROWS = 12;
-const MAX_ROW_BLOCK = 264;
+const MAX_ROW_BLOCK = 516;
+const MAX_COPIED_ROWS = 264;
 const MAX_COLUMN_BLOCK = 192;
 /** Least rows for which a panel is packed, where there are as many. */
 const MIN_ROW_BLOCK = 48;
@@ -56,7 +57,7 @@ export function blocks(product: Product): Phase {
   const isCopied = ai === 4;
   const wanted = Math.max(1, Math.min(isCopied ? WANTED_BLOCKS / 4 : WANTED_BLOCKS, (M * N * K * FMA_NS) / BLOCK_NS));
   const most = isCopied ? Math.max(MIN_ROW_BLOCK, M / (2 * Math.max(1, Math.round(Math.sqrt((wanted * M) / N) / 2)))) : MAX_ROW_BLOCK;
-  const rowBlock = piece(M, Math.min(MAX_ROW_BLOCK, most), TILE_ROWS, 2);
+  const rowBlock = piece(M, isCopied ? Math.min(MAX_COPIED_ROWS, most) : most, TILE_ROWS, 2);
   const rowBlocks = Math.ceil(M / rowBlock);
   const columns = Math.max(PANEL, (N * rowBlocks) / wanted);
   const columnBlock = piece(N, isCopied ? columns : Math.min(MAX_COLUMN_BLOCK, columns), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
