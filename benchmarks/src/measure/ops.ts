@@ -4,12 +4,14 @@ import { cases, measure } from "@trimtab/kernels/conformance";
 import { boundMs, type Ceilings } from "./ceilings";
 import type { Section, Share } from "./section";
 
-/** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary. */
+/** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary; what only generation runs: a decoding step of 32 rows. */
 const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   matmul_forward: { M: 2048, N: 1376, K: 256 },
   matmul_backward_input: { M: 2048, N: 1376, K: 256 },
   matmul_backward_weight: { M: 2048, N: 1376, K: 256 },
   matmul_backward_bias: { M: 2048, N: 256 },
+  normed_matmul_forward: { M: 32, N: 512, K: 256, eps: 1e-5, offset: 0 },
+  normed_matmul_gated: { M: 32, F: 688, K: 256, eps: 1e-5, offset: 0, kind: 0 },
   rms_norm_forward: { N: 2048, C: 256, eps: 1e-5 },
   rms_norm_backward: { N: 2048, C: 256 },
   layer_norm_forward: { N: 2048, C: 256, eps: 1e-5 },
