@@ -370,7 +370,7 @@ function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u
   }
 }
 
-/** Bytes of a transposed row: not a power of two, so that rows spread over cache sets. 264 rows (MAX_COPIED_ROWS of the plans) are 281 KiB. */
+/** Bytes of a transposed row: not a power of two, so that rows spread over cache sets. 264 rows (COPIED_ROWS of the plans) are 281 KiB. */
 const TRANSPOSED_BYTES: usize = <usize>(DEPTH << 2) + 64;
 
 /** Thread scratch of 16 rows that are unpacked before they are transposed, behind a transposed block; rows as long, for the same reason. */

@@ -6,13 +6,11 @@ import { type Plan, type PlanCall, phase } from "./plan";
 /** Columns of a packed panel (PANEL of assembly/lib/gemm.ts), and what panels of 16 and of 12 columns both divide. */
 export const PANEL = 16;
 const COLUMN_UNIT = 48;
-/** Rows that every tile divides, most rows and columns of a block; a left operand that is copied must fit the thread's scratch. */
+/** Rows that every tile divides; least and most rows of a block, with a copy of the left operand, which must fit the thread's scratch, and without; most columns. */
 const TILE_ROWS = 12;
-const MAX_ROW_BLOCK = 516;
-const MAX_COPIED_ROWS = 264;
+const COPIED_ROWS = [48, 264] as const;
+const BLOCK_ROWS = [264, 516] as const;
 const MAX_COLUMN_BLOCK = 192;
-/** Least rows for which a panel is packed, where there are as many. */
-const MIN_ROW_BLOCK = 48;
 /** Nanoseconds of one multiply-add, and the work of a block below which it is not cut further. */
 export const FMA_NS = 0.05;
 const BLOCK_NS = 10_000;
@@ -51,13 +49,18 @@ function piece(size: number, most: number, unit: number, multiple = 1): number {
   return Math.ceil(size / (pieces > 1 ? Math.ceil(pieces / multiple) * multiple : 1) / unit) * unit || unit;
 }
 
+const clamp = (value: number, [least, most]: readonly [number, number]) => Math.min(most, Math.max(least, value));
+
 export function blocks(product: Product): Phase {
   const { a, ai, ak, b, ldb, bTransposed, packed = UNPACKED, bias = 0, addend = 0, accumulate = false, c, M, N, K } = product;
-  // A left operand that is read by columns is copied for every block of columns, as the right one is packed for every block of rows: few, square blocks.
   const isCopied = ai === 4;
   const wanted = Math.max(1, Math.min(isCopied ? WANTED_BLOCKS / 4 : WANTED_BLOCKS, (M * N * K * FMA_NS) / BLOCK_NS));
-  const most = isCopied ? Math.max(MIN_ROW_BLOCK, M / (2 * Math.max(1, Math.round(Math.sqrt((wanted * M) / N) / 2)))) : MAX_ROW_BLOCK;
-  const rowBlock = piece(M, isCopied ? Math.min(MAX_COPIED_ROWS, most) : most, TILE_ROWS, 2);
+  // A left operand that is read by columns is copied for every block of columns, as the right one is packed for every block of rows: few, square
+  // blocks. Others are cut by rows where there are too few columns, and in two where there are enough of both.
+  const most = isCopied
+    ? clamp(M / (2 * Math.max(1, Math.round(Math.sqrt((wanted * M) / N) / 2))), COPIED_ROWS)
+    : clamp(Math.min(M / 2, (M * N) / (COLUMN_UNIT * wanted)), BLOCK_ROWS);
+  const rowBlock = piece(M, most, TILE_ROWS, 2);
   const rowBlocks = Math.ceil(M / rowBlock);
   const columns = Math.max(PANEL, (N * rowBlocks) / wanted);
   const columnBlock = piece(N, isCopied ? columns : Math.min(MAX_COLUMN_BLOCK, columns), N < 2 * COLUMN_UNIT ? PANEL : COLUMN_UNIT);
