@@ -20,7 +20,6 @@ export function head_norm_backward__rows(dy: usize, x: usize, wq: usize, wk: usi
   const row: usize = queries + ((2 * K * B) << 2);
   const sumsQ = threadScratch();
   const sumsK = sumsQ + gradientBytes(A);
-  const none = i32x4.splat(0);
   for (let i = begin; i < end; i++) {
     beginGradient(wq, sumsQ, A);
     beginGradient(wk, sumsK, B);
@@ -29,8 +28,8 @@ export function head_norm_backward__rows(dy: usize, x: usize, wq: usize, wk: usi
       const at: usize = n * row;
       const keys = at + queries, values = keys + ((K * B) << 2);
       const r = rstd + ((n * (H + K)) << 2);
-      backwardRows(dy + at, x + at, wq, r, sumsQ, dx + at, none, H, A);
-      backwardRows(dy + keys, x + keys, wk, r + (H << 2), sumsK, dx + keys, none, K, B);
+      backwardRows(dy + at, x + at, wq, r, sumsQ, dx + at, 0, H, A);
+      backwardRows(dy + keys, x + keys, wk, r + (H << 2), sumsK, dx + keys, 0, K, B);
       memory.copy(dx + values, dy + values, (K * B) << 2);
     }
     endGradient(sumsQ, partialsQ + ((i * A) << 2), A);

@@ -133,8 +133,9 @@ function backwardPair(isPair: bool, dy: usize, x: usize, w: usize, sums: usize, 
   }
 }
 
-/** dx (added to where `kept` is all ones, not where it is zero) of `rows` rows of C channels that follow each other; their share of dw is added to `sums`, row by row. */
-export function backwardRows(dy: usize, x: usize, w: usize, rstd: usize, sums: usize, dx: usize, kept: v128, rows: u32, C: u32): void {
+/** dx (added to where `accumulate` is 1, not where it is 0) of `rows` rows of C channels that follow each other; their share of dw is added to `sums`, row by row. */
+export function backwardRows(dy: usize, x: usize, w: usize, rstd: usize, sums: usize, dx: usize, accumulate: u32, rows: u32, C: u32): void {
+  const kept = i32x4.splat(-accumulate);
   const row: usize = C << 2;
   let n: u32 = 0;
   for (; n + 2 <= rows; n += 2) backwardPair(true, dy + n * row, x + n * row, w, sums, dx + n * row, kept, C, rstd + (n << 2));
@@ -145,11 +146,10 @@ export function backwardRows(dy: usize, x: usize, w: usize, rstd: usize, sums: u
 export function rms_norm_backward__rows(dy: usize, x: usize, w: usize, rstd: usize, dx: usize, partials: usize, N: u32, C: u32, accumulate: u32, block: u32, begin: u32, end: u32): void {
   const row: usize = C << 2;
   const sums = threadScratch();
-  const kept = i32x4.splat(-accumulate);
   for (let i = begin; i < end; i++) {
     const n = i * block;
     beginGradient(w, sums, C);
-    backwardRows(dy + n * row, x + n * row, w, rstd + (n << 2), sums, dx + n * row, kept, min<u32>(block, N - n), C);
+    backwardRows(dy + n * row, x + n * row, w, rstd + (n << 2), sums, dx + n * row, accumulate, min<u32>(block, N - n), C);
     endGradient(sums, partials + i * row, C);
   }
 }
