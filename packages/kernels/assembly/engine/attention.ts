@@ -6,7 +6,7 @@
  */
 import { GEMM_SCRATCH, PANEL, PANEL_BYTES, packColumnPanels, packRows, panelProduct, product, zeros } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { dot, fma, loadTail, LOG2E, log4, softCap4, softmaxExp2, storeTail, touch } from "../lib/simd";
+import { dot, fma, loadTail, LOG2E, log4, softCap4, softmaxExp2, storeTail, touchRows } from "../lib/simd";
 
 /** Queries of a block, by which the plan cuts sequences forward; queries of a tile backward; keys of a tile. */
 const BLOCK: u32 = 64;
@@ -196,7 +196,7 @@ export function attention_forward__blocks(qkv: usize, blocks: usize, o: usize, l
     for (let k0 = first; k0 < q1; k0 += KEYS) {
       const keys = min<u32>(KEYS, q1 - k0);
       const keyRows = qkv + k0 * row + keyColumn;
-      for (let j: u32 = 0; j < keys; j++) touch(keyRows + j * row, head);
+      touchRows(keyRows, row, keys, head);
       packColumnPanels(qkv + k0 * row + valueColumn, row, packedV, KEY_PANEL, D, keys);
       for (let q = q0; q < q1; q += PANEL) {
         const i = q - q0;
@@ -338,7 +338,7 @@ export function attention_backward__groups(do_: usize, qkv: usize, o: usize, lse
       const keys = min<u32>(KEYS, last - k0);
       const keyRows = qkv + k0 * row + keyColumn;
       const valueRows = qkv + k0 * row + valueColumn;
-      for (let j: u32 = 0; j < keys; j++) touch(valueRows + j * row, head);
+      touchRows(valueRows, row, keys, head);
       packColumnPanels(keyRows, row, columnsK, KEY_PANEL, D, keys);
       const dk = dqkv + k0 * row + keyColumn;
       const dv = dqkv + k0 * row + valueColumn;

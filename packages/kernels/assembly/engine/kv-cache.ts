@@ -1,7 +1,7 @@
 /** The paged key/value cache: write, copy, and attention of one new token per row. */
 import { GEMM_SCRATCH, PANEL_BYTES, product } from "../lib/gemm";
 import { threadScratch } from "../lib/scratch";
-import { dot, exp1, exp4, loadTail, maxLanes, softCap4, storeTail, sumLanes, touch } from "../lib/simd";
+import { dot, exp1, exp4, loadTail, maxLanes, softCap4, storeTail, sumLanes, touchRows } from "../lib/simd";
 import { dots2 } from "./matmul";
 
 /** Items are rows. */
@@ -46,14 +46,6 @@ function runFrom(table: usize, t: u32, count: u32, block: u32): u32 {
 @inline
 function slotOf(table: usize, t: u32, block: u32): usize {
   return <usize>load<u32>(table + ((t / block) << 2)) * block + (t % block);
-}
-
-/** Brings `count` keys and values near: a cache of many layers does not stay in the processor's. */
-function touchRun(keys: usize, toValue: usize, slotBytes: usize, count: u32, head: usize): void {
-  for (const end = keys + count * slotBytes; keys != end; keys += slotBytes) {
-    touch(keys, head);
-    touch(keys + toValue, head);
-  }
 }
 
 /** Scores of `count` keys, `slotBytes` apart, for two queries; rows of scores lie SCORE_ROW apart. Each is the same sum wherever it stands in a run. */
@@ -135,7 +127,11 @@ export function kv_cache_attend(qkv: usize, cache: usize, tables: usize, lengths
         for (let t: u32 = 0; t < count; ) {
           const run = runFrom(table, t0 + t, count - t, block);
           const first = keys + slotOf(table, t0 + t, block) * slotBytes;
-          if (h == firstHead) touchRun(first, toValue, slotBytes, run, head);
+          // A cache of many layers does not stay in the processor's.
+          if (h == firstHead) {
+            touchRows(first, slotBytes, run, head);
+            touchRows(first + toValue, slotBytes, run, head);
+          }
           scorePair(q0, q1, first, slotBytes, run, D, scores + (t << 2), scratch);
           t += run;
         }

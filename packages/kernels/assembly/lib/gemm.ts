@@ -14,7 +14,7 @@
  */
 import { F32, unpackAlong, unpackDown } from "./packed";
 import { threadScratch } from "./scratch";
-import { fma, touch } from "./simd";
+import { fma, touchRows } from "./simd";
 
 /** Columns of a panel of B. */
 export const PANEL: u32 = 16;
@@ -337,7 +337,7 @@ function transposeFour(src: usize, ld: usize, dst: usize, pitch: usize, k: u32):
 
 /** panel (k, 16) = rows of a row-major matrix, transposed: dst[i][j] = src[j·ld + i], zero from column `cols` on. */
 export function packRows(src: usize, ld: usize, dst: usize, cols: u32, k: u32): void {
-  for (let r: u32 = 0; r < cols; r++) touch(src + r * ld, k << 2);
+  touchRows(src, ld, cols, k << 2);
   let j: u32 = 0;
   for (; j + 4 <= cols; j += 4) transposeFour(src + j * ld, ld, dst + (j << 2), PANEL_BYTES, k);
   for (; j < PANEL; j++) {
@@ -358,7 +358,7 @@ export function packColumnPanels(src: usize, ld: usize, dst: usize, step: usize,
 
 /** dst (rows, pitch) = transpose of src (depth, rows): an operand read by columns would touch a cache line for every number. */
 function transposeBlock(src: usize, ld: usize, dst: usize, pitch: usize, rows: u32, depth: u32): void {
-  for (let i: u32 = 0; i < depth; i++) touch(src + i * ld, rows << 2);
+  touchRows(src, ld, depth, rows << 2);
   let k: u32 = 0;
   for (; k + 4 <= depth; k += 4) {
     transposeFour(src + k * ld, ld, dst + (k << 2), pitch, rows);

@@ -311,3 +311,8 @@ export function touch(p: usize, bytes: usize): void {
   for (const end = p + bytes; p < end; p += 64) seen |= load<i32>(p);
   touched = seen;
 }
+
+/** {@link touch} of `bytes` in each of `rows` rows, ld bytes apart. */
+export function touchRows(p: usize, ld: usize, rows: u32, bytes: usize): void {
+  for (let r: u32 = 0; r < rows; r++, p += ld) touch(p, bytes);
+}
