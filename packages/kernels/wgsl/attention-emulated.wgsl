@@ -1,4 +1,4 @@
-// Causal attention over ragged rows for GPUs that are emulated on a CPU: a thread owns a row of a head, without workgroup memory.  Preludes: math, rows, heads.
+// Causal attention over ragged rows for GPUs that are emulated on a CPU: a thread owns a row of a head, without workgroup memory.  Preludes: math, segments, rows, heads.
 //
 // Their compilers make a coroutine of every barrier and take seconds over the tiles of attention.wgsl, which real GPUs get.
 

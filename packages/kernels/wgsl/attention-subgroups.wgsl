@@ -1,4 +1,4 @@
-// Causal attention over ragged rows for GPUs with subgroups: neighbouring threads own a row of a head.  Preludes: math, rows, heads; this one comes first.
+// Causal attention over ragged rows for GPUs with subgroups: neighbouring threads own a row of a head.  Preludes: math, segments, rows, heads; this one comes first.
 enable subgroups;
 //
 // PARTS threads of a subgroup share a row: each holds every PARTS-th vec4 of its channels in registers. Rows of the other side are staged SPAN at a time and

@@ -1,4 +1,4 @@
-// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, rows, heads, registers.
+// Causal attention over ragged rows, flash-style: tiles of 32 rows, no (T, T) matrix.  Preludes: math, segments, rows, heads, registers.
 //
 // Every product is one of two: scores (32, 32) = A (32, D) · Bᵀ, or gradients (32, D) += P (32, 32) · B (32, D), with A and B staged 32
 // channels at a time. Of the 8 x 8 threads, (tx, ty) owns rows 4 ty .. 4 ty + 3, scores of columns tx + 8 c, and 4 channels 4 tx of a chunk.

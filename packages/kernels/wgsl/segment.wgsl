@@ -1,4 +1,4 @@
-// y[s] = Σ x over [offsets[s], offsets[s + 1]), and its adjoint.  Preludes: grid, reduce.
+// y[s] = Σ x over [offsets[s], offsets[s + 1]), and its adjoint.  Preludes: grid, reduce, segments.
 
 struct SumParams { N: u32, S: u32 }
 struct BroadcastParams { S: u32, N: u32 }
@@ -35,20 +35,10 @@ fn segment_broadcast(
   if (n >= broadcast.N) {
     return;
   }
-  // The first segment that ends after n.
-  var low = 0u;
-  var high = broadcast.S;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (offsets[middle + 1u] <= n) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
-  }
+  let s = segment_ending_after(n, broadcast.S);
   var value = 0.0;
-  if (low < broadcast.S && offsets[low] <= n) {
-    value = values[low];
+  if (s < broadcast.S && offsets[s] <= n) {
+    value = values[s];
   }
   result[n] = value;
 }

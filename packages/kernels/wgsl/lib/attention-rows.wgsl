@@ -1,4 +1,4 @@
-// The parameters of attention, and which rows of its ragged batch see which.
+// The parameters of attention, and which rows of its ragged batch see which.  Prelude: segments.
 
 struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, window: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
@@ -7,20 +7,11 @@ struct Params { N: u32, S: u32, H: u32, K: u32, D: u32, scale: f32, cap: f32, wi
 
 // Begin and end of the sequence that holds `row`; (row + 1, row), which holds nothing, outside every sequence.
 fn segment_of(row: u32) -> vec2u {
-  var low = 0u;
-  var high = params.S;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (offsets[middle + 1u] <= row) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
-  }
-  if (row >= params.N || low == params.S || offsets[low] > row) {
+  let s = segment_ending_after(row, params.S);
+  if (row >= params.N || s == params.S || offsets[s] > row) {
     return vec2u(row + 1u, row);
   }
-  return vec2u(offsets[low], offsets[low + 1u]);
+  return vec2u(offsets[s], offsets[s + 1u]);
 }
 
 // The first row that `row` of a sequence from `begin` sees; no later row sees an earlier one.

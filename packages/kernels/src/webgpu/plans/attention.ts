@@ -8,6 +8,7 @@ import vectorHeads from "../../../wgsl/lib/heads-vec4.wgsl";
 import mathPrelude from "../../../wgsl/lib/math.wgsl";
 import smallRegisters from "../../../wgsl/lib/registers-128.wgsl";
 import largeRegisters from "../../../wgsl/lib/registers-256.wgsl";
+import segmentsPrelude from "../../../wgsl/lib/segments.wgsl";
 import { ShapeError } from "../../errors";
 import { ops } from "../../ops/index";
 import type { KernelClass } from "../../tuning";
@@ -15,6 +16,9 @@ import { contractProgram, orWithSubgroups, type Program, passProgram } from "../
 import type { Grid } from "../recorder";
 import { divide, FLOAT, line, type Plan } from "./plan";
 import { isMultipleOf4 } from "./tiles";
+
+/** What all forms of attention begin with. */
+const rowPreludes = [mathPrelude, segmentsPrelude, rowsPrelude];
 
 /** Rows of one tile and channels of one chunk in attention.wgsl. */
 const ATTENTION_TILE = 32;
@@ -56,7 +60,7 @@ const SHARED_ROWS: Readonly<Record<number, Readonly<Record<string, number>>>> = 
 
 /** For heads of up to 32 `chunks` channels, whose register tiles differ, and by alignment. */
 function tiledVariant(chunks: number, isAligned: boolean): Variant {
-  const preludes = [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads];
+  const preludes = [...rowPreludes, isAligned ? vectorHeads : scalarHeads];
   const sources = [...preludes, chunks > 4 ? largeRegisters : smallRegisters, attentionSource];
   const name = `D up to ${32 * chunks}, ${isAligned ? "vec4" : "scalar"}`;
   const tiles = variantOf(sources, name, { CHUNKS: chunks }, (rows, heads) => [divide(rows, ATTENTION_TILE), heads, 1]);
@@ -76,7 +80,7 @@ const tiledVariants = [false, true].map((isAligned) => [1, 2, 3, 4, 8].map((chun
 /** By alignment. */
 const emulatedVariants = [false, true].map((isAligned) =>
   variantOf(
-    [mathPrelude, rowsPrelude, isAligned ? vectorHeads : scalarHeads, emulatedSource],
+    [...rowPreludes, isAligned ? vectorHeads : scalarHeads, emulatedSource],
     `${isAligned ? "vec4" : "scalar"}, emulated`,
     {},
     (rows, heads) => line(divide(rows * heads, ROW_THREADS)),
@@ -84,7 +88,7 @@ const emulatedVariants = [false, true].map((isAligned) =>
 );
 const attentionDelta = passProgram(
   "attention_backward_delta",
-  [mathPrelude, rowsPrelude, scalarHeads, smallRegisters, attentionSource],
+  [...rowPreludes, scalarHeads, smallRegisters, attentionSource],
   "r-r-w",
   ATTENTION_PARAMS,
 );
