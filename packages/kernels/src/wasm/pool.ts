@@ -68,24 +68,23 @@ interface Work {
 }
 
 /** Takes and runs grains of the phase until none is left, thread `index` from its own segment on; returns how many. */
-function runGrains(words: Int32Array, work: Work, index: number): number {
-  let done = 0;
-  for (let i = 0; i < work.segments; i++) done += runSegment(words, work, (index + i) % work.segments);
-  return done;
-}
-
-function runSegment(words: Int32Array, { generation, fn, args, items, grain, segments }: Work, segment: number): number {
+function runGrains(words: Int32Array, { generation, fn, args, items, grain, segments }: Work, index: number): number {
   const phase = ticketOf(generation) >>> GRAIN_BITS;
-  const end = firstGrain(Math.ceil(items / grain), segment + 1, segments);
-  const word = TICKETS + segment * TICKET_STEP;
+  const grains = Math.ceil(items / grain);
   const at = args.length;
   let done = 0;
-  for (;;) {
+  for (let i = 0; i < segments; ) {
+    const segment = (index + i) % segments;
+    const word = TICKETS + segment * TICKET_STEP;
     const ticket = Atomics.load(words, word);
     const next = ticket & GRAIN_MASK;
-    if (ticket >>> GRAIN_BITS !== phase || next >= end) return done;
+    const left = firstGrain(grains, segment + 1, segments) - next;
+    if (ticket >>> GRAIN_BITS !== phase || left <= 0) {
+      i++;
+      continue;
+    }
     // Many at a time while many are left, single ones at the end, so that all threads finish together.
-    const taken = Math.max(1, (end - next) >> SHARE_BITS);
+    const taken = Math.max(1, left >> SHARE_BITS);
     if (Atomics.compareExchange(words, word, ticket, ticket + taken) !== ticket) continue;
     args[at] = next * grain;
     args[at + 1] = Math.min(items, (next + taken) * grain);
@@ -93,6 +92,7 @@ function runSegment(words: Int32Array, { generation, fn, args, items, grain, seg
     args.length = at;
     done += taken;
   }
+  return done;
 }
 
 function firstGrain(grains: number, segment: number, segments: number): number {
@@ -129,14 +129,13 @@ export function runPoolWorker({ module, memory, index, spins }: PoolWorkerInit):
     if (kernel === undefined) continue;
     try {
       const done = runGrains(words, { generation, fn: kernel, args, items, grain, segments }, index);
-      if (done === 0) continue;
-      Atomics.add(words, DONE, done);
+      if (done > 0) Atomics.add(words, DONE, done);
     } catch (error) {
       Atomics.store(words, FAILED, index + 1);
-      if (Atomics.load(words, WAITING) === 1) Atomics.notify(words, DONE);
       throw error;
+    } finally {
+      if (Atomics.load(words, WAITING) === 1) Atomics.notify(words, DONE);
     }
-    if (Atomics.load(words, WAITING) === 1) Atomics.notify(words, DONE);
   }
 }
 
