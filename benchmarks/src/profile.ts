@@ -35,6 +35,8 @@ const PROMPTS = 4;
 const GROUP = 8;
 const PROMPT_TOKENS = 32;
 const NEW_TOKENS = 64;
+/** The phase of decoding without a trainer, which is no part of a step. */
+const ALONE = "decoding alone";
 
 /** The training step of each shape, then a GRPO step of each. The device runs on; it is wrapped here. */
 export async function* profileSteps(device: Device, ceilings: Ceilings | undefined, options: ShapeChoice): AsyncGenerator<ProfiledRun> {
@@ -67,7 +69,9 @@ async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: num
   const decoder = new Decoder(device, { ...llamaConfig(shape), vocabSize: tokenizer.vocabSize, eosTokenIds: [] });
   decoder.parameters.initialise(1);
   const words = speeches().slice(200_000, 400_000);
-  const prompts = Array.from({ length: PROMPTS * (steps + 1) }, (_, i) => ({
+  // The first compile pipelines, grow memory, and run JavaScript that is not optimised yet.
+  const warmUp = device.info.software ? 1 : 3;
+  const prompts = Array.from({ length: PROMPTS * (warmUp + steps) }, (_, i) => ({
     prompt: tokenizer.decode(tokenizer.encode(words.slice(i * 400, (i + 1) * 400)).slice(0, PROMPT_TOKENS)),
   }));
   let taken = 0;
@@ -78,35 +82,35 @@ async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: num
     numGenerations: GROUP,
     perDeviceTrainBatchSize: PROMPTS * GROUP,
     maxCompletionLength: NEW_TOKENS,
-    maxSteps: steps + 1,
+    maxSteps: warmUp + steps,
     learningRate: 1e-4,
   });
-  for await (const _ of run) {
-    await device.sync();
-    // The first step compiles pipelines and grows memory.
-    if (taken++ === 0) device.profiler.reset();
-  }
-  const profile = device.profiler.take();
   const encoded = prompts.slice(0, PROMPTS).map(({ prompt }) => Uint32Array.from(tokenizer.encode(prompt)));
-  // As many rounds as rollouts were measured, after one that warms up: a mean beside a mean.
   const decoding = { tokens: 0, ms: 0 };
-  for (let round = 0; round <= steps; round++) {
-    await generate({
+  const decode = (seed: number) =>
+    generate({
       model: { decoder },
       prompts: encoded,
       n: GROUP,
       maxNewTokens: NEW_TOKENS,
       temperature: 1,
       eosTokenIds: [],
-      seed: round,
+      seed,
       clock: () => performance.now(),
       onStats: ({ newTokens, decodeMs = Number.NaN }) => {
-        if (round === 0) return;
         decoding.tokens += newTokens;
         decoding.ms += decodeMs;
       },
     });
+  for await (const _ of run) {
+    await device.sync();
+    // In turns with the steps, so that a slow spell hits both: a mean beside a mean.
+    await device.profiler.within(ALONE, () => decode(taken));
+    if (++taken !== warmUp) continue;
+    device.profiler.reset();
+    Object.assign(decoding, { tokens: 0, ms: 0 });
   }
+  const profile = without(device.profiler.take(), ALONE);
   decoder.dispose();
   const decodeRate = (1000 * decoding.tokens) / decoding.ms;
   const rollout = profile.phases.find(({ name }) => name === "rollout");
@@ -118,6 +122,11 @@ async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: num
   const what = `GRPO rollout, ${shape.name}: tokens per second, of decoding alone`;
   const targets = device.info.software ? [] : [{ what, target: 90, measured: (100 * rate) / decodeRate, unit: " %" }];
   return runOf(`GRPO step, ${shape.name}`, device, profile, steps, notes, targets);
+}
+
+function without({ ms, phases }: Profile, name: string): Profile {
+  const left = phases.filter((phase) => phase.name !== name);
+  return { ms: phases.reduce((sum, phase) => (left.includes(phase) ? sum : sum - phase.ms), ms), phases: left };
 }
 
 function runOf(

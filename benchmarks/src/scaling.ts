@@ -1,7 +1,7 @@
 /** How cost grows with model size, sequence length, batch and threads: the time of a training step along each, with its exponent. */
 import type { Chart, Device } from "@trimtab/core";
 import { createDevice } from "@trimtab/node";
-import type { Section } from "./measure/section";
+import type { Section, Target } from "./measure/section";
 import { type LlamaShape, llamaConfig } from "./measure/shapes";
 import { race } from "./measure/timing";
 import { makeTrainingStep } from "./measure/training-step";
@@ -52,7 +52,7 @@ export async function benchmarkScaling(
       xLabel: "rows of 128 tokens",
       points: await along(
         device,
-        some([1, 4, 16, 64]).map((B) => ({ ...base, B })),
+        some([1, 4, 16, 64, 128]).map((B) => ({ ...base, B })),
         ({ shape }) => shape.B,
       ),
     },
@@ -86,7 +86,8 @@ export async function benchmarkScaling(
         const [time, work] = [last.ms / first.ms, last.flops / first.flops];
         return [name, first.x, last.x, first.ms, last.ms, time, work, exponentOf(points), last.flops / last.ms / 1e6];
       }),
-      notes: ["exponent: of time in what grows, by least squares of the logarithms; arithmetic counts attention's pairs"],
+      notes: ["exponent: of time in arithmetic, by least squares of the logarithms; arithmetic counts attention's pairs"],
+      targets: series.filter(({ name }) => name !== "threads").map(growthTarget),
     },
     charts: series.map(({ name, xLabel, points }) => ({
       title: `Cost against ${name}`,
@@ -147,9 +148,15 @@ async function alongThreads({
   return { name: "threads", xLabel: "threads", points };
 }
 
-/** The slope of log ms over log x. */
+/** Time is to grow as arithmetic does: how far the exponent is from 1. */
+function growthTarget({ name, points }: Series): Target {
+  const what = `growth of a training step's time with its arithmetic along ${name}: exponent's distance from 1`;
+  return { what, target: 10, measured: 100 * Math.abs(exponentOf(points) - 1), unit: " %", isMost: true };
+}
+
+/** The slope of log ms over log flops. */
 function exponentOf(points: readonly Point[]): number {
-  const logs = points.map(({ x, ms }) => [Math.log(x), Math.log(ms)] as const);
+  const logs = points.map(({ flops, ms }) => [Math.log(flops), Math.log(ms)] as const);
   const mean = (k: 0 | 1) => logs.reduce((sum, log) => sum + log[k], 0) / logs.length;
   const [mx, my] = [mean(0), mean(1)];
   return logs.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / logs.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
