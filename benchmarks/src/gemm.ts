@@ -3,12 +3,14 @@ import type { Device } from "@trimtab/core";
 import type { Machine } from "./machine";
 import { type Layout, layouts, makeProduct } from "./measure/products";
 import type { Section, SectionTiming, Share } from "./measure/section";
-import { type Contestant, race } from "./measure/timing";
+import { type Contestant, raceInPasses, type Timing } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
 
 /** Targets are for these sizes and above. */
 const LARGE = 512;
 const LARGE_GPU = 4096;
+/** How often all products are gone through. */
+const PASSES = 3;
 /** Operations that are worth waiting for a GPU. */
 const GPU_OPERATIONS = 2e11;
 
@@ -28,36 +30,43 @@ export async function benchmarkGemm(
   const gains: number[] = [];
   const rows: (string | number | null)[][] = [];
   const peerNames = options.peers && peersInstalled() ? ["jax-js", "tfjs"] : [];
+  const products = [];
   for (const size of sizes) {
     for (const layout of layouts) {
       const made = devices.map(({ name, device }) => makeProduct(name, device, layout, size, timesOn(device, size)));
-      const peers = peerNames.length > 0 ? await peerProducts(layout, size) : [];
-      const timings = await race([...made.map((m) => m.contestant), ...peers.map((p) => p.contestant)], { budgetMs: 1500 });
-      for (const { dispose } of [...made, ...peers]) dispose();
-      groups.push({ of: `${layout} ${size}`, timings });
-      const times = (name: string) => timesOn(devices.find((own) => own.name === name)?.device, size);
-      const rate = (name: string) => (2 * size ** 3 * times(name)) / (timings.find((t) => t.name === name)?.bestMs ?? Number.NaN) / 1e6;
-      const peerRates = peerNames.map(rate);
-      for (const { name, device } of devices) {
-        const single = devices.find((other) => other.device.info.relaxed === device.info.relaxed && other.device.info.threads === 1);
-        if (size >= LARGE && device.info.threads === 2 && single) gains.push(rate(name) / rate(single.name));
-      }
-      rows.push([
-        `${layout} ${size}`,
-        ...devices.flatMap(({ name, device }) => {
-          const share = rate(name) / (machine.ceilings(device.info)?.gflops ?? Number.NaN);
-          shares.push({ name: `${layout} ${size}, ${name}`, share });
-          return [rate(name), 100 * share];
-        }),
-        ...peerRates,
-      ]);
+      products.push({ size, layout, made: [...made, ...(peerNames.length > 0 ? await peerProducts(layout, size) : [])] });
     }
+  }
+  const raced = await raceInPasses(
+    products.map(({ made }) => made.map(({ contestant }) => contestant)),
+    PASSES,
+    { minRounds: 2, budgetMs: 500 },
+  );
+  for (const [p, { size, layout, made }] of products.entries()) {
+    const timings = raced[p] as Timing[];
+    for (const { dispose } of made) dispose();
+    groups.push({ of: `${layout} ${size}`, timings });
+    const times = (name: string) => timesOn(devices.find((own) => own.name === name)?.device, size);
+    const rate = (name: string) => (2 * size ** 3 * times(name)) / (timings.find((t) => t.name === name)?.bestMs ?? Number.NaN) / 1e6;
+    for (const { name, device } of devices) {
+      const single = devices.find((other) => other.device.info.relaxed === device.info.relaxed && other.device.info.threads === 1);
+      if (size >= LARGE && device.info.threads === 2 && single) gains.push(rate(name) / rate(single.name));
+    }
+    rows.push([
+      `${layout} ${size}`,
+      ...devices.flatMap(({ name, device }) => {
+        const share = rate(name) / (machine.ceilings(device.info)?.gflops ?? Number.NaN);
+        shares.push({ name: `${layout} ${size}, ${name}`, share });
+        return [rate(name), 100 * share];
+      }),
+      ...peerNames.map(rate),
+    ]);
   }
   return {
     title: `Matrix products on ${devices[0]?.device.info.kind}, best GFLOP/s (and % of the multiply-add ceiling)`,
     columns: ["layout n", ...devices.flatMap(({ name }) => [name, "%"]), ...peerNames],
     rows,
-    shares: shares.map(({ name, share }) => ({ name, share })),
+    shares,
     timings: groups,
     targets: [
       ...(["strict", "relaxed"] as const).flatMap((build) => {

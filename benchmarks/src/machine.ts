@@ -1,6 +1,6 @@
 /** Measures what this machine can do at most, for each way a device may compute, before anything is held against it. */
 import type { DeviceInfo } from "@trimtab/kernels";
-import { type Ceilings, streamCeiling } from "./measure/ceilings";
+import { bestCeilings, type Ceilings, streamCeiling } from "./measure/ceilings";
 import type { Section } from "./measure/section";
 import { measureGpu } from "./measure/webgpu-ceilings";
 import { measureThreads } from "./thread-ceilings";
@@ -39,19 +39,23 @@ export class Machine {
   }
 }
 
-/** Measures each of `devices` once. */
+/** How often all devices are gone through: a slow spell of some seconds does not lower a ceiling. */
+const PASSES = 3;
+
+/** Measures each kind of `devices`. */
 export async function measureMachine(devices: readonly DeviceLike[], options: { readonly quick: boolean }): Promise<Machine> {
-  const ceilings = new Map<string, Ceilings>();
-  for (const device of devices) {
-    const key = keyOf(device);
-    if (ceilings.has(key)) continue;
-    const measured =
-      device.kind === "webgpu"
-        ? await measureOwnGpu(options)
-        : await measureThreads(device.relaxed ? "relaxed" : "strict", device.threads, options.quick ? 3 : 8);
-    if (measured) ceilings.set(key, measured);
+  const kinds = new Map(devices.map((device) => [keyOf(device), device]));
+  const measured = new Map<string, Ceilings[]>([...kinds.keys()].map((key) => [key, []]));
+  for (let pass = 0; pass < (options.quick ? 1 : PASSES); pass++) {
+    for (const [key, device] of kinds) {
+      const ceilings =
+        device.kind === "webgpu"
+          ? await measureOwnGpu(options)
+          : await measureThreads(device.relaxed ? "relaxed" : "strict", device.threads, options.quick ? 3 : 8);
+      if (ceilings) measured.get(key)?.push(ceilings);
+    }
   }
-  return new Machine(ceilings);
+  return new Machine(new Map([...measured].filter(([, passes]) => passes.length > 0).map(([key, passes]) => [key, bestCeilings(passes)])));
 }
 
 /** The GPU that `createDevice("webgpu")` takes, on a device of its own. */

@@ -18,6 +18,18 @@ export interface Ceilings {
 /** Bytes a thread streams over: from the first-level cache to well beyond the last. */
 export const WORKING_SETS: readonly number[] = [16, 256, 1024, 4096, 16_384, 131_072].map((kibibytes) => kibibytes * 1024);
 
+/** The best rate of each probe of several measurements of the same machine. */
+export function bestCeilings(measured: readonly Ceilings[]): Ceilings {
+  const [first] = measured as readonly [Ceilings];
+  return {
+    gflops: Math.max(...measured.map(({ gflops }) => gflops)),
+    streams: first.streams.map(({ bytes }, i) => ({
+      bytes,
+      gigabytesPerSecond: Math.max(...measured.map(({ streams }) => (streams[i] as StreamRate).gigabytesPerSecond)),
+    })),
+  };
+}
+
 /** The rate that a call moving `bytes` could at most stream at: that of the largest measured working set that is no larger. */
 export function streamCeiling({ streams }: Ceilings, bytes: number): number {
   const at = Math.max(

@@ -18,16 +18,41 @@ export interface Timing {
 /** A turn's runs that count: three in a row, or as many of them as begin within half a second. */
 const TURN = { runs: 3, ms: 500 };
 
+interface RaceOptions {
+  readonly minRounds?: number;
+  readonly maxRounds?: number;
+  readonly budgetMs?: number;
+  readonly warmUpMs?: number;
+}
+
 /**
  * Rounds until each contestant has `minRounds` and the group has used `budgetMs`, after each has run for `warmUpMs`, at least once. A contestant's turn
  * begins with a run that does not count: after another's turn its threads are asleep, and the caches full of the other's data. Runs in a row follow,
  * for all alike, because that is how training and sampling run.
  */
-export async function race(
+export async function race(contestants: readonly Contestant[], options: RaceOptions = {}): Promise<Timing[]> {
+  const [timings] = await raceInPasses([contestants], 1, options);
+  return timings as Timing[];
+}
+
+/** {@link race} for each group of contestants, several times over, the options for each time: a slow spell of some seconds does not decide about a group. */
+export async function raceInPasses(
+  groups: readonly (readonly Contestant[])[],
+  passes: number,
+  options: RaceOptions = {},
+): Promise<Timing[][]> {
+  const times = groups.map((group) => group.map((): number[] => []));
+  for (let pass = 0; pass < passes; pass++)
+    for (const [g, group] of groups.entries()) await raceOnce(group, options, times[g] as number[][]);
+  return groups.map((group, g) => group.map(({ name }, i) => summarise(name, times[g]?.[i] as number[])));
+}
+
+/** Adds what each contestant's runs took to its `times`. */
+async function raceOnce(
   contestants: readonly Contestant[],
-  { minRounds = 5, maxRounds = 60, budgetMs = 2000, warmUpMs = 200 } = {},
-): Promise<Timing[]> {
-  const times = new Map<string, number[]>(contestants.map((c) => [c.name, []]));
+  { minRounds = 5, maxRounds = 60, budgetMs = 2000, warmUpMs = 200 }: RaceOptions,
+  times: readonly number[][],
+): Promise<void> {
   for (const { run } of contestants) {
     const start = performance.now();
     do await run();
@@ -35,17 +60,16 @@ export async function race(
   }
   const start = performance.now();
   for (let round = 0; round < maxRounds && (round < minRounds || performance.now() - start < budgetMs); round++) {
-    for (const { name, run } of contestants) {
+    for (const [c, { run }] of contestants.entries()) {
       if (contestants.length > 1) await run();
       const turn = performance.now();
       for (let i = 0; i < TURN.runs && (i === 0 || performance.now() - turn < TURN.ms); i++) {
         const before = performance.now();
         await run();
-        times.get(name)?.push(performance.now() - before);
+        times[c]?.push(performance.now() - before);
       }
     }
   }
-  return contestants.map(({ name }) => summarise(name, times.get(name) ?? []));
 }
 
 function summarise(name: string, times: number[]): Timing {
