@@ -12,10 +12,28 @@ const keyOf = ({ kind, relaxed, threads }: DeviceLike): string =>
   kind === "wasm" ? `wasm ${relaxed ? "relaxed" : "strict"} ${threads}t` : kind;
 
 export class Machine {
-  readonly #ceilings: ReadonlyMap<string, Ceilings>;
+  readonly #devices: ReadonlyMap<string, DeviceLike>;
+  readonly #isQuick: boolean;
+  /** The best so far. */
+  readonly #ceilings = new Map<string, Ceilings>();
 
-  constructor(ceilings: ReadonlyMap<string, Ceilings>) {
-    this.#ceilings = ceilings;
+  /** Nothing is measured yet. `devices`: whose ceilings are wanted. */
+  constructor(devices: readonly DeviceLike[], { quick }: { readonly quick: boolean }) {
+    this.#devices = new Map(devices.map((device) => [keyOf(device), device]));
+    this.#isQuick = quick;
+  }
+
+  /** Measures every kind of device once more. A slow spell of the machine lowers no ceiling where another pass misses it. */
+  async measure(): Promise<void> {
+    for (const [key, { kind, relaxed, threads }] of this.#devices) {
+      const measured =
+        kind === "webgpu"
+          ? await measureOwnGpu({ quick: this.#isQuick })
+          : await measureThreads(relaxed ? "relaxed" : "strict", threads, this.#isQuick ? 3 : 8);
+      if (!measured) continue;
+      const known = this.#ceilings.get(key);
+      this.#ceilings.set(key, known ? bestCeilings(known, measured) : measured);
+    }
   }
 
   /** Undefined where this JavaScript engine refuses the build, or nobody measured it. */
@@ -39,23 +57,14 @@ export class Machine {
   }
 }
 
-/** How often all devices are gone through: a slow spell of some seconds does not lower a ceiling. */
+/** How often the ceilings are measured before anything else. */
 const PASSES = 3;
 
 /** Measures each kind of `devices`. */
 export async function measureMachine(devices: readonly DeviceLike[], options: { readonly quick: boolean }): Promise<Machine> {
-  const kinds = new Map(devices.map((device) => [keyOf(device), device]));
-  const measured = new Map<string, Ceilings[]>([...kinds.keys()].map((key) => [key, []]));
-  for (let pass = 0; pass < (options.quick ? 1 : PASSES); pass++) {
-    for (const [key, device] of kinds) {
-      const ceilings =
-        device.kind === "webgpu"
-          ? await measureOwnGpu(options)
-          : await measureThreads(device.relaxed ? "relaxed" : "strict", device.threads, options.quick ? 3 : 8);
-      if (ceilings) measured.get(key)?.push(ceilings);
-    }
-  }
-  return new Machine(new Map([...measured].filter(([, passes]) => passes.length > 0).map(([key, passes]) => [key, bestCeilings(passes)])));
+  const machine = new Machine(devices, options);
+  for (let pass = 0; pass < (options.quick ? 1 : PASSES); pass++) await machine.measure();
+  return machine;
 }
 
 /** The GPU that `createDevice("webgpu")` takes, on a device of its own. */

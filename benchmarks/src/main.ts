@@ -127,20 +127,21 @@ async function measureDevice(): Promise<void> {
   const isGemmWanted = wanted("gemm") && !options.profile && !device.info.software;
   const gemmDevices = isGemmWanted && options.device === "wasm" ? gemmVariants() : [];
   const machine = await measureMachine([device.info, ...gemmDevices], options);
-  const ceilings = machine.ceilings(device.info);
-  show(machine.section());
-
   const runs: ProfiledRun[] = [];
   const charts: Chart[] = [];
+  let products: Section | undefined;
   if (isGemmWanted) {
     const devices = [];
     for (const { name, threads, relaxed } of gemmDevices) devices.push({ name, device: await createDevice("wasm", { threads, relaxed }) });
     const [measured, sizes] =
       options.device === "wasm" ? [devices, [256, 512, 1024]] : [[{ name: "webgpu", device }], [512, 1024, 2048, 4096]];
     const peers = options.peers && options.device === "wasm";
-    show(await benchmarkGemm(measured, options.quick ? sizes.slice(0, 1) : sizes, machine, { peers }));
+    products = await benchmarkGemm(measured, options.quick ? sizes.slice(0, 1) : sizes, machine, { peers });
     for (const { device } of devices) await device.destroy();
   }
+  const ceilings = machine.ceilings(device.info);
+  show(machine.section());
+  if (products) show(products);
   const isMeasured = (name: (typeof SECTIONS)[number]) => wanted(name) && !options.profile;
   if (isMeasured("ops")) show(await benchmarkOps(device, ceilings));
   if (isMeasured("step")) {

@@ -18,14 +18,13 @@ export interface Ceilings {
 /** Bytes a thread streams over: from the first-level cache to well beyond the last. */
 export const WORKING_SETS: readonly number[] = [16, 256, 1024, 4096, 16_384, 131_072].map((kibibytes) => kibibytes * 1024);
 
-/** The best rate of each probe of several measurements of the same machine. */
-export function bestCeilings(measured: readonly Ceilings[]): Ceilings {
-  const [first] = measured as readonly [Ceilings];
+/** The better rate of each probe of two measurements of the same machine. */
+export function bestCeilings(a: Ceilings, b: Ceilings): Ceilings {
   return {
-    gflops: Math.max(...measured.map(({ gflops }) => gflops)),
-    streams: first.streams.map(({ bytes }, i) => ({
+    gflops: Math.max(a.gflops, b.gflops),
+    streams: a.streams.map(({ bytes, gigabytesPerSecond }, i) => ({
       bytes,
-      gigabytesPerSecond: Math.max(...measured.map(({ streams }) => (streams[i] as StreamRate).gigabytesPerSecond)),
+      gigabytesPerSecond: Math.max(gigabytesPerSecond, (b.streams[i] as StreamRate).gigabytesPerSecond),
     })),
   };
 }

@@ -35,15 +35,21 @@ export async function race(contestants: readonly Contestant[], options: RaceOpti
   return timings as Timing[];
 }
 
-/** {@link race} for each group of contestants, several times over, the options for each time: a slow spell of some seconds does not decide about a group. */
+/**
+ * {@link race} for each group of contestants, several times over, the options for each time: a slow spell of some seconds does not decide about a group.
+ * `onPass` is awaited after each time.
+ */
 export async function raceInPasses(
   groups: readonly (readonly Contestant[])[],
   passes: number,
   options: RaceOptions = {},
+  onPass: () => Promise<void> = async () => {},
 ): Promise<Timing[][]> {
   const times = groups.map((group) => group.map((): number[] => []));
-  for (let pass = 0; pass < passes; pass++)
+  for (let pass = 0; pass < passes; pass++) {
     for (const [g, group] of groups.entries()) await raceOnce(group, options, times[g] as number[][]);
+    await onPass();
+  }
   return groups.map((group, g) => group.map(({ name }, i) => summarise(name, times[g]?.[i] as number[])));
 }
 
