@@ -3,14 +3,12 @@ import type { Device } from "@trimtab/core";
 import type { Machine } from "./machine";
 import { type Layout, layouts, makeProduct } from "./measure/products";
 import type { Section, SectionTiming, Share } from "./measure/section";
-import { type Contestant, raceInPasses, type Timing } from "./measure/timing";
+import { type Contestant, PASSES, raceInPasses, type Timing } from "./measure/timing";
 import { importPeer, peersInstalled } from "./peers";
 
 /** Targets are for these sizes and above. */
 const LARGE = 512;
 const LARGE_GPU = 4096;
-/** How often all products are gone through. */
-const PASSES = 3;
 /** Operations that are worth waiting for a GPU. */
 const GPU_OPERATIONS = 2e11;
 
@@ -23,7 +21,7 @@ export async function benchmarkGemm(
   devices: readonly GemmDevice[],
   sizes: readonly number[],
   machine: Machine,
-  options: { peers: boolean },
+  options: { peers: boolean; quick: boolean },
 ): Promise<Section> {
   const shares: Share[] = [];
   const groups: SectionTiming[] = [];
@@ -39,7 +37,7 @@ export async function benchmarkGemm(
   }
   const raced = await raceInPasses(
     products.map(({ made }) => made.map(({ contestant }) => contestant)),
-    PASSES,
+    options.quick ? 1 : PASSES,
     { minRounds: 2, budgetMs: 500 },
     // Ceilings are measured in the same minutes as what is held against them.
     () => machine.measure(),

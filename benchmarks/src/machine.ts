@@ -2,6 +2,7 @@
 import type { DeviceInfo } from "@trimtab/kernels";
 import { bestCeilings, type Ceilings, streamCeiling } from "./measure/ceilings";
 import type { Section } from "./measure/section";
+import { PASSES } from "./measure/timing";
 import { measureGpu } from "./measure/webgpu-ceilings";
 import { measureThreads } from "./thread-ceilings";
 
@@ -57,13 +58,10 @@ export class Machine {
   }
 }
 
-/** How often the ceilings are measured before anything else. */
-const PASSES = 3;
-
 /** Measures each kind of `devices`. */
 export async function measureMachine(devices: readonly DeviceLike[], options: { readonly quick: boolean }): Promise<Machine> {
   const machine = new Machine(devices, options);
-  for (let pass = 0; pass < (options.quick ? 1 : PASSES); pass++) await machine.measure();
+  for (let pass = 0; pass < PASSES; pass++) await machine.measure();
   return machine;
 }
 

@@ -135,8 +135,9 @@ async function measureDevice(): Promise<void> {
     for (const { name, threads, relaxed } of gemmDevices) devices.push({ name, device: await createDevice("wasm", { threads, relaxed }) });
     const [measured, sizes] =
       options.device === "wasm" ? [devices, [256, 512, 1024]] : [[{ name: "webgpu", device }], [512, 1024, 2048, 4096]];
+    const { quick } = options;
     const peers = options.peers && options.device === "wasm";
-    products = await benchmarkGemm(measured, options.quick ? sizes.slice(0, 1) : sizes, machine, { peers });
+    products = await benchmarkGemm(measured, quick ? sizes.slice(0, 1) : sizes, machine, { peers, quick });
     for (const { device } of devices) await device.destroy();
   }
   const ceilings = machine.ceilings(device.info);

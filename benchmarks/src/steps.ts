@@ -14,16 +14,13 @@ import {
   nameOf,
   type ShapeChoice,
 } from "./measure/shapes";
-import { type Contestant, geometricMean, race, raceInPasses, type Timing } from "./measure/timing";
+import { type Contestant, geometricMean, PASSES, race, raceInPasses, type Timing } from "./measure/timing";
 import { makeTrainingStep, tokenAt } from "./measure/training-step";
 import { importPeer, offerGpuToPeers, peersInstalled } from "./peers";
 
 /** Times of PyTorch over ours that are asked for, on the CPU by shape. */
 const TORCH_TARGETS: Readonly<Record<string, number>> = { tiny: 0.7, small: 0.55 };
 const TORCH_TARGET_GPU = 0.5;
-
-/** How often all GPT shapes are gone through. */
-const PASSES = 3;
 
 interface PeerModule {
   makeStep(shape: GptShape, backend: "wasm" | "webgpu"): Promise<(inputs: Uint32Array, targets: Uint32Array) => Promise<number>>;
@@ -59,7 +56,7 @@ export async function benchmarkGptSteps(device: Device, options: { peers: boolea
   }
   const raced = await raceInPasses(
     made.map(({ contestants }) => contestants),
-    PASSES,
+    options.quick ? 1 : PASSES,
     { minRounds: 1, maxRounds: 20, budgetMs: 7000, warmUpMs: 300 },
   );
   for (const [m, { shape, step }] of made.entries()) {

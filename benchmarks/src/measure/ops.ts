@@ -3,6 +3,7 @@ import type { Device } from "@trimtab/core";
 import { cases, measure } from "@trimtab/kernels/conformance";
 import { boundMs, type Ceilings } from "./ceilings";
 import type { Section, Share } from "./section";
+import { PASSES } from "./timing";
 
 /** Sizes by dimension letter: 2,048 tokens in 8 rows, 256 channels, 8/4 heads of 32, 4,096 tokens of vocabulary; what only generation runs: a decoding step of 32 rows. */
 const SIZES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -52,9 +53,6 @@ const GROUPS: readonly (readonly [group: string, ops: RegExp])[] = [
 ];
 const TARGETS = [...GROUPS.map(([group]) => [group, 70] as const), ["skinny products", 75] as const];
 
-/** How often all ops are gone through, on an emulated GPU once: a slow spell of some seconds does not decide about an op. */
-const PASSES = 3;
-
 type Case = (typeof cases)[number];
 
 export async function benchmarkOps(device: Device, ceilings: Ceilings | undefined): Promise<Section> {
@@ -79,6 +77,7 @@ export async function benchmarkOps(device: Device, ceilings: Ceilings | undefine
     wanted.push({ item: cases.find(({ entry }) => entry.name === name) as Case, values, group: "skinny products" });
 
   const measured = new Map<(typeof wanted)[number], Awaited<ReturnType<typeof measure>>>();
+  // An emulated GPU's times mean nothing.
   const passes = device.info.software ? 1 : PASSES;
   for (let pass = 0; pass < passes; pass++) {
     for (const op of wanted) {

@@ -15,6 +15,9 @@ export interface Timing {
   readonly rounds: number;
 }
 
+/** How often ceilings, products, ops and steps beside peers are gone through: a slow spell of some seconds decides about none of them. */
+export const PASSES = 3;
+
 /** A turn's runs that count: three in a row, or as many of them as begin within half a second. */
 const TURN = { runs: 3, ms: 500 };
 
@@ -35,10 +38,7 @@ export async function race(contestants: readonly Contestant[], options: RaceOpti
   return timings as Timing[];
 }
 
-/**
- * {@link race} for each group of contestants, several times over, the options for each time: a slow spell of some seconds does not decide about a group.
- * `onPass` is awaited after each time.
- */
+/** {@link race} for each group of contestants, `passes` times over, the options for each time; `onPass` is awaited after each. */
 export async function raceInPasses(
   groups: readonly (readonly Contestant[])[],
   passes: number,
