@@ -131,11 +131,10 @@ async function profileGrpo(device: ProfiledDevice, shape: LlamaShape, steps: num
 function without({ ms, phases }: Profile, name: string, hostMs: number): Profile {
   const gone = phases.find((phase) => phase.name === name);
   const waitedMs = hostMs - (gone?.ms ?? 0);
-  const left = phases.filter((phase) => phase !== gone);
-  return {
-    ms: ms - hostMs,
-    phases: left.map((phase) => (phase.name === "host and waiting" ? { ...phase, ms: phase.ms - waitedMs } : phase)),
-  };
+  const left = phases
+    .filter((phase) => phase !== gone)
+    .map((phase) => (phase.name === "host and waiting" ? { ...phase, ms: phase.ms - waitedMs } : phase));
+  return { ms: ms - hostMs, phases: left.sort((a, b) => b.ms - a.ms) };
 }
 
 function runOf(
